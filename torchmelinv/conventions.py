@@ -1,0 +1,271 @@
+"""Mel conventions as frozen, validated records: which numbers turn a waveform into a given model's mel.
+
+The fields stand in the order in which they act. Nothing here computes on audio: `frame.py`, `filterbank.py` and `level.py` do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from torchmelinv.errors import ConventionError
+
+WINDOWS = ("hann", "hann_symmetric", "povey")
+WINDOW_ALIGNS = ("center", "left")
+PADDINGS = ("center_reflect", "center_zero", "same_reflect", "same_reflect_win", "none")
+MEL_SCALES = ("slaney", "htk", "kaldi")
+FILTER_NORMS = ("slaney", None)
+LOGS = ("ln", "log10", None)
+
+Record = TypeVar("Record", bound="_Record")
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """`"; did you mean 'x' or 'y'?"` with the allowed words closest to `word`, or nothing."""
+    close = difflib.get_close_matches(word.lower(), list(allowed), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+class _Record:
+    """What the records share: refusing with the field's name, and the way to and from plain dictionaries."""
+
+    def _refuse(self, field: str, allowed: str) -> None:
+        raise ConventionError(f"{type(self).__name__}.{field} is {getattr(self, field)!r}; it must be {allowed}")
+
+    def _require(self, field: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            self._refuse(field, allowed)
+
+    def _one_of(self, field: str, allowed: tuple[Any, ...]) -> None:
+        self._require(field, getattr(self, field) in allowed, "one of " + ", ".join(map(repr, allowed)))
+
+    def _number(self, field: str, low: float = -math.inf, *, above: bool = False, whole: bool = False) -> None:
+        value = getattr(self, field)
+        kind = int if whole else (int, float)
+        good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+        good = good and (value > low if above else value >= low)
+        bound = "" if low == -math.inf else f" {'above' if above else 'of at least'} {low:g}"
+        self._require(field, good, f"a {'whole' if whole else 'finite'} number{bound}")
+
+    def _floats(self, field: str, length: int | None = None) -> None:
+        """Turn any sequence of numbers into a tuple of floats, so that the record stays hashable."""
+        value = getattr(self, field)
+        if value is None:
+            return
+        try:
+            numbers = tuple(float(number) for number in value)
+        except (TypeError, ValueError):
+            numbers = ()
+        good = len(numbers) > 0 and all(map(math.isfinite, numbers)) and length in (None, len(numbers))
+        self._require(field, good, f"{'a sequence of' if length is None else length} finite numbers")
+        object.__setattr__(self, field, numbers)
+
+    def replace(self: Record, **changes: Any) -> Record:
+        """A copy with other values in the named fields, validated anew."""
+        return type(self).from_dict({**self.to_dict(), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary of every field, nested records included."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls: type[Record], values: Mapping[str, Any]) -> Record:
+        """The record of these fields; an unknown or missing field is a `ConventionError`."""
+        known = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        for name in values:
+            if name not in known:
+                raise ConventionError(f"{cls.__name__} has no field {name!r}{nearest(str(name), known)}")
+        missing = [
+            name for name, field in known.items() if name not in values and field.default is dataclasses.MISSING
+            and field.default_factory is dataclasses.MISSING
+        ]
+        if missing:
+            raise ConventionError(f"{cls.__name__} needs {', '.join(missing)}, which nobody may guess")
+        return cls(**values)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrameConvention(_Record):
+    """How a waveform becomes complex frames. Lengths are in samples.
+
+    `window`: `hann` is periodic, `hann_symmetric` and `povey` (Hann to the power 0.85) are symmetric.
+    `window_align`: a window shorter than `n_fft` sits in its `center`, or `left` with zeros right of it, as in Kaldi,
+    and then frames are counted by the window.
+    `padding`: `center_reflect` and `center_zero` put n_fft // 2 samples on each side; `same_reflect` (n_fft − hop) // 2,
+    `same_reflect_win` (win − hop) // 2; `none` nothing.
+    `remove_dc`, `pre_emphasis`: done to each frame before its window, the first sample standing in for the one before it.
+    `window_normalized`: the spectrum is divided by √Σw².
+    """
+
+    n_fft: int
+    hop_length: int
+    win_length: int = 0  # 0 stands for n_fft
+    window: str = "hann"
+    window_align: str = "center"
+    padding: str = "center_reflect"
+    drop_last_frame: bool = False
+    remove_dc: bool = False
+    pre_emphasis: float = 0.0
+    window_normalized: bool = False
+
+    def __post_init__(self) -> None:
+        self._number("n_fft", 2, whole=True)
+        self._number("hop_length", 1, whole=True)
+        if self.win_length in (0, None):
+            object.__setattr__(self, "win_length", self.n_fft)
+        self._number("win_length", 1, whole=True)
+        self._require("win_length", self.win_length <= self.n_fft, f"at most n_fft = {self.n_fft}")
+        self._one_of("window", WINDOWS)
+        self._one_of("window_align", WINDOW_ALIGNS)
+        self._one_of("padding", PADDINGS)
+        for flag in ("drop_last_frame", "remove_dc", "window_normalized"):
+            self._require(flag, isinstance(getattr(self, flag), bool), "True or False")
+        self._number("pre_emphasis", 0)
+        self._require("pre_emphasis", self.pre_emphasis < 1, "below 1")
+
+    @property
+    def n_freqs(self) -> int:
+        """Number of frequency bins, n_fft // 2 + 1."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def left_padding(self) -> int:
+        """Samples put before the waveform; as many follow it."""
+        if self.padding.startswith("center"):
+            return self.n_fft // 2
+        if self.padding == "none":
+            return 0
+        return max((self.n_fft if self.padding == "same_reflect" else self.win_length) - self.hop_length, 0) // 2
+
+    @property
+    def support(self) -> int:
+        """Samples that one frame reads: `win_length` where zeros follow the window, else `n_fft`."""
+        return self.win_length if self.window_align == "left" else self.n_fft
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames that a waveform of `n_samples` gives; 0 where it is too short for one."""
+        reach = n_samples + 2 * self.left_padding - self.support
+        return max(0, 1 + reach // self.hop_length - self.drop_last_frame)
+
+    def n_samples(self, n_frames: int) -> int:
+        """Samples that `n_frames` are turned back into: hop · (T − 1) for centred frames, else hop · T; at least one hop."""
+        centred = self.padding.startswith("center") and not self.drop_last_frame
+        return self.hop_length * max(1, n_frames - centred)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Level(_Record):
+    """How a linear mel becomes the values that a model sees, in the order of the fields; `level.py` does it and undoes it.
+
+    `floor` clamps the linear mel from below, `offset` is added to it (one of the two); then `log`, `· multiplier`, `+ shift`;
+    `reference_max` subtracts the item's peak, `dynamic_range` lifts everything to at least the item's peak minus this;
+    `affine` = (center, scale) gives (x − center) / scale; `clip` = (low, high); last the statistics of each band that only the
+    user has: (x − `band_mean`) / `band_scale`.
+    """
+
+    floor: float | None = None
+    offset: float = 0.0
+    log: str | None = None
+    multiplier: float = 1.0
+    shift: float = 0.0
+    reference_max: bool = False
+    dynamic_range: float | None = None
+    affine: tuple[float, float] | None = None
+    clip: tuple[float, float] | None = None
+    band_mean: tuple[float, ...] | None = None
+    band_scale: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self._one_of("log", LOGS)
+        if self.floor is not None:
+            self._number("floor", 0, above=True)
+        self._number("offset", 0)
+        if self.log is None:
+            self._require("reference_max", not self.reference_max, "False for a linear mel: it needs a logarithm")
+            self._require("dynamic_range", self.dynamic_range is None, "None for a linear mel: it needs a logarithm")
+        else:
+            self._require("floor", self.floor is not None or self.offset > 0, "above 0, or offset be: log(0) is not finite")
+        self._require("offset", self.floor is None or self.offset == 0, "0 where a floor is given")
+        self._number("multiplier", 0, above=True)
+        self._number("shift")
+        self._require("reference_max", isinstance(self.reference_max, bool), "True or False")
+        if self.dynamic_range is not None:
+            self._number("dynamic_range", 0, above=True)
+        self._floats("affine", 2)
+        self._require("affine", self.affine is None or self.affine[1] != 0, "(center, scale) with a scale that is not 0")
+        self._floats("clip", 2)
+        self._require("clip", self.clip is None or self.clip[0] < self.clip[1], "(low, high) with low below high")
+        self._floats("band_mean")
+        self._floats("band_scale")
+        self._require("band_scale", self.band_scale is None or 0 not in self.band_scale, "without a 0")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MelConvention(FrameConvention):
+    """Everything that one model's mel function does, from waveform to values.
+
+    Frequencies are in Hz. The spectrum's magnitude is √(re² + im² + `magnitude_offset`), or with `magnitude_floor` its square is
+    clamped there; the filterbank works on its `power` (1 magnitude, 2 power). `filterbank_sample_rate` is the rate that the
+    filters were made for, where that is not the waveform's. `f_max` is half of it where none is given.
+    """
+
+    sample_rate: float
+    magnitude_offset: float = 0.0
+    magnitude_floor: float = 0.0
+    power: float = 1.0
+    n_mels: int
+    f_min: float = 0.0
+    f_max: float = 0.0  # 0 stands for half of the filterbank's sample rate
+    mel_scale: str = "slaney"
+    filter_norm: str | None = "slaney"
+    filterbank_sample_rate: float = 0.0  # 0 stands for sample_rate
+    level: Level = dataclasses.field(default_factory=Level)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._number("sample_rate", 0, above=True)
+        for name, default in (("filterbank_sample_rate", self.sample_rate), ("f_max", None)):
+            if getattr(self, name) in (0, None):
+                object.__setattr__(self, name, self.filterbank_sample_rate / 2 if default is None else default)
+            self._number(name, 0, above=True)
+        self._number("magnitude_offset", 0)
+        self._number("magnitude_floor", 0)
+        self._require("magnitude_floor", self.magnitude_floor == 0 or self.magnitude_offset == 0, "0 beside a magnitude_offset")
+        self._number("power", 0, above=True)
+        self._number("n_mels", 1, whole=True)
+        self._number("f_min", 0)
+        self._require("f_max", self.f_min < self.f_max, f"above f_min = {self.f_min:g} Hz")
+        self._require("f_max", self.f_max <= self.filterbank_sample_rate / 2, f"at most {self.filterbank_sample_rate / 2:g} Hz")
+        self._one_of("mel_scale", MEL_SCALES)
+        self._one_of("filter_norm", FILTER_NORMS)
+        if isinstance(self.level, Mapping):
+            object.__setattr__(self, "level", Level.from_dict(self.level))
+        self._require("level", isinstance(self.level, Level), "a Level record or a dictionary of its fields")
+        for name in ("band_mean", "band_scale"):
+            numbers = getattr(self.level, name)
+            if numbers is not None and len(numbers) != self.n_mels:
+                raise ConventionError(f"Level.{name} holds {len(numbers)} numbers; the convention has {self.n_mels} bands")
+
+    @property
+    def frame(self) -> FrameConvention:
+        """The part that phase methods need: frames, and nothing of the mel."""
+        return FrameConvention(**{field.name: getattr(self, field.name) for field in dataclasses.fields(FrameConvention)})
+
+    def to_json(self) -> str:
+        """This convention as JSON text; `from_json` gives an equal record back."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> MelConvention:
+        """The convention of `to_json`'s text."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConventionError(f"this is not JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ConventionError(f"a convention is a JSON object, not {type(values).__name__}")
+        return cls.from_dict(values)

@@ -1,0 +1,25 @@
+"""The errors and warnings of the project: each says what came, what is allowed and what to do."""
+
+
+class TorchmelinvError(Exception):
+    """Root of everything that torchmelinv raises on purpose; catch this to catch all of it."""
+
+
+class ConventionError(TorchmelinvError, ValueError):
+    """A mel convention that cannot exist, is unknown, or lacks numbers that only its user has."""
+
+
+class InputError(TorchmelinvError, ValueError):
+    """A tensor or an option that does not fit: shape, dtype, device, range or values."""
+
+
+class FileError(TorchmelinvError, OSError):
+    """A file that cannot be read, understood or written."""
+
+
+class DependencyError(TorchmelinvError, ImportError):
+    """An optional package that is missing or cannot load here; the message names the fix."""
+
+
+class LevelWarning(UserWarning):
+    """The values of a mel look as if they were made by another convention."""
