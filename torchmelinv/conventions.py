@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import json
 import math
+import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -45,7 +46,7 @@ class _Record:
 
     def _number(self, field: str, low: float = -math.inf, *, above: bool = False, whole: bool = False) -> None:
         value = getattr(self, field)
-        kind = int if whole else (int, float)
+        kind = numbers.Integral if whole else numbers.Real
         good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
         good = good and (value > low if above else value >= low)
         bound = "" if low == -math.inf else f" {'above' if above else 'of at least'} {low:g}"
