@@ -1,0 +1,62 @@
+"""Waveform to mel, the way a convention's model makes it: the path that `MelInverter` walks back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from torchmelinv.conventions import MelConvention
+from torchmelinv.filterbank import MelFilterbank
+from torchmelinv.frame import Frame
+from torchmelinv.level import compress
+from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.presets import as_convention
+
+
+def modulus(spectrum: Tensor, offset: float = 0.0, floor: float = 0.0, power: float = 1.0) -> Tensor:
+    """|c|^power, or √(|c|² + offset)^power, or with |c|² clamped to at least `floor`; a zero passes a zero gradient."""
+    squared = spectrum.real.square() + spectrum.imag.square() + offset
+    if floor > 0:
+        squared = squared.clamp(min=floor)
+    if power == 2:
+        return squared
+    # √x has no finite slope at 0, and float32 none that can be used far below the normal numbers: stand still there.
+    positive = squared > torch.finfo(squared.dtype).tiny
+    return torch.where(positive, torch.where(positive, squared, 1).pow(power / 2), 0)
+
+
+class MelAnalyzer(nn.Module):
+    """Waveform (…, n_samples) -> mel (…, n_mels, n_frames) in the convention's own values.
+
+    `convention`: a `MelConvention`, a preset's name or a JSON file. Tables follow the waveform's device and dtype; half
+    precisions are computed in and returned as float32. One short-time Fourier transform and one banded product.
+    """
+
+    def __init__(self, convention: MelConvention | str) -> None:
+        super().__init__()
+        self.convention = as_convention(convention)
+        self.frame = Frame(self.convention)
+        self.filterbank = MelFilterbank(self.convention)
+
+    @full_precision
+    def magnitude(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Waveform (…, n_samples) -> what the filterbank sees, |STFT|^power (…, n_freqs, n_frames)."""
+        convention = self.convention
+        spectrum = self.frame.analyse(waveform, lengths)
+        return modulus(spectrum, convention.magnitude_offset, convention.magnitude_floor, convention.power)
+
+    @full_precision
+    def linear(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Waveform (…, n_samples) -> mel before its level, at least 0, (…, n_mels, n_frames)."""
+        return self.filterbank(self.magnitude(waveform, lengths))
+
+    @full_precision
+    def forward(self, waveform: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """`lengths` (…): samples of each item of a padded batch; frames after an item's own hold the level of silence."""
+        waveform = as_real(waveform, "waveform")
+        mask = None
+        if lengths is not None:
+            counts = torch.tensor([self.convention.n_frames(int(n)) for n in lengths.reshape(-1)], device=waveform.device)
+            n_frames = self.convention.n_frames(waveform.shape[-1])
+            mask = torch.arange(n_frames, device=waveform.device) < counts.reshape(*lengths.shape, 1, 1)
+        return compress(self.linear(waveform, lengths), self.convention.level, mask)

@@ -1,0 +1,229 @@
+"""Waveform to complex frames and back: one geometry, shared by analysis and inversion so that they cannot disagree.
+
+With w the window, analysis is c_t = rfft(w · x[t·hop + (0…n_fft−1)]) of the padded waveform. Synthesis is its least-squares
+inverse (Griffin and Lim 1984, eq. 6): overlap-add of w · irfft(c_t), divided by the envelope Σ_t w²(n − t·hop).
+
+Consistency, synthesise then analyse, is idempotent for every padding; it is an orthogonal projection (in the inner product
+that counts the mirrored bins) only with zero padding, because reflection is not self-adjoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from torchmelinv.conventions import FrameConvention
+from torchmelinv.errors import InputError
+from torchmelinv.ops.overlap_add import frame_signal, overlap_add
+from torchmelinv.ops.precision import as_real, full_precision
+
+# Where the envelope falls below this part of its peak, few windows reach and dividing by it would blow up whatever is
+# inconsistent there: such samples are tapered instead.
+ENVELOPE_FLOOR = 0.01
+
+
+def window_table(convention: FrameConvention) -> Tensor:
+    """The window in float64 as long as a frame, (n_fft,), divided by √Σw² where the convention says so."""
+    length = convention.win_length
+    periodic = convention.window == "hann"
+    window = torch.hann_window(length, periodic=periodic, dtype=torch.float64)
+    if convention.window == "povey":
+        window = window**0.85
+    if convention.window_normalized:
+        window = window / window.square().sum().sqrt()
+    right = convention.n_fft - length
+    left = 0 if convention.window_align == "left" else right // 2
+    return pad(window, (left, right - left))
+
+
+def _reflect(position: Tensor, length: Tensor | int) -> Tensor:
+    """Index into a signal of `length` samples for any integer position, mirrored at both ends as often as needed."""
+    length = torch.as_tensor(length, device=position.device)
+    period = (2 * (length - 1)).clamp(min=1)
+    folded = position.remainder(period)
+    return torch.minimum(torch.minimum(folded, period - folded), length - 1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FramePlan:
+    """The tables that one geometry needs for signals of one size: made once, used by every iteration.
+
+    Inside, frames are time-major: (items, frames, n_freqs).
+    """
+
+    convention: FrameConvention
+    n_frames: int
+    n_samples: int  # of the unpadded signal
+    window: Tensor  # (n_fft,)
+    inverse_envelope: Tensor  # (n_samples,), or (items, n_samples) where items differ in length
+    edges: tuple[Tensor, Tensor] | None  # mirrored indices left and right of the signal, where the padding reflects
+    indices: Tensor | None  # (items, padded samples): the same for items that differ in length
+
+    def pad(self, signal: Tensor) -> Tensor:
+        """Signal (items, n_samples) -> (items, hop · (T − 1) + n_fft): padded, or cut where frames stop before its end."""
+        if self.indices is not None:
+            return signal.gather(-1, self.indices)
+        left = self.convention.left_padding
+        right = self.convention.hop_length * (self.n_frames - 1) + self.convention.n_fft - left - self.n_samples
+        if self.edges is None:
+            return pad(signal, (left, right))
+        before, after = (signal.index_select(-1, edge) for edge in self.edges)
+        return torch.cat([before, signal[..., : self.n_samples + min(right, 0)], after], -1)
+
+    def analyse(self, signal: Tensor) -> Tensor:
+        """Signal (items, n_samples) -> spectrum (items, frames, n_freqs)."""
+        return torch.fft.rfft(frame_signal(self.pad(signal), self.window, self.convention.hop_length))
+
+    def synthesise(self, spectrum: Tensor) -> Tensor:
+        """Spectrum (items, frames, n_freqs) -> signal (items, n_samples); 0 where no window reaches."""
+        frames = torch.fft.irfft(spectrum, n=self.convention.n_fft, norm="forward")  # its 1 / n_fft is in the envelope
+        signal = overlap_add(frames, self.window, self.convention.hop_length)
+        left = self.convention.left_padding
+        signal = signal[..., left : left + self.n_samples]
+        return pad(signal, (0, self.n_samples - signal.shape[-1])) * self.inverse_envelope
+
+
+def _inverse_envelope(convention: FrameConvention, n_frames: int, n_samples: int, frame_mask: Tensor) -> Tensor:
+    """1 / (n_fft Σ w²) over the frames that count, (items, frames) -> (items, n_samples), in float64."""
+    squared = window_table(convention).to(frame_mask.device).square()
+    envelope = overlap_add(frame_mask[..., None] * squared, torch.ones_like(squared), convention.hop_length)
+    envelope = envelope[..., convention.left_padding :][..., :n_samples]
+    envelope = pad(envelope, (0, n_samples - envelope.shape[-1]))
+    floor = ENVELOPE_FLOOR * envelope.amax(-1, keepdim=True)
+    inverse = 1 / (convention.n_fft * torch.maximum(envelope, floor))
+    return torch.where(envelope > 0, inverse, 0)
+
+
+@functools.lru_cache(maxsize=64)
+def frame_plan(convention: FrameConvention, n_frames: int, n_samples: int, dtype: torch.dtype, device: torch.device) -> FramePlan:
+    """The plan for signals of `n_samples` that are seen as `n_frames`; tables are made in float64 on the CPU."""
+    with torch.inference_mode(False), torch.no_grad():  # the plan outlives the call that makes it
+        edges = None
+        if convention.padding.endswith(("reflect", "reflect_win")):
+            left = convention.left_padding
+            right = convention.hop_length * (n_frames - 1) + convention.n_fft - left - n_samples
+            before, after = torch.arange(-left, 0), torch.arange(n_samples, n_samples + max(right, 0))
+            edges = (_reflect(before, n_samples).to(device), _reflect(after, n_samples).to(device))
+        mask = torch.ones(n_frames, dtype=torch.float64)
+        inverse = _inverse_envelope(convention, n_frames, n_samples, mask)
+        window = window_table(convention)
+        return FramePlan(
+            convention, n_frames, n_samples, window.to(device, dtype), inverse.to(device, dtype), edges, indices=None
+        )
+
+
+def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: FramePlan) -> FramePlan:
+    """The same plan for a padded batch: item i has its own frames and samples, and its padding at its own end.
+
+    Signals must be zero from their own end on, which `synthesise` sees to.
+    """
+    convention, device = plan.convention, plan.window.device
+    frames = torch.arange(plan.n_frames, device=device) < frame_counts[:, None]
+    samples = torch.arange(plan.n_samples, device=device) < sample_counts[:, None]
+    double = torch.float64 if device.type != "mps" else torch.float32  # MPS has no float64
+    inverse = _inverse_envelope(convention, plan.n_frames, plan.n_samples, frames.to(double))
+    indices = None
+    if plan.edges is not None:
+        padded = convention.hop_length * (plan.n_frames - 1) + convention.n_fft
+        indices = _reflect(torch.arange(padded, device=device) - convention.left_padding, sample_counts[:, None])
+    return dataclasses.replace(plan, inverse_envelope=(inverse * samples).to(plan.window.dtype), indices=indices)
+
+
+def de_emphasise(signal: Tensor, coefficient: float) -> Tensor:
+    """Undo y[n] = x[n] − coefficient · x[n − 1] along the last dimension.
+
+    The recursion's impulse response is coefficient^n; doubling sums of it reach every sample in log2(n) shifted adds,
+    as far as coefficient^n is above the precision of the dtype.
+    """
+    if coefficient == 0:
+        return signal
+    memory = math.log(torch.finfo(signal.dtype).eps / 8) / math.log(coefficient)
+    reach, gain = 1, coefficient
+    while reach < min(signal.shape[-1], memory):
+        signal = signal + gain * pad(signal, (reach, 0))[..., : signal.shape[-1]]
+        reach, gain = 2 * reach, gain * gain
+    return signal
+
+
+class Frame(nn.Module):
+    """Analysis and synthesis of one frame convention, for any leading dimensions. Linear; no parameters, no host sync.
+
+    `synthesise(analyse(x), len(x))` is x wherever the envelope exceeds 1 % of its maximum and frames reach (to 1e-5 of the
+    peak in float32). What each frame's DC removal takes away cannot be given back; pre-emphasis is undone.
+    """
+
+    def __init__(self, convention: FrameConvention) -> None:
+        super().__init__()
+        # A mel convention is a frame convention too: keep only that part, so that equal frames share their tables.
+        self.convention = FrameConvention(
+            **{field.name: getattr(convention, field.name) for field in dataclasses.fields(FrameConvention)}
+        )
+
+    def extra_repr(self) -> str:
+        return repr(self.convention)
+
+    def plan(self, n_frames: int, n_samples: int, like: Tensor) -> FramePlan:
+        """The tables for one size, on `like`'s device and in its dtype."""
+        return frame_plan(self.convention, n_frames, n_samples, like.dtype, like.device)
+
+    def natural_samples(self, n_frames: int) -> int:
+        """Samples that `n_frames` determine: `convention.n_samples`, and without padding also the tail of the last frame."""
+        if self.convention.padding == "none":
+            return self.convention.hop_length * (n_frames - 1) + self.convention.support
+        return self.convention.n_samples(n_frames)
+
+    @full_precision
+    def analyse(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Waveform (…, n_samples) -> complex spectrum (…, n_freqs, n_frames).
+
+        `lengths` (…): samples of each item of a padded batch; frames after an item's own are zero.
+        """
+        waveform = as_real(waveform, "waveform")
+        convention, n_samples = self.convention, waveform.shape[-1]
+        n_frames = convention.n_frames(n_samples) if n_samples else 0
+        if n_frames == 0:
+            raise InputError(f"a waveform of {n_samples} samples gives no frame; this convention needs more")
+        signal = waveform.reshape(-1, n_samples)
+        plan = self.plan(n_frames, n_samples, signal)
+        frame_counts = None
+        if lengths is not None:
+            sample_counts = lengths.reshape(-1).to(signal.device)
+            reach = sample_counts + 2 * convention.left_padding - convention.support
+            frame_counts = (1 + reach.div(convention.hop_length, rounding_mode="floor") - convention.drop_last_frame).clamp(min=0)
+            plan = ragged_plan(frame_counts, sample_counts, plan)
+            signal = torch.where(torch.arange(n_samples, device=signal.device) < sample_counts[:, None], signal, 0)
+        if convention.remove_dc or convention.pre_emphasis:
+            spectrum = torch.fft.rfft(self._condition(plan.pad(signal)) * plan.window)
+        else:
+            spectrum = plan.analyse(signal)
+        if frame_counts is not None:
+            spectrum = torch.where((torch.arange(n_frames, device=signal.device) < frame_counts[:, None])[..., None], spectrum, 0)
+        return spectrum.transpose(-1, -2).reshape(*waveform.shape[:-1], convention.n_freqs, n_frames)
+
+    def _condition(self, padded: Tensor) -> Tensor:
+        """Unwindowed frames (items, frames, n_fft) with each frame's DC removed and pre-emphasis applied, Kaldi's way."""
+        convention = self.convention
+        frames = padded.unfold(-1, convention.n_fft, convention.hop_length)[..., : convention.support]
+        if convention.remove_dc:
+            frames = frames - frames.mean(-1, keepdim=True)
+        if convention.pre_emphasis:
+            before = torch.cat([frames[..., :1], frames[..., :-1]], -1)
+            frames = frames - convention.pre_emphasis * before
+        return pad(frames, (0, convention.n_fft - convention.support))
+
+    @full_precision
+    def synthesise(self, spectrum: Tensor, length: int | None = None) -> Tensor:
+        """Complex spectrum (…, n_freqs, n_frames) -> waveform (…, length), by default `convention.n_samples(n_frames)` long."""
+        if spectrum.shape[-2] != self.convention.n_freqs or spectrum.shape[-1] == 0:
+            allowed = f"(…, {self.convention.n_freqs}, n_frames ≥ 1)"
+            raise InputError(f"the spectrum has shape {tuple(spectrum.shape)}; this convention needs {allowed}")
+        n_frames = spectrum.shape[-1]
+        length = self.convention.n_samples(n_frames) if length is None else length
+        rows = spectrum.reshape(-1, *spectrum.shape[-2:]).transpose(-1, -2)
+        signal = self.plan(n_frames, length, rows.real).synthesise(rows)
+        return de_emphasise(signal, self.convention.pre_emphasis).reshape(*spectrum.shape[:-2], length)

@@ -1,0 +1,51 @@
+"""Keep the angle of each bin and give it a wanted magnitude: the projection P_A(c) = A c / |c| of Griffin and Lim.
+
+A bin that is exactly zero has no angle: it stays zero and passes no gradient. With u = c / |c| and the incoming gradient g,
+
+    dA = Re(conj(u) g),    dc = (A / |c|) (g − u Re(conj(u) g)),
+
+so a change of c along u costs nothing, as it should. `abs` and division on complex tensors are slow and give NaN at
+zero; here |c|² goes through one reciprocal square root.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def _inverse_modulus(spectrum: Tensor) -> Tensor:
+    """1 / |c|, finite also where c is zero."""
+    real, imag = spectrum.real, spectrum.imag
+    squared = (real * real).addcmul_(imag, imag)
+    return squared.clamp_(min=torch.finfo(squared.dtype).tiny).rsqrt_()
+
+
+class _ImposeMagnitude(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, spectrum: Tensor, magnitude: Tensor) -> Tensor:
+        ctx.save_for_backward(spectrum, magnitude)
+        return spectrum * _inverse_modulus(spectrum).mul_(magnitude)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor]:
+        spectrum, magnitude = ctx.saved_tensors
+        inverse = _inverse_modulus(spectrum)
+        unit = spectrum * inverse
+        along = unit.real * grad[0].real + unit.imag * grad[0].imag
+        across = (grad[0] - unit * along).mul_(inverse.mul_(magnitude))
+        # A bin without an angle has no direction to turn in; the clamped reciprocal would send a huge number back.
+        return across.masked_fill_(unit == 0, 0), along
+
+
+def impose_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:
+    """Spectrum (…) with each bin's angle kept and its modulus set to `magnitude` (same shape, at least 0).
+
+    Where no gradient is wanted the spectrum is overwritten: hand over one that nobody else needs.
+    """
+    if torch.is_grad_enabled() and (spectrum.requires_grad or magnitude.requires_grad):
+        return _ImposeMagnitude.apply(spectrum, magnitude)
+    return spectrum.mul_(_inverse_modulus(spectrum).mul_(magnitude))

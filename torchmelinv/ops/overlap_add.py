@@ -1,0 +1,53 @@
+"""Cutting a signal into windowed frames and adding windowed frames up to a signal: each is the other's adjoint.
+
+Frames are time-major, (…, frames, n_fft), so that one frame is one contiguous row. A signal of T frames is
+hop · (T − 1) + n_fft samples long. Overlap-add is one shifted multiply-add for each hop inside a frame, without scatter
+or host sync, so its sums have a fixed order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+
+class _FrameSignal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, signal: Tensor, window: Tensor, hop_length: int) -> Tensor:
+        ctx.window, ctx.hop_length = window, hop_length
+        return signal.unfold(-1, window.shape[-1], hop_length) * window
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None, None]:
+        return overlap_add(grad[0], ctx.window, ctx.hop_length), None, None
+
+
+class _OverlapAdd(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx | Any, frames: Tensor, window: Tensor, hop_length: int) -> Tensor:
+        ctx.window, ctx.hop_length = window, hop_length
+        *items, n_frames, n_fft = frames.shape
+        shifts = -(-n_fft // hop_length)
+        total = frames.new_zeros(*items, n_frames + shifts - 1, hop_length)
+        for shift in range(shifts):
+            part = slice(shift * hop_length, min((shift + 1) * hop_length, n_fft))
+            rows = total[..., shift : shift + n_frames, : part.stop - part.start]
+            rows.addcmul_(frames[..., part], window[part])
+        return total.flatten(-2)[..., : hop_length * (n_frames - 1) + n_fft]
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None, None]:
+        return frame_signal(grad[0], ctx.window, ctx.hop_length), None, None
+
+
+def frame_signal(signal: Tensor, window: Tensor, hop_length: int) -> Tensor:
+    """Signal (…, hop · (T − 1) + n_fft) -> windowed frames (…, T, n_fft). Linear; adjoint of `overlap_add`."""
+    return _FrameSignal.apply(signal, window, hop_length)
+
+
+def overlap_add(frames: Tensor, window: Tensor, hop_length: int) -> Tensor:
+    """Frames (…, T, n_fft), windowed and added up -> signal (…, hop · (T − 1) + n_fft). Linear; adjoint of `frame_signal`."""
+    return _OverlapAdd.apply(frames, window, hop_length)
