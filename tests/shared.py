@@ -1,0 +1,32 @@
+"""Recordings and mels that lie beside the checkout, never in it; what needs them is skipped where they are absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _folder(path: Path) -> Path | None:
+    return path if path.is_dir() else None
+
+
+SHARED = _folder(Path(os.environ.get("TORCHMELINV_SHARED", ROOT.parent / "shared")))
+AUDIO = _folder(SHARED / "audio") if SHARED else None
+GOLDEN = _folder(SHARED / "golden") if SHARED else None
+
+needs_audio = pytest.mark.skipif(AUDIO is None, reason="no shared/audio beside the checkout")
+needs_golden = pytest.mark.skipif(GOLDEN is None, reason="no shared/golden beside the checkout")
+
+
+def speech_clips() -> list[Path]:
+    """The speech recordings of shared/audio, sorted; empty where it is absent."""
+    return sorted(AUDIO.glob("speech_*")) if AUDIO else []
+
+
+def golden_arrays() -> list[Path]:
+    """The mels that other models' own code made, sorted; empty where shared/golden is absent."""
+    return sorted(GOLDEN.glob("*.npz")) if GOLDEN else []
