@@ -130,7 +130,7 @@ def _convention(values: Any) -> MelConvention:
             return _vocoder_convention(section)
     if "sample_rate" not in values:
         raise ConventionError(
-            f"it holds {', '.join(map(repr, values)) or 'no fields'}, but neither the sample_rate of a convention nor, also under "
+            f"it holds {', '.join(map(repr, values)) or 'no fields'}, but neither a convention's sample_rate nor, also under "
             f"{' or '.join(map(repr, _SECTIONS))}, what a configuration like HiFi-GAN's ({', '.join(_HIFIGAN_KEYS)}) "
             f"or VITS's ({', '.join(_VITS_KEYS)}) needs"
         )

@@ -17,7 +17,7 @@ from torchmelinv.conventions import Level
 class Row:
     """One model's mel, and where its values come from.
 
-    `fields` go to `MelConvention`. `model_space` holds the fields of its `Level` that the acoustic model adds to its mel function,
+    `fields` go to `MelConvention`. `model_space` holds those of its `Level` that the acoustic model adds to the mel function,
     `needs` the per-band arguments without which there is no model space; `statistics` says where their user finds them.
     """
 
