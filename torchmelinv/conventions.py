@@ -51,6 +51,8 @@ class _Record:
         good = good and (value > low if above else value >= low)
         bound = "" if low == -math.inf else f" {'above' if above else 'of at least'} {low:g}"
         self._require(field, good, f"a {'whole' if whole else 'finite'} number{bound}")
+        if not isinstance(value, (int, float)):  # numpy's numbers would be no JSON
+            object.__setattr__(self, field, int(value) if whole else float(value))
 
     def _floats(self, field: str, length: int | None = None) -> None:
         """Turn any sequence of numbers into a tuple of floats, so that the record stays hashable."""

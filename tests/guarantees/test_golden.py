@@ -1,4 +1,4 @@
-"""`MelAnalyzer` makes the mels that other models' own code made, from a convention's numbers and from the preset of that model."""
+"""`MelAnalyzer` makes the mels that other models' own code made, from their numbers and from the preset of that model."""
 
 from __future__ import annotations
 
