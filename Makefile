@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 INSTALLED := $(VENV)/.installed
 METRICS := $(VENV)/.metrics
 
-.PHONY: help venv demo test slow lint format bench
+.PHONY: help venv demo test slow lint bench
 .DEFAULT_GOAL := help
 
 help:
@@ -15,7 +15,6 @@ help:
 	@echo "make test                   the whole suite except what is marked slow"
 	@echo "make slow                   the tests marked slow"
 	@echo "make lint                   ruff, mypy and the floors of the house"
-	@echo "make format                 let ruff mend what it can"
 	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and the tables of README.md"
 	@echo "PYTHON=python3.12 chooses the Python that .venv is made of (now: $(PYTHON))"
 
@@ -47,13 +46,8 @@ slow: $(INSTALLED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-
-format: $(INSTALLED)
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
 
 bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu
