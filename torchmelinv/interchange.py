@@ -40,14 +40,19 @@ def _padding(what: str, center: bool, pad_mode: Any) -> str:
     return _choose(what, pad_mode, _PADDINGS) if center else "none"
 
 
-def _window_name(what: str, values: ArrayLike) -> str:
+def _window_name(what: str, values: ArrayLike, length: int) -> str:
     """Which of the windows these numbers are; periodic and symmetric Hann of n samples lie about 3 / n apart."""
-    numbers: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
+    try:
+        numbers: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConventionError(f"{what} is {values!r}, which no convention expresses; it must be 'hann', or numbers") from None
+    if numbers.shape != (length,):
+        raise ConventionError(f"{what} has shape {numbers.shape}; it must be {length} numbers, one a sample")
     ramp = 2 * np.pi * np.arange(numbers.size)
     symmetric = 0.5 - 0.5 * np.cos(ramp / max(numbers.size - 1, 1))
     windows = {"hann": 0.5 - 0.5 * np.cos(ramp / numbers.size), "hann_symmetric": symmetric, "povey": symmetric**0.85}
     for name, window in windows.items():
-        if numbers.shape == window.shape and np.allclose(numbers, window, rtol=0, atol=1e-6):
+        if np.allclose(numbers, window, rtol=0, atol=1e-6):
             return name
     raise ConventionError(f"{what} holds none of the windows that a convention expresses: {', '.join(windows)}")
 
@@ -71,7 +76,7 @@ def from_librosa(
     if isinstance(window, str):
         name = _choose("window", window, {"hann": "hann", "hanning": "hann"})
     else:
-        name = _window_name("window", window(length) if callable(window) else window)
+        name = _window_name("window", window(length) if callable(window) else window, length)
     return MelConvention(
         sample_rate=sr, n_fft=n_fft, hop_length=length // 4 if hop_length is None else hop_length, win_length=length, window=name,
         padding=_padding("pad_mode", center, pad_mode), power=power, n_mels=n_mels, f_min=fmin, f_max=fmax or 0.0,
@@ -104,7 +109,8 @@ def from_torchaudio(transform: Any, *, level: Level | None = None) -> MelConvent
         raise ConventionError(f"MelSpectrogram.pad is {pad!r}, which no convention expresses; leave it at 0 and pad the waveform")
     return MelConvention(
         sample_rate=rate, n_fft=n_fft, hop_length=hop_length, win_length=win_length,
-        window=_window_name("MelSpectrogram.window_fn", window), padding=_padding("MelSpectrogram.pad_mode", center, pad_mode),
+        window=_window_name("MelSpectrogram.window_fn", window, win_length),
+        padding=_padding("MelSpectrogram.pad_mode", center, pad_mode),
         window_normalized=_choose("MelSpectrogram.normalized", normalized, {False: False, True: True, "window": True}),
         power=power, n_mels=n_mels, f_min=f_min, f_max=f_max, mel_scale=scale, filter_norm=norm,
         filterbank_sample_rate=n_fft * (rate // 2) / max(n_fft // 2, 1), level=Level() if level is None else level,
