@@ -56,8 +56,8 @@ def test_references_can_be_found(reference):
 
 def build_wheel(folder: Path) -> Path:
     """A wheel of this checkout, made without the network."""
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT)], check=True, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
+    subprocess.run([*command, str(ROOT)], check=True, stdin=subprocess.DEVNULL)
     (wheel,) = folder.glob("torchmelinv-*.whl")
     return wheel
 
@@ -75,7 +75,7 @@ def test_wheel_works_in_an_empty_environment_with_the_newest_torch_and_no_torcha
     wheel = build_wheel(tmp_path)
     venv.create(tmp_path / "empty", with_pip=True)
     python = str(next((tmp_path / "empty").glob("*/python")))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_CONSTRAINT"))}
+    clean = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PIP_CONSTRAINT"}}
 
     def run(*arguments: str) -> str:
         finished = subprocess.run([python, *arguments], cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
@@ -84,12 +84,8 @@ def test_wheel_works_in_an_empty_environment_with_the_newest_torch_and_no_torcha
 
     run("-m", "pip", "install", "--quiet", "torch", "numpy", "soundfile", "soxr", "tqdm")
     run("-m", "pip", "install", "--quiet", "--no-deps", str(wheel))
-    where = run("-c", "import torchmelinv; print(torchmelinv.__file__)")
-    assert str(tmp_path) in where
+    run("-c", "from torchmelinv import demo, files; files.write_audio('voice.wav', demo.signal(1.0), 22050)")
+    assert str(tmp_path) in run("-c", "import torchmelinv; print(torchmelinv.__file__)")
     assert "hifigan_22k" in run("-m", "torchmelinv", "presets")
-    run("-c", SELF_CONTAINED)
-    run("-m", "torchmelinv", "roundtrip", "voice.wav", "--convention", "hifigan_22k", "-o", "back.wav")
+    assert "mel error" in run("-m", "torchmelinv", "roundtrip", "voice.wav", "--convention", "hifigan_22k", "-o", "back.wav")
     assert (tmp_path / "back.wav").stat().st_size > 1000
-
-
-SELF_CONTAINED = ""
