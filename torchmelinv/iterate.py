@@ -1,0 +1,119 @@
+"""The only loop: steps, per-item stopping, history, hooks, the best iterate, and how gradients pass through it.
+
+A method brings `step(state) -> state`, where a state is a NamedTuple of tensors. Everything else that a loop is asked for is
+here, and no method sees it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from torchmelinv.errors import InputError
+
+State = TypeVar("State", bound=tuple[Any, ...])
+
+GRADIENTS = ("unrolled", "checkpointed", "phase_detached", "none")
+LOOK_EVERY = 8  # iterations between two looks of the host at an accelerator
+
+
+class Solution(NamedTuple):
+    """What solving gives beside the answer; one entry an item."""
+
+    waveform: Tensor  # (…, n_samples)
+    steps: Tensor  # (…) iterations done until the item stopped
+    residual: Tensor  # (…) relative distance from what was asked for; the method says which
+    converged: Tensor  # (…) whether the item stopped by its tolerance
+    history: Tensor  # (n_iter, …) residual after each iteration; constant once an item has stopped
+
+
+class Iterated(NamedTuple):
+    """The loop's result; shapes (…) are those that `change` and `measure` return."""
+
+    state: Any  # the last state, or the best one
+    steps: Tensor | None  # (…) iterations until the item stopped; None without a tolerance
+    converged: Tensor | None  # (…) whether it stopped by its tolerance; None without one
+    history: list[Tensor]  # what `measure` said after each iteration
+
+
+def check_gradient(gradient: str | int) -> str | int:
+    """The gradient mode, if it is one."""
+    if gradient in GRADIENTS or (isinstance(gradient, int) and not isinstance(gradient, bool) and gradient >= 1):
+        return gradient
+    raise InputError(f"gradient is {gradient!r}; it must be one of {', '.join(map(repr, GRADIENTS))} or a whole number of last steps ≥ 1")
+
+
+def _choose(mask: Tensor, yes: State, no: State) -> State:
+    return type(yes)(*(torch.where(mask, a, b) for a, b in zip(yes, no, strict=True)))  # type: ignore[attr-defined]
+
+
+def iterate(
+    step: Callable[[State], State],
+    state: State,
+    n_iter: int,
+    *,
+    change: Callable[[State, State], Tensor] | None = None,
+    tolerance: float | None = None,
+    measure: Callable[[State], Tensor] | None = None,
+    keep_best: bool = False,
+    hook: Callable[[int, State], None] | None = None,
+) -> Iterated:
+    """Repeat `step` up to `n_iter` times.
+
+    `change(before, after)` is a relative, non-negative number for each item, broadcastable against every tensor of the
+    state. An item whose change is at most `tolerance` takes that step and is frozen by mask; the loop ends when all are. The
+    host looks at every iteration on the CPU and at every eighth elsewhere, so no iteration waits for the device.
+    `measure(state)`, smaller is better, fills the history; with `keep_best` the state where it was smallest is returned.
+    `hook(iteration, state)` is called after each iteration.
+    """
+    history: list[Tensor] = []
+    active = steps = best = best_measure = None
+    if keep_best and measure is not None:
+        best, best_measure = state, measure(state)
+    for iteration in range(n_iter):
+        new = step(state)
+        if active is not None:
+            new = _choose(active, new, state)
+        if change is not None and tolerance is not None:
+            moving = change(state, new) > tolerance
+            steps = torch.ones_like(moving, dtype=torch.long) if active is None else steps + active
+            active = moving if active is None else active & moving
+        state = new
+        if measure is not None:
+            history.append(measure(state))
+            if keep_best:
+                better = history[-1] < best_measure
+                best, best_measure = _choose(better, state, best), torch.minimum(history[-1], best_measure)
+        if hook is not None:
+            hook(iteration, state)
+        if active is not None and (active.device.type == "cpu" or iteration % LOOK_EVERY == LOOK_EVERY - 1) and not active.any():
+            break
+    return Iterated(best if keep_best else state, steps, None if active is None else ~active, history)
+
+
+def iterate_with_gradient(step: Callable[[State], State], state: State, n_iter: int, gradient: str | int) -> State:
+    """Repeat `step` exactly `n_iter` times with a policy for the way back.
+
+    `unrolled`: autograd through every step. `checkpointed`: the same gradient, about √n_iter states kept and the steps
+    between them done twice. An int k: through the last k steps only. `none` and `phase_detached`: through no step (what
+    `phase_detached` then adds is the method's matter).
+    """
+    if gradient == "unrolled":
+        return iterate(step, state, n_iter).state
+    if gradient == "checkpointed":
+        kind, size = type(state), max(1, math.isqrt(n_iter))
+        for first in range(0, n_iter, size):
+            count = min(size, n_iter - first)
+            leaves = checkpoint(lambda *leaves, n=count: tuple(iterate(step, kind(*leaves), n).state), *state, use_reentrant=False)
+            state = kind(*leaves)
+        return state
+    last = gradient if isinstance(gradient, int) else 0
+    with torch.no_grad():
+        state = iterate(step, state, max(0, n_iter - last)).state
+    state = type(state)(*(leaf.detach() for leaf in state))
+    return iterate(step, state, min(last, n_iter)).state

@@ -1,0 +1,43 @@
+"""The non-negative spectrum nearest to an envelope in the Euclidean sense that has the given mel.
+
+    min_s  ½ ‖s − z‖² + ‖Ms − m‖² / (2 ρ),    s ≥ 0,
+
+with ρ = 1e-7, or 1e-3 where no spectrum has the mel. The solution is s = max(0, z + Mᵀλ): unique, and differentiable wherever no bin is just about to vanish.
+With z = 0 it is the non-negative spectrum of least energy. The dual is piecewise quadratic and Newton's method on it
+semismooth; undamped it cycles on some frames, with the line search of `dual_newton.py` it does not.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from torchmelinv.filterbank import MelFilterbank
+from torchmelinv.magnitude.dual_newton import Distance, DualSolution, solve_dual
+from torchmelinv.magnitude.transpose import transpose
+
+
+def _active(prior: Tensor, spectrum: Tensor) -> Tensor:
+    return (spectrum > 0).to(spectrum.dtype)
+
+
+EUCLIDEAN = Distance(
+    primal=lambda prior, exponent: (prior + exponent).relu(),
+    slope=_active,
+    prior_slope=_active,
+    safe_step=lambda change: torch.full_like(change, 0.05),
+)
+
+
+def least_distance_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> DualSolution:
+    """`least_distance` with its account: magnitude, steps, residual and convergence of each frame."""
+    prior = transpose(mel, filterbank) if prior is None else prior
+    return solve_dual(mel, filterbank, EUCLIDEAN, prior, torch.ones_like(mel))
+
+
+def least_distance(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> Tensor:
+    """Linear mel (…, n_mels, n_frames) -> spectrum ≥ 0 with that mel, (…, n_freqs, n_frames), to the convention's power.
+
+    `prior` z ≥ 0, by default `transpose(mel)`. Invariants, cost and gradient as `entropic`'s; a bin at 0 passes no gradient.
+    """
+    return least_distance_solve(mel, filterbank, prior).magnitude

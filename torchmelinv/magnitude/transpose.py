@@ -1,0 +1,22 @@
+"""The transposed filterbank, normalised: each bin interpolates the mean densities of the bands that it feeds."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from torchmelinv.filterbank import MelFilterbank
+
+
+def transpose(mel: Tensor, filterbank: MelFilterbank) -> Tensor:
+    """s = Mᵀ(m / M1) / Mᵀ1: linear mel (…, n_mels, n_frames) -> spectrum ≥ 0, (…, n_freqs, n_frames).
+
+    m / M1 is the mean density that a band saw, and a bin takes the average of its bands' densities weighted by how much it
+    feeds them: the mel drawn as a smooth envelope. Not consistent with the mel; the start and the prior of the better methods.
+    Bins that no filter sees are 0. One banded product.
+    """
+    sums = filterbank.table.sum(1)
+    reach = filterbank.table.sum(0)
+    density = torch.where(sums > 0, 1 / sums, 0).to(mel.dtype).to(mel.device)
+    weight = torch.where(reach > 0, 1 / reach, 0).to(mel.dtype).to(mel.device)
+    return filterbank.adjoint(mel * density[:, None]) * weight[:, None]
