@@ -1,0 +1,244 @@
+"""Audio and mel files in and out, and resampling between them. Nothing here knows what a mel means.
+
+Writing goes aside and is then renamed: at the output path stands either the finished file or what stood there before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+import os
+import struct
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchmelinv.errors import DependencyError, FileError, InputError
+
+# suffix: (libsndfile's name of the format, subtypes that can be written, the first one where none is asked for)
+AUDIO_FORMATS = {
+    ".wav": ("WAV", ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
+    ".flac": ("FLAC", ("PCM_16", "PCM_24")),
+}
+SUBTYPES = AUDIO_FORMATS[".wav"][1]
+FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
+MEL_SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".safetensors")
+# The name that tells the mel from other arrays of the same file
+MEL_NAMES = ("mel", "mels", "log_mel", "logmel", "mel_spec", "mel_specgram", "mel_spectrogram", "melspec", "input_features")
+
+
+class Written(NamedTuple):
+    """What `write_audio` found and did."""
+
+    peak: float  # largest |sample| of the waveform as it came
+    gain_db: float  # 0, or below it where the waveform was scaled down to fit an integer format
+
+
+def _require(package: str) -> Any:
+    """An optional package, imported where it serves."""
+    try:
+        return importlib.import_module(package)
+    except (ImportError, OSError) as error:  # OSError: soundfile is there and its libsndfile is not
+        fix = f"`pip install {package}` provides it"
+        raise DependencyError(f"{package} is needed here and cannot be loaded ({error}); {fix}") from None
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; one file is needed here")
+    if not path.exists():
+        raise FileError(f"{path} does not exist")
+    return path
+
+
+@contextlib.contextmanager
+def aside(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`, with its suffix, that becomes `path` when the block ends well and is removed otherwise."""
+    path = Path(path)
+    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+# Audio
+
+
+def _refuse_truncated_wav(path: Path) -> None:
+    """libsndfile reads what is left of a cut wav without a word: compare its data chunk with the size of the file."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        if stream.read(4) != b"RIFF" or stream.seek(8) != 8 or stream.read(4) != b"WAVE":
+            return
+        while len(header := stream.read(8)) == 8:
+            name, length = struct.unpack("<4sI", header)
+            if name == b"data":
+                # Programs that write to a pipe put a placeholder near 2³¹ or 2³² there, or 0.
+                if length < 0x7FFF0000 and stream.tell() + length > size:
+                    missing = stream.tell() + length - size
+                    raise FileError(f"{path} is truncated: its header promises {missing} more bytes of samples than it holds")
+                return
+            stream.seek(length + length % 2, os.SEEK_CUR)
+
+
+def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tensor, float]:
+    """Waveform (channels, n_samples) in float32 and its sample rate in Hz, resampled to `sample_rate` where one is given.
+
+    Reads what libsndfile reads: wav, flac, ogg, mp3, aiff and more. A file that holds no sample, is cut or is not audio is a
+    `FileError`.
+    """
+    path = _existing(path)
+    soundfile = _require("soundfile")
+    try:
+        _refuse_truncated_wav(path)
+        with soundfile.SoundFile(path) as stream:
+            promised, own_rate = stream.frames, stream.samplerate
+            samples = stream.read(dtype="float32", always_2d=True)
+    except FileError:
+        raise
+    except (soundfile.SoundFileError, OSError) as error:
+        reason = str(error).removeprefix(f"Error opening {str(path)!r}: ").removeprefix("Error : ").rstrip(".")
+        raise FileError(f"{path} cannot be read as audio: {reason}; wav, flac, ogg, mp3 and aiff files can") from None
+    if len(samples) < promised:
+        raise FileError(f"{path} is truncated: {len(samples)} of its {promised} samples could be read")
+    if len(samples) == 0:
+        raise FileError(f"{path} is an audio file without a single sample")
+    waveform = torch.from_numpy(np.ascontiguousarray(samples.T))
+    return (waveform, own_rate) if sample_rate is None else (resample(waveform, own_rate, sample_rate), sample_rate)
+
+
+def resample(waveform: Tensor, original: float, wanted: float) -> Tensor:
+    """Waveform (channels, n_samples) at `original` Hz -> (channels, about n_samples · wanted / original), by soxr on the CPU."""
+    if original == wanted:
+        return waveform
+    samples = _require("soxr").resample(waveform.numpy().T, original, wanted)
+    return torch.from_numpy(np.ascontiguousarray(samples.T))
+
+
+def audio_format(path: str | Path, subtype: str | None = None) -> tuple[str, str]:
+    """libsndfile's format and subtype for an output path; a suffix or subtype that cannot be written is an `InputError`."""
+    path = Path(path)
+    if path.suffix.lower() not in AUDIO_FORMATS:
+        came = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        raise InputError(f"the audio file {str(path)!r} {came}; {' and '.join(AUDIO_FORMATS)} can be written")
+    name, subtypes = AUDIO_FORMATS[path.suffix.lower()]
+    if subtype is not None and subtype not in subtypes:
+        raise InputError(f"{name} files cannot hold the subtype {subtype!r}; they can hold {', '.join(subtypes)}")
+    return name, subtype or subtypes[0]
+
+
+def write_audio(path: str | Path, waveform: Tensor, sample_rate: float, subtype: str | None = None) -> Written:
+    """Write a waveform (n_samples,) or (channels, n_samples) as wav or flac, 16 bit unless `subtype` says otherwise.
+
+    An integer subtype cannot hold samples beyond ±1: such a waveform is scaled down as a whole until its peak is 1, and
+    `Written.gain_db` says by how much. Nothing is ever clipped. NaN, Inf and a rate that is no whole number are an `InputError`.
+    """
+    file_format, subtype = audio_format(path, subtype)
+    if sample_rate != int(sample_rate) or sample_rate < 1:
+        raise InputError(f"audio files hold whole sample rates in Hz, not {sample_rate:g}; resample the waveform to one first")
+    if not waveform.is_floating_point() or waveform.ndim not in (1, 2) or waveform.numel() == 0:
+        came = f"{str(waveform.dtype).removeprefix('torch.')} of shape {tuple(waveform.shape)}"
+        raise InputError(f"the waveform is {came}; it must be floating point of shape (n_samples,) or (channels, n_samples)")
+    samples = waveform.detach().to("cpu", torch.float64 if waveform.dtype == torch.float64 else torch.float32)
+    peak = float(samples.abs().max())
+    if not math.isfinite(peak):
+        raise InputError(f"the waveform for {path} holds NaN or Inf; it is not written")
+    scaled = peak > 1 and subtype not in FLOAT_SUBTYPES
+    if scaled:
+        samples = samples / peak
+    soundfile = _require("soundfile")
+    with aside(path) as temporary:
+        try:
+            soundfile.write(temporary, samples.numpy().T, int(sample_rate), subtype=subtype, format=file_format)
+        except soundfile.SoundFileError as error:
+            raise FileError(f"{path} cannot be written as {file_format} {subtype}: {error}") from None
+    return Written(peak, -20 * math.log10(peak) if scaled else 0.0)
+
+
+# Mels
+
+
+def _load_numpy(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:  # numpy leaves a broken archive open
+        loaded = np.load(stream, allow_pickle=False)
+        return {name: loaded[name] for name in loaded.files} if isinstance(loaded, np.lib.npyio.NpzFile) else {"": loaded}
+
+
+def _load_torch(path: Path) -> dict[str, Any]:
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded if isinstance(loaded, dict) else {"": loaded}
+
+
+def _load_safetensors(path: Path) -> dict[str, Any]:
+    _require("safetensors")
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+_LOADERS = {".npy": _load_numpy, ".npz": _load_numpy, ".pt": _load_torch, ".pth": _load_torch, ".safetensors": _load_safetensors}
+
+
+def _one_mel(arrays: dict[str, Any], path: Path) -> Any:
+    """The only array there is, or the only one with the name of a mel."""
+    named = [name for name in arrays if str(name).lower() in MEL_NAMES]
+    chosen = named if len(arrays) != 1 else list(arrays)
+    if len(chosen) == 1:
+        return arrays[chosen[0]]
+    held = ", ".join(f"{name!r} {tuple(getattr(value, 'shape', ()))}" for name, value in list(arrays.items())[:12]) or "nothing"
+    wanted = "exactly one array, or one whose name is among " + ", ".join(MEL_NAMES)
+    raise FileError(f"{path} holds {held}{', …' if len(arrays) > 12 else ''}; it must hold {wanted}")
+
+
+def _as_tensor(value: Any, path: Path) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if not isinstance(value, np.ndarray):
+        raise FileError(f"{path} holds a {type(value).__name__}, not an array; save the mel itself as one array or tensor")
+    if value.dtype.kind not in "fiuc":
+        raise FileError(f"{path} holds an array of {value.dtype}, not of numbers; save the mel as float32")
+    value = value.astype(value.dtype.newbyteorder("="), copy=False)
+    return torch.from_numpy(value.astype(np.float64) if value.dtype == np.longdouble else np.ascontiguousarray(value))
+
+
+def read_mel(path: str | Path) -> Tensor:
+    """The mel of an npy, npz, pt, pth or safetensors file on the CPU, in its own shape and dtype.
+
+    A file of several arrays needs exactly one with the name of a mel (`MEL_NAMES`). Pickled objects are never loaded.
+    """
+    path = _existing(path)
+    suffix = path.suffix.lower()
+    if suffix not in _LOADERS:
+        came = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        raise FileError(f"{path} {came}; mels are read from {' '.join(MEL_SUFFIXES)} files")
+    try:
+        arrays = _LOADERS[suffix](path)
+    except DependencyError:
+        raise
+    except Exception as error:  # damaged files make the loaders raise nearly anything
+        reason = (str(error).splitlines() or [""])[0].split(". ")[0] or type(error).__name__
+        if "allow_pickle" in str(error) or "Weights only load failed" in str(error):
+            reason = "it holds pickled Python objects, which are never loaded, or is damaged; save the mel as one plain array"
+        raise FileError(f"{path} cannot be read as {suffix}: {reason}") from None
+    return _as_tensor(_one_mel(arrays, path), path)
+
+
+def find_mels(folder: str | Path) -> list[Path]:
+    """Every mel file below a folder, sorted; names that start with a dot are left alone."""
+    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in MEL_SUFFIXES and path.is_file())
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
