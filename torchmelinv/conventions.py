@@ -154,10 +154,17 @@ class FrameConvention(_Record):
         reach = n_samples + 2 * self.left_padding - self.support
         return max(0, 1 + reach // self.hop_length - self.drop_last_frame)
 
+    @property
+    def ends_on_frame(self) -> bool:
+        """Whether the last frame is centred on the waveform's end, so that T frames span T − 1 hops."""
+        return self.padding.startswith("center") and not self.drop_last_frame
+
     def n_samples(self, n_frames: int) -> int:
-        """Samples that `n_frames` are turned back into: hop · (T − 1) for centred frames, else hop · T; at least one hop."""
-        centred = self.padding.startswith("center") and not self.drop_last_frame
-        return self.hop_length * max(1, n_frames - centred)
+        """Samples that `n_frames` are turned back into: hop · (T − 1) for centred frames, else hop · T; at least one hop.
+
+        Without padding the tail of the last frame, where fewer windows reach, is left off: ask for it by `length`.
+        """
+        return self.hop_length * max(1, n_frames - self.ends_on_frame)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ from torchmelinv.ops.precision import as_real, full_precision
 # Where the envelope falls below this part of its peak, few windows reach and dividing by it would blow up whatever is
 # inconsistent there: such samples are tapered instead.
 ENVELOPE_FLOOR = 0.01
+
+Count = TypeVar("Count", int, Tensor)  # one number, or one for each item
 
 
 def window_table(convention: FrameConvention) -> Tensor:
@@ -171,10 +174,12 @@ class Frame(nn.Module):
         """The tables for one size, on `like`'s device and in its dtype."""
         return frame_plan(self.convention, n_frames, n_samples, like.dtype, like.device)
 
-    def natural_samples(self, n_frames: int) -> int:
+    def natural_samples(self, n_frames: Count) -> Count:
         """Samples that `n_frames` determine: `convention.n_samples`, and without padding also the tail of the last frame."""
         if self.convention.padding == "none":
             return self.convention.hop_length * (n_frames - 1) + self.convention.support
+        if isinstance(n_frames, Tensor):
+            return self.convention.hop_length * (n_frames - int(self.convention.ends_on_frame)).clamp(min=1)
         return self.convention.n_samples(n_frames)
 
     @full_precision

@@ -36,8 +36,8 @@ class Iterated(NamedTuple):
     """The loop's result; shapes (…) are those that `change` and `measure` return."""
 
     state: Any  # the last state, or the best one
-    steps: Tensor | None  # (…) iterations until the item stopped; None without a tolerance
-    converged: Tensor | None  # (…) whether it stopped by its tolerance; None without one
+    steps: Tensor | None  # (…) iterations until the item stopped; None where there is no tolerance
+    converged: Tensor | None  # (…) whether it stopped by its tolerance; None where there is none
     history: list[Tensor]  # what `measure` said after each iteration
 
 
@@ -62,6 +62,7 @@ def iterate(
     measure: Callable[[State], Tensor] | None = None,
     keep_best: bool = False,
     hook: Callable[[int, State], None] | None = None,
+    gradient: str | int = "unrolled",
 ) -> Iterated:
     """Repeat `step` up to `n_iter` times.
 
@@ -70,50 +71,47 @@ def iterate(
     host looks at every iteration on the CPU and at every eighth elsewhere, so no iteration waits for the device.
     `measure(state)`, smaller is better, fills the history; with `keep_best` the state where it was smallest is returned.
     `hook(iteration, state)` is called after each iteration.
+
+    `gradient` is the way back. `unrolled`: autograd through every step. `checkpointed`: the same gradient, about √n_iter states
+    kept and the steps between them done twice; it keeps no account. An int k: through the last k steps only. `none` and
+    `phase_detached`: through no step (what `phase_detached` then adds is the method's matter).
     """
+    if gradient == "checkpointed" and torch.is_grad_enabled():
+        return Iterated(_checkpointed(step, state, n_iter), None, None, [])
     history: list[Tensor] = []
     active = steps = best = best_measure = None
     if keep_best and measure is not None:
         best, best_measure = state, measure(state)
+    first = {"none": n_iter, "phase_detached": n_iter}.get(gradient, n_iter - gradient if isinstance(gradient, int) else 0)  # type: ignore[call-overload]
     for iteration in range(n_iter):
-        new = step(state)
-        if active is not None:
-            new = _choose(active, new, state)
-        if change is not None and tolerance is not None:
-            moving = change(state, new) > tolerance
-            steps = torch.ones_like(moving, dtype=torch.long) if active is None else steps + active
-            active = moving if active is None else active & moving
+        with torch.set_grad_enabled(torch.is_grad_enabled() and iteration >= first):
+            new = step(state)
+            if active is not None:
+                new = _choose(active, new, state)
+        with torch.no_grad():
+            if change is not None and tolerance is not None:
+                moving = change(state, new) > tolerance
+                steps = torch.ones_like(moving, dtype=torch.long) if active is None else steps + active
+                active = moving if active is None else active & moving
+            if measure is not None:
+                history.append(measure(new))
         state = new
-        if measure is not None:
-            history.append(measure(state))
-            if keep_best:
-                better = history[-1] < best_measure
-                best, best_measure = _choose(better, state, best), torch.minimum(history[-1], best_measure)
+        if keep_best and measure is not None:
+            best = _choose(history[-1] < best_measure, state, best)
+            best_measure = torch.minimum(history[-1], best_measure)
         if hook is not None:
             hook(iteration, state)
-        if active is not None and (active.device.type == "cpu" or iteration % LOOK_EVERY == LOOK_EVERY - 1) and not active.any():
+        look = active is not None and (active.device.type == "cpu" or iteration % LOOK_EVERY == LOOK_EVERY - 1)
+        if look and not active.any():  # type: ignore[union-attr]
             break
     return Iterated(best if keep_best else state, steps, None if active is None else ~active, history)
 
 
-def iterate_with_gradient(step: Callable[[State], State], state: State, n_iter: int, gradient: str | int) -> State:
-    """Repeat `step` exactly `n_iter` times with a policy for the way back.
-
-    `unrolled`: autograd through every step. `checkpointed`: the same gradient, about √n_iter states kept and the steps
-    between them done twice. An int k: through the last k steps only. `none` and `phase_detached`: through no step (what
-    `phase_detached` then adds is the method's matter).
-    """
-    if gradient == "unrolled":
-        return iterate(step, state, n_iter).state
-    if gradient == "checkpointed":
-        kind, size = type(state), max(1, math.isqrt(n_iter))
-        for first in range(0, n_iter, size):
-            count = min(size, n_iter - first)
-            leaves = checkpoint(lambda *leaves, n=count: tuple(iterate(step, kind(*leaves), n).state), *state, use_reentrant=False)
-            state = kind(*leaves)
-        return state
-    last = gradient if isinstance(gradient, int) else 0
-    with torch.no_grad():
-        state = iterate(step, state, max(0, n_iter - last)).state
-    state = type(state)(*(leaf.detach() for leaf in state))
-    return iterate(step, state, min(last, n_iter)).state
+def _checkpointed(step: Callable[[State], State], state: State, n_iter: int) -> State:
+    kind: Any = type(state)
+    size = max(1, math.isqrt(n_iter))
+    for first in range(0, n_iter, size):
+        steps = min(size, n_iter - first)
+        segment = lambda *leaves, n=steps: tuple(iterate(step, kind(*leaves), n).state)  # noqa: E731
+        state = kind(*checkpoint(segment, *state, use_reentrant=False))
+    return state

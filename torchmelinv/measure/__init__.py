@@ -1,0 +1,1 @@
+"""Side wing: two signals or spectra in, numbers for each item out."""

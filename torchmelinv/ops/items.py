@@ -15,11 +15,12 @@ from torch import Tensor
 Result = TypeVar("Result", bound=tuple[Tensor, ...])
 
 
-def over_items(function: Callable[..., Result], *tensors: Tensor) -> Result:
-    """`function` of tensors with a leading item dimension; it returns a tuple of tensors with one."""
-    if tensors[0].device.type != "cpu" or tensors[0].shape[0] == 1:
-        return function(*tensors)
-    results = [function(*(tensor[i : i + 1] for tensor in tensors)) for i in range(tensors[0].shape[0])]
+def over_items(function: Callable[..., Result], first: Tensor, *others: Tensor | None) -> Result:
+    """`function` of tensors with a leading item dimension (or None); it returns a tuple of tensors with one."""
+    if first.device.type != "cpu" or len(first) <= 1:
+        return function(first, *others)
+    each = [[None if tensor is None else tensor[i : i + 1] for tensor in (first, *others)] for i in range(len(first))]
+    results = [function(*one) for one in each]
     parts = [torch.cat(column) for column in zip(*results, strict=True)]
     kind = type(results[0])
     return kind(*parts) if hasattr(kind, "_fields") else kind(parts)  # type: ignore[call-arg]

@@ -1,0 +1,1 @@
+"""Magnitude to waveform: starts and iterations, which know frames and nothing of mels."""

@@ -1,0 +1,87 @@
+"""What is checked once, at the door: that a mel can be one of its convention, before any loop runs.
+
+Each mistake has one error that says what came, what is allowed and what to do. Looking at values makes the host wait for the
+device once; `check=False` skips that, and so do compiled graphs and graph capture.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import torch
+from torch import Tensor
+
+from torchmelinv.conventions import MelConvention
+from torchmelinv.errors import InputError, LevelWarning
+from torchmelinv.filterbank import mel_matrix
+from torchmelinv.frame import window_table
+from torchmelinv.level import logarithmic
+from torchmelinv.ops.precision import as_real
+
+_LOUD = 100.0  # times the loudest mel of a waveform in [−1, 1]: beyond it the level must be another
+
+
+def loudest_mel(convention: MelConvention) -> float:
+    """A bound of the linear mel of any waveform in [−1, 1]: |STFT| ≤ Σ|w|, through the most sensitive filter."""
+    peak = float(window_table(convention).abs().sum()) ** convention.power
+    return peak * float(mel_matrix(convention).sum(1).max())
+
+
+def check_shape(mel: Tensor, convention: MelConvention) -> Tensor:
+    """The mel in float32 or float64, if its shape is (…, n_mels, n_frames ≥ 1)."""
+    mel = as_real(mel, "mel")
+    wanted = f"(…, {convention.n_mels}, n_frames)"
+    shape = tuple(mel.shape)
+    if mel.ndim < 2:
+        raise InputError(f"the mel has shape {shape}; it must be {wanted}")
+    if shape[-2] != convention.n_mels:
+        if shape[-1] == convention.n_mels:
+            raise InputError(f"the mel has shape {shape}, which looks transposed: frames before bands; it must be {wanted}, try mel.mT")
+        raise InputError(f"the mel has {shape[-2]} bands (shape {shape}); this convention has {convention.n_mels}: it must be {wanted}")
+    if mel.numel() == 0:
+        raise InputError(f"the mel is empty (shape {shape}); at least one item and one frame are needed")
+    return mel
+
+
+def check_lengths(lengths: Tensor | None, items: torch.Size, n_frames: int, device: torch.device) -> Tensor | None:
+    """Frames of each item as an integer tensor on the mel's device, each from 1 to n_frames."""
+    if lengths is None:
+        return None
+    lengths = torch.as_tensor(lengths)
+    if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
+        raise InputError(f"lengths has dtype {lengths.dtype}; it must hold whole numbers of frames")
+    if lengths.shape != items:
+        raise InputError(f"lengths has shape {tuple(lengths.shape)}; it must be {tuple(items)}, one number for each item of the mel")
+    return lengths.to(device, torch.long)
+
+
+def check_values(mel: Tensor, convention: MelConvention, lengths: Tensor | None, frames: Tensor | None) -> None:
+    """Refuse what no mel of this convention is; warn of what looks like another level. `frames`: True where one counts."""
+    if lengths is not None and not bool(((lengths >= 1) & (lengths <= mel.shape[-1])).all()):
+        raise InputError(f"lengths are {lengths.flatten().tolist()[:8]}; each must be from 1 to the mel's {mel.shape[-1]} frames")
+    values = mel.detach() if frames is None else torch.where(frames, mel.detach(), 0)
+    if not bool(torch.isfinite(values.sum())) and not bool((finite := torch.isfinite(values)).all()):
+        *item, _, frame = (~finite).nonzero()[0].tolist()
+        where = f"frame {frame}" + (f" of item {item[0] if len(item) == 1 else tuple(item)}" if item else "")
+        count = int((~finite).any(-2).sum())
+        raise InputError(f"the mel has NaN or infinite values, first in {where} ({count} such frames); mend or drop them")
+    values = mel.detach() if frames is None else mel.detach()[frames.expand_as(mel)]
+    low, high = float(values.min()), float(values.max())
+    if convention.level.log is None:
+        rounding = 1e-6 * max(high, 0.0)  # a mel that went through a resampler or a file may dip that far below 0
+        if low < -rounding and convention.level.affine is None and convention.level.band_mean is None:
+            look = ": a log mel? Use the convention that made it" if low < -1 else ""
+            raise InputError(f"the mel has negative values (down to {low:.3g}), but this convention is linear{look}")
+        return
+    logs = logarithmic(mel.detach() if frames is None else torch.where(frames, mel.detach(), mel.detach()[..., :1]), convention.level)
+    base = 1.0 if convention.level.log == "ln" else math.log(10)
+    # A reference or a dynamic range is relative to the item's peak, so only the absolute conventions have a loudest value.
+    ceiling = math.inf if convention.level.reference_max else math.log(_LOUD * loudest_mel(convention)) / base
+    what = "dB or log10 values" if convention.level.log == "ln" else "dB or ln values"
+    if float(logs.min()) >= 0 and not convention.level.reference_max:
+        message = f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: this looks like a linear mel, not a log mel"
+        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=4)
+    elif float(logs.max()) > ceiling:
+        message = f"values up to {high:.3g} are far beyond what a waveform in [-1, 1] gives: this looks like {what}, or a linear mel"
+        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=4)

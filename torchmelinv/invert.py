@@ -1,0 +1,202 @@
+"""Mel to waveform: the path from a model's values through level, filterbank and phase, walked in one call."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from torchmelinv.conventions import MelConvention, nearest
+from torchmelinv.door import check_lengths, check_shape, check_values
+from torchmelinv.errors import InputError
+from torchmelinv.filterbank import MelFilterbank
+from torchmelinv.frame import Frame
+from torchmelinv.iterate import Solution, check_gradient
+from torchmelinv.level import expand
+from torchmelinv.magnitude.entropic import entropic
+from torchmelinv.magnitude.least_distance import least_distance
+from torchmelinv.magnitude.nnls import nnls
+from torchmelinv.magnitude.pinv import pinv
+from torchmelinv.magnitude.transpose import transpose
+from torchmelinv.ops.precision import full_precision
+from torchmelinv.phase.griffin_lim import GriffinLim
+from torchmelinv.phase.retrieve import PhaseMethod, retrieve
+from torchmelinv.phase.start import STARTS
+from torchmelinv.presets import as_convention
+
+# name: (linear mel, filterbank) -> magnitude to the convention's power
+MAGNITUDES: dict[str, Callable[[Tensor, MelFilterbank], Tensor]] = {
+    "transpose": transpose,
+    "pinv": pinv,
+    "nnls": nnls,
+    "least_distance": least_distance,
+    "entropic": entropic,
+}
+
+# name: (the method's numbers, its usual momentum)
+PHASES: dict[str, Callable[..., PhaseMethod]] = {
+    "griffin_lim": GriffinLim,
+    "fast_griffin_lim": functools.partial(GriffinLim, momentum=0.99),
+}
+
+
+def _named(kind: str, name: str, table: dict[str, Any]) -> Any:
+    if name not in table:
+        raise InputError(f"{kind} is {name!r}; it must be one of {', '.join(map(repr, table))}{nearest(str(name), table)}")
+    return table[name]
+
+
+def take_back_offset(magnitude: Tensor, convention: MelConvention) -> Tensor:
+    """Magnitude to its power, as the filterbank saw it -> |STFT|: the root, and the offset that was added under it.
+
+    A root has no finite slope at 0: where the result is 0, so is its gradient.
+    """
+    squared = magnitude.relu() if convention.power == 2 else magnitude.relu().pow(2 / convention.power)
+    if convention.power == 1 and convention.magnitude_offset == 0:
+        return magnitude.relu()
+    squared = squared - convention.magnitude_offset
+    positive = squared > torch.finfo(squared.dtype).tiny
+    return torch.where(positive, torch.where(positive, squared, 1).sqrt(), 0)
+
+
+class MelInverter(nn.Module):
+    """Mel (…, n_mels, n_frames), as a model made it -> waveform (…, n_samples), without a trained vocoder.
+
+    `convention`: a `MelConvention`, a preset's name or a JSON file: how the mel was made.
+    `magnitude`: how the filterbank is undone, one of `MAGNITUDES`; `phase`: the iteration that finds the phase, one of `PHASES`,
+    `n_iter` of it, with `momentum` (by default the method's own). `start`: `zero` or `random`, a function of `seed`, frame and bin
+    alone. `tolerance`: an item stops when an iteration moves its waveform by at most this part of its norm.
+    `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory), `phase_detached` (exact for
+    the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False` skips looking at values.
+
+    Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends neither on
+    the batch nor on the padding; silence (linear zeros) gives exact silence. Half precisions are computed in and returned as
+    float32. Tables follow the mel's device and dtype: there is nothing to move and nothing to save. Under `torch.compile` the call
+    runs as it is, outside the graph.
+    """
+
+    def __init__(
+        self,
+        convention: MelConvention | str,
+        magnitude: str = "entropic",
+        phase: str = "fast_griffin_lim",
+        n_iter: int = 32,
+        *,
+        start: str = "random",
+        seed: int = 0,
+        momentum: float | None = None,
+        tolerance: float | None = None,
+        gradient: str | int = "unrolled",
+        check: bool = True,
+    ) -> None:
+        super().__init__()
+        self.convention = as_convention(convention)
+        self.frame = Frame(self.convention)
+        self.filterbank = MelFilterbank(self.convention)
+        self._magnitude = _named("magnitude", magnitude, MAGNITUDES)
+        numbers = {} if momentum is None else {"momentum": momentum}
+        self._phase = _named("phase", phase, PHASES)(**numbers)
+        if isinstance(n_iter, bool) or not isinstance(n_iter, int) or n_iter < 0:
+            raise InputError(f"n_iter is {n_iter!r}; it must be a whole number of at least 0")
+        if start not in STARTS:
+            raise InputError(f"start is {start!r}; it must be one of {', '.join(map(repr, STARTS))}")
+        if tolerance is not None and not tolerance > 0:
+            raise InputError(f"tolerance is {tolerance!r}; it must be a number above 0, or None to do all iterations")
+        if gradient == "checkpointed" and tolerance is not None:
+            raise InputError("gradient 'checkpointed' does all iterations; leave tolerance at None, or choose another gradient")
+        self.magnitude, self.phase, self.n_iter = magnitude, phase, n_iter
+        self.start, self.seed, self.tolerance = start, seed, tolerance
+        self.gradient, self.check = check_gradient(gradient), check
+
+    def extra_repr(self) -> str:
+        return f"magnitude={self.magnitude!r}, phase={self._phase}, n_iter={self.n_iter}, start={self.start!r}, gradient={self.gradient!r}"
+
+    @torch.compiler.disable
+    def forward(
+        self,
+        mel: Tensor,
+        *,
+        lengths: Tensor | None = None,
+        length: int | None = None,
+        start_waveform: Tensor | None = None,
+    ) -> Tensor:
+        """`lengths` (…): frames of each item of a padded batch; what stands after them is ignored and the waveform there is zero.
+        `length`: samples wanted; by default `convention.n_samples(n_frames)`. `start_waveform` (…, n_samples) lends its phase.
+        """
+        return self._invert(mel, lengths, length, start_waveform).waveform
+
+    @torch.compiler.disable
+    def solve(
+        self,
+        mel: Tensor,
+        *,
+        lengths: Tensor | None = None,
+        length: int | None = None,
+        start_waveform: Tensor | None = None,
+        keep_best: bool = False,
+        hook: Callable[[int, Any], None] | None = None,
+    ) -> Solution:
+        """`forward` with its account: waveform, and for each item steps, residual, convergence and history.
+
+        The residual is ‖|STFT(x)| − A‖ / ‖A‖ against the magnitude A that was found for the mel; history (n_iter, …) holds it after
+        every iteration. `keep_best` returns the iterate where it was least. `hook(iteration, state)` is called after each iteration;
+        with one, the whole batch iterates together on the CPU too.
+        """
+        return self._invert(mel, lengths, length, start_waveform, account=True, keep_best=keep_best, hook=hook)
+
+    @full_precision
+    def spectrum(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """The first half of the way: mel -> magnitude |STFT| (…, n_freqs, n_frames), zero in frames after an item's own."""
+        mel = check_shape(mel, self.convention)
+        lengths = check_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
+        frames = None
+        if lengths is not None:
+            frames = (torch.arange(mel.shape[-1], device=mel.device) < lengths[..., None])[..., None, :]
+        if self.check and not (mel.device.type == "cuda" and torch.cuda.is_current_stream_capturing()):
+            check_values(mel, self.convention, lengths, frames)
+        if frames is not None:
+            mel = torch.where(frames, mel, 0)
+        linear = expand(mel, self.convention.level)
+        if frames is not None:
+            linear = torch.where(frames, linear, 0)
+        return take_back_offset(self._magnitude(linear, self.filterbank), self.convention)
+
+    @full_precision
+    def _invert(
+        self, mel: Tensor, lengths: Tensor | None, length: int | None, start_waveform: Tensor | None, **account: Any
+    ) -> Solution:
+        if isinstance(start_waveform, Tensor) and start_waveform.device != mel.device:
+            raise InputError(f"start_waveform is on {start_waveform.device} and the mel on {mel.device}; move one of them")
+        if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
+            raise InputError(f"length is {length!r}; it must be a whole number of samples of at least 1")
+        magnitude = self.spectrum(mel, lengths=lengths)
+        return retrieve(
+            self._phase,
+            magnitude,
+            self.frame,
+            self.n_iter,
+            start=self.start,
+            seed=self.seed,
+            lengths=check_lengths(lengths, magnitude.shape[:-2], magnitude.shape[-1], magnitude.device),
+            length=length,
+            start_waveform=start_waveform,
+            tolerance=self.tolerance,
+            gradient=self.gradient,
+            **account,
+        )
+
+
+def mel_to_waveform(
+    mel: Tensor,
+    convention: MelConvention | str,
+    *,
+    lengths: Tensor | None = None,
+    length: int | None = None,
+    start_waveform: Tensor | None = None,
+    **options: Any,
+) -> Tensor:
+    """Mel (…, n_mels, n_frames) -> waveform (…, n_samples) in one call; `options` are those of `MelInverter`."""
+    return MelInverter(convention, **options)(mel, lengths=lengths, length=length, start_waveform=start_waveform)

@@ -1,0 +1,165 @@
+"""From magnitude to waveform by any phase method: what all of them need and none of them should repeat.
+
+Leading dimensions, frames before bins, scale, start, items of different length, gradient mode and the account are seen to
+here; a method brings only its step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from torchmelinv.conventions import FrameConvention
+from torchmelinv.errors import InputError
+from torchmelinv.frame import Frame, FramePlan, de_emphasise, ragged_plan
+from torchmelinv.iterate import Iterated, Solution, check_gradient, iterate
+from torchmelinv.ops.impose_magnitude import impose_magnitude
+from torchmelinv.ops.items import over_items
+from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.phase.start import borrow_phase, start_spectrum
+
+
+class PhaseProblem(NamedTuple):
+    """What is asked: a signal (items, samples) whose spectrum has this magnitude."""
+
+    magnitude: Tensor  # A, (items, frames, n_freqs)
+    plan: FramePlan  # analysis and synthesis between signals and (items, frames, n_freqs)
+
+
+class PhaseMethod(Protocol):
+    """A frozen record of a method's numbers with these three functions; the state's first field is the signal."""
+
+    def init(self, problem: PhaseProblem, signal: Tensor) -> Any:
+        """State whose signal is the start's."""
+
+    def step(self, problem: PhaseProblem, state: Any) -> Any:
+        """One iteration."""
+
+
+def inconsistency(problem: PhaseProblem, signal: Tensor) -> Tensor:
+    """‖ |STFT(x)| − A ‖ / ‖A‖ of each item, (items, 1); 0 for a silent one. Without gradient."""
+    spectrum = problem.plan.analyse(signal.detach())
+    modulus = (spectrum.real.square() + spectrum.imag.square()).sqrt_()
+    error = (modulus - problem.magnitude.detach()).square().sum((-2, -1))
+    size = problem.magnitude.detach().square().sum((-2, -1))
+    return torch.where(size > 0, error / torch.where(size > 0, size, 1), 0).sqrt()[:, None]
+
+
+def _moved(before: Any, after: Any) -> Tensor:
+    """Relative change of the signal, (items, 1); 0 for a silent one."""
+    change, size = (after[0] - before[0]).square().sum(-1), after[0].square().sum(-1)
+    return torch.where(change > 0, change / size.clamp(min=torch.finfo(size.dtype).tiny), 0).sqrt()[:, None]
+
+
+def _detached_phase(problem: PhaseProblem, signal: Tensor) -> Tensor:
+    """The waveform as a linear function of the magnitude at the phase that was found."""
+    with torch.no_grad():
+        unit = impose_magnitude(problem.plan.analyse(signal), torch.ones_like(problem.magnitude))
+    return problem.plan.synthesise(unit * problem.magnitude)
+
+
+def _sizes(frame: Frame, n_frames: int, length: int | None, ragged: bool) -> tuple[int, int]:
+    """Samples to iterate on and samples to return."""
+    convention = frame.convention
+    wanted = convention.n_samples(n_frames) if length is None else length
+    # The samples wanted where they are seen as just these frames; otherwise the natural ones, cut or filled in the end.
+    fits = not ragged and wanted > 0 and convention.n_frames(wanted) == n_frames
+    return wanted if fits else frame.natural_samples(n_frames), wanted
+
+
+@full_precision
+def retrieve(
+    method: PhaseMethod,
+    magnitude: Tensor,
+    frame: Frame | FrameConvention,
+    n_iter: int = 32,
+    *,
+    start: str | Tensor = "random",
+    seed: int = 0,
+    lengths: Tensor | None = None,
+    length: int | None = None,
+    start_waveform: Tensor | None = None,
+    tolerance: float | None = None,
+    gradient: str | int = "unrolled",
+    account: bool = False,
+    keep_best: bool = False,
+    hook: Callable[[int, Any], None] | None = None,
+) -> Solution:
+    """Magnitude (…, n_freqs, n_frames) -> waveform (…, n_samples), with its account where `account` asks for it.
+
+    `lengths` (…): frames of each item of a padded batch; each is padded at its own end and zero after it. `length`: samples
+    wanted, by default what the convention says. An item stops when an iteration moves its waveform by at most `tolerance` of its
+    norm. `start_waveform` (…, n_samples) lends its phase instead of `start`'s. The residual is ‖|STFT(x)| − A‖ / ‖A‖; keeping it
+    after every iteration costs one more analysis each. Without `account`, all but the waveform is empty.
+    """
+    frame = frame if isinstance(frame, Frame) else Frame(frame)
+    convention, magnitude = frame.convention, as_real(magnitude, "magnitude")
+    check_gradient(gradient)
+    if magnitude.ndim < 2 or magnitude.shape[-2] != convention.n_freqs or magnitude.shape[-1] == 0:
+        raise InputError(f"the magnitude has shape {tuple(magnitude.shape)}; it must be (…, {convention.n_freqs}, n_frames ≥ 1)")
+    if not isinstance(n_iter, int) or n_iter < 0:
+        raise InputError(f"n_iter is {n_iter!r}; it must be a whole number of at least 0")
+    items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
+    n_samples, wanted = _sizes(frame, n_frames, length, lengths is not None)
+    rows = magnitude.reshape(-1, *magnitude.shape[-2:]).mT.contiguous()
+    plan = frame.plan(n_frames, n_samples, rows)
+    counts = None if lengths is None else lengths.reshape(-1).to(rows.device)
+    angles = start.expand(magnitude.shape).reshape(-1, *magnitude.shape[-2:]).mT if isinstance(start, Tensor) else None
+    lent = None
+    if start_waveform is not None:
+        if start_waveform.shape[:-1] != items:
+            raise InputError(f"start_waveform has shape {tuple(start_waveform.shape)}; it must be {(*items, 'n_samples')}")
+        lent = as_real(start_waveform, "start_waveform").to(rows.dtype).reshape(-1, start_waveform.shape[-1])[:, :n_samples]
+        lent = pad(lent, (0, n_samples - lent.shape[-1]))
+
+    def one(rows: Tensor, counts: Tensor | None, angles: Tensor | None, lent: Tensor | None) -> tuple[Tensor, ...]:
+        here = plan
+        if counts is not None:
+            here = ragged_plan(counts, frame.natural_samples(counts), plan)
+            rows = rows * (torch.arange(n_frames, device=rows.device) < counts[:, None])[..., None]
+        # A power of two near the peak: exact to multiply by, and it keeps squares of quiet magnitudes from underflowing.
+        peak = rows.detach().amax((-2, -1), keepdim=True)
+        scale = torch.where(peak > 0, peak.clamp(min=torch.finfo(peak.dtype).tiny).log2().floor().exp2(), 1)
+        problem = PhaseProblem(rows / scale, here)
+        if lent is None:
+            spectrum = start_spectrum(start if angles is None else angles, seed, problem.magnitude)
+        else:
+            spectrum = borrow_phase(here.analyse(lent), problem.magnitude)
+        result = iterate(
+            lambda state: method.step(problem, state),
+            method.init(problem, here.synthesise(spectrum)),
+            n_iter,
+            change=_moved,
+            tolerance=tolerance,
+            measure=(lambda state: inconsistency(problem, state[0])) if account else None,
+            keep_best=keep_best,
+            hook=hook,
+            gradient=gradient,
+        )
+        signal = result.state[0]
+        if gradient == "phase_detached":
+            signal = _detached_phase(problem, signal)
+        return signal * scale[:, 0], *(_account(problem, signal, result, n_iter) if account else ())
+
+    signal, *results = one(rows, counts, angles, lent) if hook else over_items(one, rows, counts, angles, lent)
+    waveform = de_emphasise(signal, convention.pre_emphasis)
+    waveform = pad(waveform, (0, max(0, wanted - n_samples)))[..., :wanted].reshape(*items, wanted)
+    steps, residual, converged, history = results or (waveform.new_zeros(0),) * 4
+    if account:
+        steps, residual, converged, history = (each.reshape(*items, *each.shape[1:]) for each in results)
+        history = history.movedim(-1, 0)
+    return Solution(waveform, steps, residual, converged, history)
+
+
+def _account(problem: PhaseProblem, signal: Tensor, result: Iterated, n_iter: int) -> tuple[Tensor, ...]:
+    """Steps, residual, convergence (items) and history (items, n_iter), which goes on constant once all have stopped."""
+    n_items = len(signal)
+    steps = torch.full((n_items,), n_iter, device=signal.device) if result.steps is None else result.steps[:, 0]
+    converged = torch.zeros_like(steps, dtype=torch.bool) if result.converged is None else result.converged[:, 0]
+    residual = inconsistency(problem, signal)
+    history = torch.cat([*result.history, *[residual] * (n_iter - len(result.history))], 1) if n_iter else residual[:, :0]
+    return steps, residual[:, 0], converged, history

@@ -1,0 +1,59 @@
+"""Where a phase iteration starts: zero, random, given angles, or the phase of a given waveform."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor
+
+from torchmelinv.conventions import nearest
+from torchmelinv.errors import InputError
+from torchmelinv.ops.impose_magnitude import impose_magnitude
+
+STARTS = ("zero", "random")
+_LOW_32 = 0xFFFFFFFF
+
+
+def _scramble(number: Tensor) -> Tensor:
+    """A bijection of 32-bit integers, held in int64, whose every output bit depends on every input bit (two xor-multiply rounds)."""
+    number = number ^ (number >> 16)
+    number = (number * 0x7FEB352D) & _LOW_32
+    number = number ^ (number >> 15)
+    number = (number * 0x846CA68B) & _LOW_32
+    return number ^ (number >> 16)
+
+
+@functools.lru_cache(maxsize=8)
+def random_angles(seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Angles uniform on the circle, (n_frames, n_freqs): a function of seed, frame and bin alone, on every device the same.
+
+    No generator is touched, and a longer item's angles begin with a shorter item's.
+    """
+    with torch.inference_mode(False):  # the table outlives the call that makes it
+        root = _scramble(torch.tensor(seed & _LOW_32, device=device) ^ _scramble(torch.tensor((seed >> 32) & _LOW_32, device=device)))
+        frames = _scramble(root ^ torch.arange(1, n_frames + 1, device=device))
+        grid = _scramble((frames[:, None] + torch.arange(n_freqs, device=device) * 0x9E3779B1) & _LOW_32)
+        return grid.to(dtype) * (2 * math.pi / 2**32)
+
+
+def start_spectrum(start: str | Tensor, seed: int, magnitude: Tensor) -> Tensor:
+    """Complex spectrum with the given magnitude (items, n_frames, n_freqs) and the angles of the start.
+
+    `start`: `zero`, `random` (uniform on the circle), or angles in radians like the magnitude.
+    """
+    if isinstance(start, Tensor):
+        angles = start.to(magnitude.dtype)
+    elif start == "zero":
+        angles = torch.zeros_like(magnitude[:1])
+    elif start == "random":
+        angles = random_angles(seed, *magnitude.shape[-2:], magnitude.dtype, magnitude.device)
+    else:
+        raise InputError(f"start is {start!r}; it must be {' or '.join(map(repr, STARTS))}, or angles{nearest(str(start), STARTS)}")
+    return torch.complex(magnitude * angles.cos(), magnitude * angles.sin())
+
+
+def borrow_phase(spectrum: Tensor, magnitude: Tensor) -> Tensor:
+    """Complex spectrum with the given magnitude and the phase of another; where that one is zero, the angle is 0."""
+    return impose_magnitude(torch.where(spectrum == 0, torch.ones_like(spectrum), spectrum), magnitude)
