@@ -52,4 +52,5 @@ def test_links_lead_to_files_that_exist(page: str):
 
 
 def test_results_stand_between_markers():
-    assert README.count("<!-- /results -->") == len(re.findall(r"<!-- results:\w+ -->.*?<!-- /results -->", README, re.DOTALL)) > 0
+    tables = re.findall(r"<!-- results:\w+ -->.*?<!-- /results -->", README, re.DOTALL)
+    assert len(tables) == README.count("<!-- /results -->") > 0
