@@ -21,7 +21,7 @@ from torchmelinv.magnitude.least_distance import least_distance
 from torchmelinv.magnitude.nnls import nnls
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.magnitude.transpose import transpose
-from torchmelinv.ops.precision import full_precision
+from torchmelinv.ops.precision import full_precision, outside_graph
 from torchmelinv.phase.griffin_lim import GriffinLim
 from torchmelinv.phase.retrieve import PhaseMethod, retrieve
 from torchmelinv.phase.start import STARTS
@@ -114,7 +114,7 @@ class MelInverter(nn.Module):
     def extra_repr(self) -> str:
         return f"magnitude={self.magnitude!r}, phase={self._phase}, n_iter={self.n_iter}, start={self.start!r}, gradient={self.gradient!r}"
 
-    @torch.compiler.disable
+    @outside_graph
     def forward(
         self,
         mel: Tensor,
@@ -128,7 +128,7 @@ class MelInverter(nn.Module):
         """
         return self._invert(mel, lengths, length, start_waveform).waveform
 
-    @torch.compiler.disable
+    @outside_graph
     def solve(
         self,
         mel: Tensor,

@@ -1,4 +1,4 @@
-"""What dtype to compute in: float32 and float64 as they come, half precisions in float32, autocast switched off inside."""
+"""How to compute: float32 and float64 as they come, half precisions in float32, outside autocast and outside compiled graphs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,21 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return outside_autocast
+
+
+def outside_graph(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorator: under `torch.compile`, `function` runs as it is between two graphs: complex tensors gain nothing from a compiler.
+
+    `torch.compiler.disable` is only reached there, because it imports the compiler, which eager users should not wait for.
+    """
+
+    @functools.wraps(function)
+    def between_graphs(*args: P.args, **kwargs: P.kwargs) -> R:
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(function)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return between_graphs
 
 
 def as_real(tensor: Tensor, name: str) -> Tensor:

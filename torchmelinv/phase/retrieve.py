@@ -150,7 +150,7 @@ def retrieve(
     waveform = pad(waveform, (0, max(0, wanted - n_samples)))[..., :wanted].reshape(*items, wanted)
     steps, residual, converged, history = results or (waveform.new_zeros(0),) * 4
     if account:
-        steps, residual, converged, history = (each.reshape(*items, *each.shape[1:]) for each in results)
+        steps, residual, converged, history = (each.reshape((*items, *each.shape[1:])) for each in results)
         history = history.movedim(-1, 0)
     return Solution(waveform, steps, residual, converged, history)
 
