@@ -63,7 +63,7 @@ class MelFilterbank(nn.Module):
         if isinstance(source, Tensor):
             table = source.detach().to("cpu", torch.float64)
             if table.ndim != 2 or not torch.isfinite(table).all() or (table < 0).any():
-                raise InputError(f"a filterbank is a finite matrix ≥ 0 of shape (n_mels, n_freqs); this one is {tuple(table.shape)}")
+                raise InputError(f"a filterbank is a finite matrix ≥ 0, (n_mels, n_freqs); this one has shape {tuple(table.shape)}")
         elif isinstance(source, MelConvention):
             table = mel_matrix(source)
         else:

@@ -66,16 +66,16 @@ class MelInverter(nn.Module):
     """Mel (…, n_mels, n_frames), as a model made it -> waveform (…, n_samples), without a trained vocoder.
 
     `convention`: a `MelConvention`, a preset's name or a JSON file: how the mel was made.
-    `magnitude`: how the filterbank is undone, one of `MAGNITUDES`; `phase`: the iteration that finds the phase, one of `PHASES`,
-    `n_iter` of it, with `momentum` (by default the method's own). `start`: `zero` or `random`, a function of `seed`, frame and bin
-    alone. `tolerance`: an item stops when an iteration moves its waveform by at most this part of its norm.
-    `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory), `phase_detached` (exact for
-    the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False` skips looking at values.
+    `magnitude`: how the filterbank is undone, one of `MAGNITUDES`; `phase`: the iteration that finds the phase, one of
+    `PHASES`, `n_iter` of it, with `momentum` (by default the method's own). `start`: `zero`, or `random`, a function of `seed`,
+    frame and bin alone. `tolerance`: an item stops when an iteration moves its waveform by at most this part of its norm.
+    `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory), `phase_detached`
+    (exact for the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False` skips looking at values.
 
-    Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends neither on
-    the batch nor on the padding; silence (linear zeros) gives exact silence. Half precisions are computed in and returned as
-    float32. Tables follow the mel's device and dtype: there is nothing to move and nothing to save. Under `torch.compile` the call
-    runs as it is, outside the graph.
+    Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends
+    neither on the batch nor on the padding; silence (linear zeros) gives exact silence. Half precisions are computed in and
+    returned as float32. Tables follow the mel's device and dtype: there is nothing to move and nothing to save. Under
+    `torch.compile` the call runs as it is, between two graphs.
     """
 
     def __init__(
@@ -112,7 +112,8 @@ class MelInverter(nn.Module):
         self.gradient, self.check = check_gradient(gradient), check
 
     def extra_repr(self) -> str:
-        return f"magnitude={self.magnitude!r}, phase={self._phase}, n_iter={self.n_iter}, start={self.start!r}, gradient={self.gradient!r}"
+        names = ("magnitude", "n_iter", "start", "seed", "tolerance", "gradient")
+        return f"phase={self._phase}, " + ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     @outside_graph
     def forward(
@@ -141,9 +142,9 @@ class MelInverter(nn.Module):
     ) -> Solution:
         """`forward` with its account: waveform, and for each item steps, residual, convergence and history.
 
-        The residual is ‖|STFT(x)| − A‖ / ‖A‖ against the magnitude A that was found for the mel; history (n_iter, …) holds it after
-        every iteration. `keep_best` returns the iterate where it was least. `hook(iteration, state)` is called after each iteration;
-        with one, the whole batch iterates together on the CPU too.
+        The residual is ‖|STFT(x)| − A‖ / ‖A‖ against the magnitude A that was found for the mel; history (n_iter, …) holds
+        it after every iteration. `keep_best` returns the iterate where it was least. `hook(iteration, state)` is called after
+        each iteration; with one, the whole batch iterates together on the CPU too.
         """
         return self._invert(mel, lengths, length, start_waveform, account=True, keep_best=keep_best, hook=hook)
 

@@ -45,11 +45,19 @@ def check_gradient(gradient: str | int) -> str | int:
     """The gradient mode, if it is one."""
     if gradient in GRADIENTS or (isinstance(gradient, int) and not isinstance(gradient, bool) and gradient >= 1):
         return gradient
-    raise InputError(f"gradient is {gradient!r}; it must be one of {', '.join(map(repr, GRADIENTS))} or a whole number of last steps ≥ 1")
+    allowed = f"one of {', '.join(map(repr, GRADIENTS))}, or how many of the last steps it passes (a whole number ≥ 1)"
+    raise InputError(f"gradient is {gradient!r}; it must be {allowed}")
+
+
+def _first_with_gradient(gradient: str | int, n_iter: int) -> int:
+    """The first of n_iter steps that a gradient passes through."""
+    if isinstance(gradient, int):
+        return n_iter - gradient
+    return n_iter if gradient in ("none", "phase_detached") else 0
 
 
 def _choose(mask: Tensor, yes: State, no: State) -> State:
-    return type(yes)(*(torch.where(mask, a, b) for a, b in zip(yes, no, strict=True)))  # type: ignore[attr-defined]
+    return type(yes)(*(torch.where(mask, a, b) for a, b in zip(yes, no, strict=True)))
 
 
 def iterate(
@@ -79,10 +87,11 @@ def iterate(
     if gradient == "checkpointed" and torch.is_grad_enabled():
         return Iterated(_checkpointed(step, state, n_iter), None, None, [])
     history: list[Tensor] = []
-    active = steps = best = best_measure = None
-    if keep_best and measure is not None:
-        best, best_measure = state, measure(state)
-    first = {"none": n_iter, "phase_detached": n_iter}.get(gradient, n_iter - gradient if isinstance(gradient, int) else 0)  # type: ignore[call-overload]
+    active: Any = None  # which items still move; None until one was asked
+    steps: Any = None
+    best: Any = state
+    least: Any = measure(state) if keep_best and measure is not None else None
+    first = _first_with_gradient(gradient, n_iter)
     for iteration in range(n_iter):
         with torch.set_grad_enabled(torch.is_grad_enabled() and iteration >= first):
             new = step(state)
@@ -97,12 +106,11 @@ def iterate(
                 history.append(measure(new))
         state = new
         if keep_best and measure is not None:
-            best = _choose(history[-1] < best_measure, state, best)
-            best_measure = torch.minimum(history[-1], best_measure)
+            best, least = _choose(history[-1] < least, state, best), torch.minimum(history[-1], least)
         if hook is not None:
             hook(iteration, state)
         look = active is not None and (active.device.type == "cpu" or iteration % LOOK_EVERY == LOOK_EVERY - 1)
-        if look and not active.any():  # type: ignore[union-attr]
+        if look and not active.any():
             break
     return Iterated(best if keep_best else state, steps, None if active is None else ~active, history)
 

@@ -8,9 +8,9 @@ whose solution is s(λ) = primal(z, u), u = Mᵀλ, for the n_mels numbers λ th
 gradient of a convex function with Hessian H = M diag(∂s/∂u) Mᵀ + ρ diag(w). For triangular filters H is tridiagonal, so a
 Newton step is three banded products and one tridiagonal solve, for each frame alone; other filterbanks take a dense solve.
 
-ρ = 1e-7 lets a mel that some spectrum has be met to better than 1e-5 in float32. A frame that is then still off by more than 1e-4 has
-a mel that no spectrum has (noisy, predicted, floored): it is solved with ρ = 1e-3, whose optimum is well defined and well
-conditioned. Inside, frames are scaled to a peak of 1 and filters to a peak of 1. Filters that share their only bins make H
+ρ = 1e-7 lets a mel that some spectrum has be met to better than 1e-5 in float32. A frame that is then still off by more than
+1e-4 has a mel that no spectrum has (noisy, predicted, floored): it is solved with ρ = 1e-3, whose optimum is well defined and
+well conditioned. Inside, frames are scaled to a peak of 1 and filters to a peak of 1. Filters that share their only bins make H
 singular; in float32 the step then needs a ridge, which costs an iteration or two and does not move the solution.
 
 The gradient is that of the solution and not of the loop. With v = H⁻¹ M (∂s/∂u · s̄):
@@ -22,13 +22,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from torchmelinv.filterbank import MelFilterbank
-from torchmelinv.iterate import Iterated, iterate
+from torchmelinv.iterate import iterate
 from torchmelinv.ops.banded import Banded
 from torchmelinv.ops.items import over_items
 from torchmelinv.ops.tridiagonal import solve_tridiagonal
@@ -134,10 +134,13 @@ def _newton(problem: _Problem, state: DualState) -> DualState:
     return DualState(state.multiplier + length * step, state.exponent + length * turn, spectrum, problem.size(gradient))
 
 
-def _solve(problem: _Problem, start: DualState, n_iter: int) -> Iterated:
+def _solve(problem: _Problem, start: DualState, n_iter: int) -> tuple[DualState, Tensor, Tensor]:
+    """State, steps and convergence of each frame."""
     # Newton's last step squares the error that it finds, so an item may stop after a step that began this close.
     tolerance = 0.01 * torch.finfo(problem.mel.dtype).eps ** 0.5
-    return iterate(lambda state: _newton(problem, state), start, n_iter, change=lambda _, new: new.gradient, tolerance=tolerance)
+    step = functools.partial(_newton, problem)
+    result = iterate(step, start, n_iter, change=lambda _, new: new.gradient, tolerance=tolerance)
+    return result.state, cast(Tensor, result.steps), cast(Tensor, result.converged)
 
 
 class _SolveDual(torch.autograd.Function):
@@ -147,12 +150,12 @@ class _SolveDual(torch.autograd.Function):
         softness = torch.full_like(mel[..., :1, :], HARD)
         problem = _Problem(bank, distance, mel, prior, weight, softness)
         start = DualState(torch.zeros_like(mel), zero, distance.primal(prior, zero), torch.zeros_like(softness))
-        state, steps, converged, _ = _solve(problem, start, HARD_ITER)
+        state, steps, converged = _solve(problem, start, HARD_ITER)
         met = problem.size(bank.forward @ state.spectrum - mel) <= HARD_RESIDUAL
         if not met.all():
             problem = problem._replace(softness=torch.where(met, HARD, SOFT).to(mel.dtype))
             start = DualState(*(torch.where(met, old, new) for old, new in zip(state, start, strict=True)))
-            state, more, converged, _ = _solve(problem, start, SOFT_ITER)
+            state, more, converged = _solve(problem, start, SOFT_ITER)
             steps = steps + more
         ctx.save_for_backward(prior, weight, problem.softness, state.spectrum, state.multiplier)
         ctx.bank, ctx.distance = bank, distance
@@ -160,7 +163,7 @@ class _SolveDual(torch.autograd.Function):
         return state.spectrum, steps, converged
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         prior, weight, softness, spectrum, multiplier = ctx.saved_tensors
         bank, distance, grad = ctx.bank, ctx.distance, grads[0]

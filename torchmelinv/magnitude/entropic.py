@@ -2,9 +2,9 @@
 
     min_s  KL(s ‖ z) + Σ_k (Ms − m)_k² / (2 ρ w_k),    KL(s ‖ z) = Σ_f s log(s / z) − s + z,
 
-with ρ = 1e-7, or 1e-3 where no spectrum has the mel. The solution is s = z exp(Mᵀλ): the envelope z times a smooth positive correction, unique, positive
-wherever z is, and differentiable everywhere. w_k is the loudest of band k and its neighbours: a band that is quieter than its
-neighbours' leakage allows then gives way to them, instead of silencing them.
+with ρ = 1e-7, or 1e-3 where no spectrum has the mel. The solution is s = z exp(Mᵀλ): the envelope z times a smooth
+positive correction, unique, positive wherever z is, and differentiable everywhere. w_k is the loudest of band k and its
+neighbours: a band that is quieter than its neighbours' leakage allows then gives way to them, instead of silencing them.
 
 The damped Newton step log(1 + β) / β, with β the largest change of the exponent, always descends, because the dual is
 generalised self-concordant (Sun and Tran-Dinh 2019, ν = 2); `dual_newton.py` takes longer ones where it can.

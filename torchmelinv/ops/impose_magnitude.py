@@ -30,7 +30,7 @@ class _ImposeMagnitude(torch.autograd.Function):
         return spectrum * _inverse_modulus(spectrum).mul_(magnitude)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor]:
         spectrum, magnitude = ctx.saved_tensors
         inverse = _inverse_modulus(spectrum)

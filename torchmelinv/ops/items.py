@@ -23,4 +23,4 @@ def over_items(function: Callable[..., Result], first: Tensor, *others: Tensor |
     results = [function(*one) for one in each]
     parts = [torch.cat(column) for column in zip(*results, strict=True)]
     kind = type(results[0])
-    return kind(*parts) if hasattr(kind, "_fields") else kind(parts)  # type: ignore[call-arg]
+    return kind(*parts) if hasattr(kind, "_fields") else kind(parts)

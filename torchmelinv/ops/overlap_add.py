@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 
 class _FrameSignal(torch.autograd.Function):
@@ -27,7 +26,7 @@ class _FrameSignal(torch.autograd.Function):
 
 class _OverlapAdd(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx | Any, frames: Tensor, window: Tensor, hop_length: int) -> Tensor:
+    def forward(ctx: Any, frames: Tensor, window: Tensor, hop_length: int) -> Tensor:
         ctx.window, ctx.hop_length = window, hop_length
         *items, n_frames, n_fft = frames.shape
         shifts = -(-n_fft // hop_length)

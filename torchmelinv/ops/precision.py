@@ -29,7 +29,7 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def outside_graph(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: under `torch.compile`, `function` runs as it is between two graphs: complex tensors gain nothing from a compiler.
+    """Decorator: under `torch.compile`, `function` runs as it is between two graphs; complex loops gain nothing from a compiler.
 
     `torch.compiler.disable` is only reached there, because it imports the compiler, which eager users should not wait for.
     """

@@ -1,13 +1,14 @@
 """Griffin-Lim and fast Griffin-Lim, in the signal domain.
 
 Griffin and Lim (1984): c ← P_C(P_A(c)), with P_A imposing the magnitude and P_C = STFT ∘ ISTFT. Perraudin, Balazs and
-Søndergaard (2013) extrapolate what the consistency projection gave, t_n = P_C(P_A(c_n−1)), c_n = t_n + α (t_n − t_n−1). The STFT is
-linear, so with x_n = ISTFT(P_A(c_n−1)) this is c_n = STFT(x_n + α (x_n − x_n−1)): the state is two waveforms instead of two
-complex spectra, and one iteration is
+Søndergaard (2013) extrapolate what the consistency projection gave: t_n = P_C(P_A(c_n−1)), c_n = t_n + α (t_n − t_n−1). The
+STFT is linear, so with x_n = ISTFT(P_A(c_n−1)) this is c_n = STFT(x_n + α (x_n − x_n−1)): the state is two waveforms instead of
+two complex spectra, and one iteration is
 
     y = x_n + α (x_n − x_n−1),    x_n+1 = ISTFT(A · STFT(y) / |STFT(y)|).
 
-librosa and torchaudio write the same recursion with α / (1 + α) in front of t_n−1, which only the phase sees. α = 0 is Griffin-Lim.
+librosa and torchaudio write the same recursion with α / (1 + α) in front of t_n−1: the phase is the same. α = 0 is
+Griffin-Lim.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ _LOW_32 = 0xFFFFFFFF
 
 
 def _scramble(number: Tensor) -> Tensor:
-    """A bijection of 32-bit integers, held in int64, whose every output bit depends on every input bit (two xor-multiply rounds)."""
+    """A bijection of 32-bit integers, held in int64, that spreads every input bit over all output bits (xor and multiply)."""
     number = number ^ (number >> 16)
     number = (number * 0x7FEB352D) & _LOW_32
     number = number ^ (number >> 15)
@@ -32,7 +32,8 @@ def random_angles(seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, de
     No generator is touched, and a longer item's angles begin with a shorter item's.
     """
     with torch.inference_mode(False):  # the table outlives the call that makes it
-        root = _scramble(torch.tensor(seed & _LOW_32, device=device) ^ _scramble(torch.tensor((seed >> 32) & _LOW_32, device=device)))
+        low, high = (torch.tensor(half & _LOW_32, device=device) for half in (seed, seed >> 32))
+        root = _scramble(low ^ _scramble(high))
         frames = _scramble(root ^ torch.arange(1, n_frames + 1, device=device))
         grid = _scramble((frames[:, None] + torch.arange(n_freqs, device=device) * 0x9E3779B1) & _LOW_32)
         return grid.to(dtype) * (2 * math.pi / 2**32)
@@ -50,7 +51,8 @@ def start_spectrum(start: str | Tensor, seed: int, magnitude: Tensor) -> Tensor:
     elif start == "random":
         angles = random_angles(seed, *magnitude.shape[-2:], magnitude.dtype, magnitude.device)
     else:
-        raise InputError(f"start is {start!r}; it must be {' or '.join(map(repr, STARTS))}, or angles{nearest(str(start), STARTS)}")
+        allowed = f"{' or '.join(map(repr, STARTS))}, or angles"
+        raise InputError(f"start is {start!r}; it must be {allowed}{nearest(str(start), STARTS)}")
     return torch.complex(magnitude * angles.cos(), magnitude * angles.sin())
 
 
