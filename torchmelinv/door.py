@@ -37,7 +37,7 @@ def check_shape(mel: Tensor, convention: MelConvention) -> Tensor:
         raise InputError(f"the mel has shape {shape}; it must be {wanted}")
     if shape[-2] != convention.n_mels:
         if shape[-1] == convention.n_mels:
-            raise InputError(f"the mel has shape {shape}: it looks transposed, frames before bands; it must be {wanted}, try mel.mT")
+            raise InputError(f"the mel has shape {shape}: it looks transposed (frames first); give {wanted}, as mel.mT")
         raise InputError(f"the mel has {shape[-2]} bands (shape {shape}); this convention has {convention.n_mels}: give {wanted}")
     if mel.numel() == 0:
         raise InputError(f"the mel is empty (shape {shape}); at least one item and one frame are needed")
@@ -52,7 +52,7 @@ def check_lengths(lengths: Tensor | None, items: torch.Size, n_frames: int, devi
     if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
         raise InputError(f"lengths has dtype {lengths.dtype}; it must hold whole numbers of frames")
     if lengths.shape != items:
-        raise InputError(f"lengths has shape {tuple(lengths.shape)}; it must be {tuple(items)}, a number for each item of the mel")
+        raise InputError(f"lengths has shape {tuple(lengths.shape)}; it must be {tuple(items)}, one number an item")
     return lengths.to(device, torch.long)
 
 
@@ -81,7 +81,7 @@ def check_values(mel: Tensor, convention: MelConvention, lengths: Tensor | None,
     ceiling = math.inf if convention.level.reference_max else math.log(_LOUD * loudest_mel(convention)) / base
     what = "dB or log10 values" if convention.level.log == "ln" else "dB or ln values"
     if float(logs.min()) >= 0 and not convention.level.reference_max:
-        message = f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: this looks like a linear mel, not a log one"
+        message = f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: this looks like a linear mel, not a log"
         warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=4)
     elif float(logs.max()) > ceiling:
         message = f"values up to {high:.3g} are beyond what a waveform in [-1, 1] gives: this looks like {what}, or a linear mel"

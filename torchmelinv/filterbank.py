@@ -18,8 +18,9 @@ from torchmelinv.ops.banded import Banded
 from torchmelinv.ops.precision import as_real, full_precision
 from torchmelinv.scale import hz_to_mel, mel_to_hz
 
-# Singular values below this part of the largest count as zero: Whisper's 80 bands on 201 bins have one at 3e-6.
-RANK_TOLERANCE = 1e-5
+# Singular values below these parts of the largest: not there, and too small to divide by in float32. Between the two lies
+# one of Whisper's 80 bands on 201 bins, at 3e-6; next above come 0.03 and more.
+RANK_TOLERANCE, INVERSE_TOLERANCE = 1e-6, 1e-4
 
 
 @functools.lru_cache(maxsize=64)
@@ -63,7 +64,7 @@ class MelFilterbank(nn.Module):
         if isinstance(source, Tensor):
             table = source.detach().to("cpu", torch.float64)
             if table.ndim != 2 or not torch.isfinite(table).all() or (table < 0).any():
-                raise InputError(f"a filterbank is a finite matrix ≥ 0, (n_mels, n_freqs); this one has shape {tuple(table.shape)}")
+                raise InputError(f"a filterbank is a finite matrix ≥ 0, (n_mels, n_freqs); this one is {tuple(table.shape)}")
         elif isinstance(source, MelConvention):
             table = mel_matrix(source)
         else:
@@ -87,14 +88,14 @@ class MelFilterbank(nn.Module):
 
     @functools.cached_property
     def rank(self) -> int:
-        """Number of singular values above 1e-5 of the largest."""
+        """Number of singular values above 1e-6 of the largest."""
         singular = torch.linalg.svdvals(self.table)
         return int((singular > RANK_TOLERANCE * singular[0]).sum())
 
     @functools.cached_property
     def pseudo_inverse(self) -> Tensor:
-        """M⁺ in float64, (n_freqs, n_mels), without the singular values that `rank` leaves out."""
-        return torch.linalg.pinv(self.table, rtol=RANK_TOLERANCE)
+        """M⁺ in float64, (n_freqs, n_mels), without singular values below 1e-4 of the largest."""
+        return torch.linalg.pinv(self.table, rtol=INVERSE_TOLERANCE)
 
     @functools.cached_property
     def is_tridiagonal(self) -> bool:

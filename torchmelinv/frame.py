@@ -199,7 +199,7 @@ class Frame(nn.Module):
         if lengths is not None:
             sample_counts = lengths.reshape(-1).to(signal.device)
             reach = sample_counts + 2 * convention.left_padding - convention.support
-            frame_counts = (1 + reach.div(convention.hop_length, rounding_mode="floor") - convention.drop_last_frame).clamp(min=0)
+            frame_counts = (1 + reach.div(convention.hop_length, rounding_mode="floor") - int(convention.drop_last_frame)).clamp(min=0)
             plan = ragged_plan(frame_counts, sample_counts, plan)
             signal = torch.where(torch.arange(n_samples, device=signal.device) < sample_counts[:, None], signal, 0)
         if convention.remove_dc or convention.pre_emphasis:

@@ -70,7 +70,7 @@ class MelInverter(nn.Module):
     `PHASES`, `n_iter` of it, with `momentum` (by default the method's own). `start`: `zero`, or `random`, a function of `seed`,
     frame and bin alone. `tolerance`: an item stops when an iteration moves its waveform by at most this part of its norm.
     `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory), `phase_detached`
-    (exact for the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False` skips looking at values.
+    (exact for the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False`: no look at values.
 
     Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends
     neither on the batch nor on the padding; silence (linear zeros) gives exact silence. Half precisions are computed in and

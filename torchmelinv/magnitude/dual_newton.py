@@ -122,7 +122,8 @@ def _newton(problem: _Problem, state: DualState) -> DualState:
     shortest = distance.safe_step(turn.abs().amax(-2, keepdim=True))
     length = torch.ones_like(start)
     for _ in range(N_TRIALS):
-        spectrum = distance.primal(prior, state.exponent + length * turn)
+        exponent = torch.addcmul(state.exponent, length, turn)
+        spectrum = distance.primal(prior, exponent)
         ahead = (spectrum * turn).sum(-2, keepdim=True) + fixed + length * curve
         fits = (ahead <= -0.5 * start) | (length <= shortest)
         if fits.device.type == "cpu" and fits.all():
@@ -130,8 +131,9 @@ def _newton(problem: _Problem, state: DualState) -> DualState:
         # The slope grows along the step. Where it got too steep, go back to the root of the chord.
         length = torch.where(fits, length, torch.maximum(length * start / (start - ahead), shortest))
     else:
-        spectrum = distance.primal(prior, state.exponent + length * turn)
-    return DualState(state.multiplier + length * step, state.exponent + length * turn, spectrum, problem.size(gradient))
+        exponent = torch.addcmul(state.exponent, length, turn)
+        spectrum = distance.primal(prior, exponent)
+    return DualState(torch.addcmul(state.multiplier, length, step), exponent, spectrum, problem.size(gradient))
 
 
 def _solve(problem: _Problem, start: DualState, n_iter: int) -> tuple[DualState, Tensor, Tensor]:

@@ -28,7 +28,7 @@ def _ratio(prior: Tensor, spectrum: Tensor) -> Tensor:
 
 
 KULLBACK_LEIBLER = Distance(
-    primal=lambda prior, exponent: prior * exponent.clamp(max=_LARGEST_EXPONENT).exp(),
+    primal=lambda prior, exponent: exponent.clamp(max=_LARGEST_EXPONENT).exp_().mul_(prior),
     slope=lambda prior, spectrum: spectrum,
     prior_slope=_ratio,
     safe_step=lambda change: torch.where(change > 0, change.log1p() / change, 1),

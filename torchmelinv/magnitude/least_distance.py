@@ -23,7 +23,7 @@ def _active(prior: Tensor, spectrum: Tensor) -> Tensor:
 
 
 EUCLIDEAN = Distance(
-    primal=lambda prior, exponent: (prior + exponent).relu(),
+    primal=lambda prior, exponent: (prior + exponent).relu_(),
     slope=_active,
     prior_slope=_active,
     safe_step=lambda change: torch.full_like(change, 0.05),

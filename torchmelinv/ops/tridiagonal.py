@@ -1,7 +1,8 @@
 """Symmetric positive definite tridiagonal systems, many at once, in log2(n) vectorised steps.
 
 Parallel cyclic reduction (Hockney and Jesshope 1981): each step expresses every unknown by neighbours twice as far away, until
-there are none. Eliminations are Schur complements of a positive definite matrix, so no pivoting is needed.
+there are none. Eliminations are Schur complements of a positive definite matrix, so no pivoting is needed; close to a
+singular matrix they lose digits, which refinement with the same factors gives back.
 """
 
 from __future__ import annotations
@@ -10,27 +11,41 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+
+REFINEMENTS = 1
 
 
-def _shift(tensor: Tensor, by: int) -> Tensor:
-    """Rows moved down by `by` (up where negative), zeros moving in."""
-    return pad(tensor, (0, 0, by, 0))[..., :-by, :] if by > 0 else pad(tensor, (0, 0, 0, -by))[..., -by:, :]
+def _factor(diagonal: Tensor, off_diagonal: Tensor) -> tuple[list[tuple[int, Tensor, Tensor]], Tensor]:
+    """The multipliers of each step, (reach, of the neighbour above, of the one below), and what is left on the diagonal."""
+    steps = []
+    coupling, reach = off_diagonal, 1  # coupling[k] ties k to k + reach
+    while reach < diagonal.shape[-2]:
+        inverse = diagonal.reciprocal()
+        above, below = coupling * inverse[..., reach:, :], coupling * inverse[..., :-reach, :]
+        steps.append((reach, above, below))
+        diagonal = diagonal.clone()
+        diagonal[..., :-reach, :].addcmul_(above, coupling, value=-1)
+        diagonal[..., reach:, :].addcmul_(below, coupling, value=-1)
+        coupling = -above[..., :-reach, :] * coupling[..., reach:, :]
+        reach *= 2
+    return steps, diagonal
 
 
 def _solve(diagonal: Tensor, off_diagonal: Tensor, right: Tensor) -> Tensor:
-    n = diagonal.shape[-2]
-    below = pad(off_diagonal, (0, 0, 0, 1))  # row k couples k with k + reach
-    reach = 1
-    while reach < n:
-        inverse = diagonal.reciprocal()
-        down = below * _shift(inverse, -reach)  # what eliminates the neighbour k + reach
-        up = _shift(below * inverse, reach)  # and k − reach
-        diagonal = diagonal - down * below - up * _shift(below, reach)
-        right = right - down * _shift(right, -reach) - up * _shift(right, reach)
-        below = -down * _shift(below, -reach)
-        reach *= 2
-    return right / diagonal
+    steps, left = _factor(diagonal, off_diagonal)
+    solution, remainder = torch.zeros_like(right), right
+    for refinement in range(1 + REFINEMENTS):
+        if refinement:
+            remainder = right - diagonal * solution
+            remainder[..., :-1, :].addcmul_(off_diagonal, solution[..., 1:, :], value=-1)
+            remainder[..., 1:, :].addcmul_(off_diagonal, solution[..., :-1, :], value=-1)
+        for reach, above, below in steps:
+            reduced = remainder.clone()
+            reduced[..., :-reach, :].addcmul_(above, remainder[..., reach:, :], value=-1)
+            reduced[..., reach:, :].addcmul_(below, remainder[..., :-reach, :], value=-1)
+            remainder = reduced
+        solution.addcdiv_(remainder, left)
+    return solution
 
 
 class _SolveTridiagonal(torch.autograd.Function):

@@ -1,0 +1,31 @@
+"""Dtypes in and out, autocast switched off inside."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from torchmelinv.errors import InputError
+from torchmelinv.ops.precision import as_real, full_precision, outside_graph
+
+
+@pytest.mark.parametrize(("came", "computed"), [("float16", "float32"), ("bfloat16", "float32"), ("float32", "float32"), ("float64", "float64")])
+def test_real_dtypes(came, computed):
+    assert as_real(torch.ones(2, dtype=getattr(torch, came)), "mel").dtype == getattr(torch, computed)
+
+
+@pytest.mark.parametrize("wrong", [torch.ones(2, dtype=torch.int32), torch.ones(2, dtype=torch.complex64), [1.0], None])
+def test_everything_else_is_refused_by_name(wrong):
+    with pytest.raises(InputError, match="^mel "):
+        as_real(wrong, "mel")
+
+
+def test_autocast_is_off_inside():
+    matrix = torch.rand(3, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (matrix @ matrix).dtype == torch.bfloat16
+        assert full_precision(torch.matmul)(matrix, other=matrix).dtype == torch.float32
+
+
+def test_eager_calls_pass_straight_through():
+    assert outside_graph(lambda a, *, b: a - b)(3, b=1) == 2
