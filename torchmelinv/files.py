@@ -163,6 +163,7 @@ def write_audio(path: str | Path, waveform: Tensor, sample_rate: float, subtype:
         samples = samples / peak
     soundfile = _require("soundfile")
     with aside(path) as temporary:
+        temporary.touch()  # where that fails the system says why, and libsndfile would not
         try:
             soundfile.write(temporary, samples.numpy().T, int(sample_rate), subtype=subtype, format=file_format)
         except soundfile.SoundFileError as error:

@@ -1,0 +1,84 @@
+"""What every command shares: notes and errors on stderr, results on stdout, exit codes, and no traceback for a user's mistake."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from torchmelinv.errors import InputError, TorchmelinvError
+
+PROGRAM = "torchmelinv"
+# Exit codes. `argparse` itself leaves with 2.
+DONE, SOME_FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+def say(kind: str, message: str) -> None:
+    """One line on stderr: `torchmelinv: note: …`, with `kind` note, warning or error."""
+    print(f"{PROGRAM}: {kind}: {message}", file=sys.stderr)
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Run `work` and return its exit code; turn what went wrong on purpose into a message and the code for it.
+
+    Python warnings that nobody turned into errors are said as they come, without the source line that raised them.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_kwargs: say("warning", str(message))
+        try:
+            code = work()
+            sys.stdout.flush()
+            return code
+        except TorchmelinvError as error:
+            say("error", str(error))
+            return MISTAKE
+        except torch.OutOfMemoryError:
+            say("error", "the device ran out of memory; give a smaller --batch, shorter files or --device cpu")
+            return SOME_FAILED
+        except BrokenPipeError:  # the reader, as in `… | head`, had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return SOME_FAILED
+        except KeyboardInterrupt:
+            say("error", "interrupted")
+            return INTERRUPTED
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def print_json(value: Any) -> None:
+    """A report on stdout as indented JSON."""
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str))
+
+
+def decibels(value: float) -> str:
+    """A level in dB for a person to read; what has no finite logarithm says so."""
+    return f"{value:.1f} dB" if math.isfinite(value) else ("exact" if value < 0 else "not defined")
+
+
+def usable_device(name: str) -> torch.device:
+    """The torch device of this name, once a tensor has been there and back; else an `InputError` that says what there is."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = ["cpu", *(f"cuda:{index}" for index in range(count)), *(["mps"] if torch.backends.mps.is_available() else [])]
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"there is no device {name!r}; here there is {', '.join(here)}") from None
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
+        raise InputError(f"device {name!r} cannot be used here ({reason}); here there is {', '.join(here)}") from None
+    return device
