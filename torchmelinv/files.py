@@ -131,7 +131,11 @@ def resample(waveform: Tensor, original: float, wanted: float) -> Tensor:
 
 
 def audio_format(path: str | Path, subtype: str | None = None) -> tuple[str, str]:
-    """libsndfile's format and subtype for an output path; a suffix or subtype that cannot be written is an `InputError`."""
+    """libsndfile's format and subtype for an output path; a suffix or subtype that cannot be written is an `InputError`.
+
+    `DependencyError` where nothing can be written: a caller asks before it begins to work.
+    """
+    _require("soundfile")
     path = Path(path)
     if path.suffix.lower() not in AUDIO_FORMATS:
         came = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"

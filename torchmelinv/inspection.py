@@ -80,7 +80,8 @@ def _floor(mel: Values) -> tuple[str, float, str] | None:
     for log, (ten, least, most) in readings.items():
         exponent = mel.minimum / ten
         power = round(exponent)
-        if abs(exponent - power) <= float(mel.tolerance(exponent)) and -16 <= power <= -3 and least <= depth <= most:
+        whole = abs(exponent - power) <= float(mel.tolerance(exponent)) and -16 <= power <= -3
+        if whole and (depth == 0 or least <= depth <= most):
             value = f"{'10 log10' if log == 'dB' else log} 1e{power}"
             return log, 10.0**power, f"{mel.lowest_share:.1%} of the entries are the lowest value, {mel.minimum:.4f} = {value}"
     return None

@@ -1,0 +1,99 @@
+"""Pictures: what is drawn is what the mels hold, on axes that say so, without a window."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import TINY
+from torchmelinv import plot
+from torchmelinv.errors import DependencyError, InputError
+from torchmelinv.filterbank import band_edges
+from torchmelinv.presets import preset, presets
+
+
+@pytest.fixture
+def mels():
+    reference = torch.rand(8, 30) + 0.01
+    return reference, reference * 10 ** (torch.randn(8, 30) / 40)
+
+
+def test_three_panels_with_titles_units_and_bars(mels):
+    figure = plot.compare_mels(*mels, TINY, title="a title")
+    panels, bars = figure.axes[:3], figure.axes[3:]
+    assert figure.get_suptitle() == "a title"
+    assert [panel.get_title(loc="left").split(",")[0] for panel in panels] == ["mel in", "mel of the result", "difference"]
+    assert all("Hz" in panel.get_ylabel() for panel in panels)
+    assert panels[-1].get_xlabel() == "time (s)"
+    assert all("dB" in bar.get_ylabel() for bar in bars)
+    assert len(bars) == 3
+    assert panels[0].images[0].get_extent() == [0, 30 * 16 / 8000, -0.5, 7.5]
+
+
+def test_what_is_drawn_is_in_decibels(mels):
+    reference, result = mels
+    first, second, difference = (axis.images[0].get_array() for axis in plot.compare_mels(reference, result, TINY).axes[:3])
+    assert np.allclose(first, 20 * (reference / reference.max()).log10().numpy(), atol=1e-4)
+    assert np.allclose(difference, 20 * (result / reference).log10().numpy(), atol=1e-4)
+    assert first.max() == 0
+    assert np.allclose(difference, second - first)
+    powers = plot.compare_mels(reference**2, result**2, TINY.replace(power=2)).axes[0].images[0].get_array()
+    assert np.allclose(powers, first, atol=1e-4)
+
+
+def test_below_the_range_nothing_differs():
+    reference = torch.full((8, 5), 1e-9).index_fill(1, torch.tensor([0]), 1.0)
+    difference = plot.compare_mels(reference, 1e-3 * reference.index_fill(1, torch.tensor([0]), 1e3), TINY).axes[2].images[0]
+    assert not difference.get_array().any()
+
+
+@pytest.mark.parametrize("mel", [torch.zeros(8, 5), torch.ones(8, 1)])
+def test_silence_and_single_frames_are_drawn(mel, tmp_path):
+    plot.save(plot.compare_mels(mel, mel, TINY), tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", presets())
+def test_ticks_stand_on_their_bands(name):
+    convention = preset(name)
+    positions, labels = plot._frequency_ticks(convention)
+    centres = band_edges(convention)[1:-1] * convention.sample_rate / convention.filterbank_sample_rate
+    assert len(positions) >= 3
+    for position, label in zip(positions, labels, strict=True):
+        hertz = float(label.replace("k", "")) * (1000 if label.endswith("k") else 1)
+        bands = (min(max(int(edge), 0), convention.n_mels - 1) for edge in (np.floor(position), np.ceil(position)))
+        below, above = (float(centres[band]) for band in bands)
+        assert below * 0.99 <= hertz <= above * 1.01 or position < 0 or position > convention.n_mels - 1
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml"), (".PNG", b"\x89PNG")])
+def test_formats(mels, tmp_path, suffix, start):
+    plot.save(plot.compare_mels(*mels, TINY), tmp_path / f"x{suffix}")
+    assert (tmp_path / f"x{suffix}").read_bytes().startswith(start)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("shapes", [((8, 5), (8, 6)), ((8,), (8,)), ((1, 8, 5), (1, 8, 5))])
+def test_mels_that_cannot_be_compared(shapes):
+    with pytest.raises(InputError, match=r"same \(n_mels, n_frames\)"):
+        plot.compare_mels(*(torch.ones(shape) for shape in shapes), TINY)
+
+
+@pytest.mark.parametrize(("name", "says"), [("x.gif", "ends in '.gif'; .png, .pdf, .svg"), ("x", "has no suffix")])
+def test_other_formats_are_refused(name, says):
+    with pytest.raises(InputError, match=says):
+        plot.check_picture(name)
+
+
+def test_missing_matplotlib_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(DependencyError, match=r"pip install 'torchmelinv\[plot\]'"):
+        plot.check_picture("x.png")
+
+
+def test_no_window_and_no_global_state(mels):
+    plot.compare_mels(*mels, TINY)
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
