@@ -292,9 +292,12 @@ def test_an_unwritable_sample_rate(run):
     ("soundfile", TRIP, "pip install soundfile"), ("soundfile", INVERT, "pip install soundfile"),
     ("matplotlib", [*TRIP, "--plot", "x.png"], "pip install 'torchmelinv[plot]'"),
     ("soxr", ["roundtrip", "fast.wav"], "pip install soxr"),
+    ("tqdm", ["invert", *["mel.npy"] * 2, "two.npy", "-o", "out"], "pip install tqdm"),
 ])
 def test_missing_packages(run, monkeypatch, package, words, says):
     write_audio("fast.wav", tone(), 16000)
+    np.save("two.npy", tiny_mel().numpy())
+    monkeypatch.setattr(cli, "_MANY", 2)
     monkeypatch.setitem(sys.modules, package, None)
     code, out, err = run(*words, *QUICK)
     assert (code, out) == (2, "")

@@ -17,7 +17,7 @@ import torchmelinv
 from torchmelinv import inspection
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
-from torchmelinv.files import AUDIO_FORMATS, SUBTYPES, audio_format, read_mel
+from torchmelinv.files import AUDIO_FORMATS, SUBTYPES, audio_format, read_mel, require
 from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
 from torchmelinv.jobs import describe, roundtrip
 from torchmelinv.jobs.console import DONE, PROGRAM, SOME_FAILED, decibels, guarded, print_json, say, usable_device
@@ -56,11 +56,10 @@ def _method_options(parser: argparse.ArgumentParser) -> None:
 
 def _bar(total: int) -> tuple[Callable[[], None], Callable[[], None]]:
     """Functions that advance and close a progress bar on stderr; it shows on a terminal, and in a log where files are many."""
-    from tqdm import tqdm
-
     terminal = sys.stderr.isatty()
-    bar = tqdm(total=total, unit="file", file=sys.stderr, disable=total < 2 or not (terminal or total >= _MANY),
-               mininterval=0.1 if terminal else 10.0)
+    if total < 2 or not (terminal or total >= _MANY):
+        return (lambda: None), (lambda: None)
+    bar = require("tqdm").tqdm(total=total, unit="file", file=sys.stderr, mininterval=0.1 if terminal else 10.0)
     return bar.update, bar.close
 
 

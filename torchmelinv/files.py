@@ -40,7 +40,7 @@ class Written(NamedTuple):
     gain_db: float  # 0, or below it where the waveform was scaled down to fit an integer format
 
 
-def _require(package: str) -> Any:
+def require(package: str) -> Any:
     """An optional package, imported where it serves."""
     try:
         return importlib.import_module(package)
@@ -103,7 +103,7 @@ def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tens
     `FileError`.
     """
     path = _existing(path)
-    soundfile = _require("soundfile")
+    soundfile = require("soundfile")
     try:
         _refuse_truncated_wav(path)
         with soundfile.SoundFile(path) as stream:
@@ -126,7 +126,7 @@ def resample(waveform: Tensor, original: float, wanted: float) -> Tensor:
     """Waveform (channels, n_samples) at `original` Hz -> (channels, about n_samples · wanted / original), by soxr on the CPU."""
     if original == wanted:
         return waveform
-    samples = _require("soxr").resample(waveform.numpy().T, original, wanted)
+    samples = require("soxr").resample(waveform.numpy().T, original, wanted)
     return torch.from_numpy(np.ascontiguousarray(samples.T))
 
 
@@ -135,7 +135,7 @@ def audio_format(path: str | Path, subtype: str | None = None) -> tuple[str, str
 
     `DependencyError` where nothing can be written: a caller asks before it begins to work.
     """
-    _require("soundfile")
+    require("soundfile")
     path = Path(path)
     if path.suffix.lower() not in AUDIO_FORMATS:
         came = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
@@ -165,7 +165,7 @@ def write_audio(path: str | Path, waveform: Tensor, sample_rate: float, subtype:
     scaled = peak > 1 and subtype not in FLOAT_SUBTYPES
     if scaled:
         samples = samples / peak
-    soundfile = _require("soundfile")
+    soundfile = require("soundfile")
     with aside(path) as temporary:
         temporary.touch()  # where that fails the system says why, and libsndfile would not
         try:
@@ -190,7 +190,7 @@ def _load_torch(path: Path) -> dict[str, Any]:
 
 
 def _load_safetensors(path: Path) -> dict[str, Any]:
-    _require("safetensors")
+    require("safetensors")
     from safetensors.torch import load_file
 
     return load_file(path)

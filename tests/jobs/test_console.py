@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import warnings
@@ -57,6 +58,13 @@ def test_a_reader_that_had_enough(monkeypatch):
 
     assert guarded(work) == 1
     assert closed
+
+
+def test_a_stream_of_few_characters(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stream)
+    assert guarded(lambda: print("1 … 2") or 0) == 0
+    assert stream.buffer.getvalue().strip() == b"1 ? 2"
 
 
 def test_json_has_no_nan(capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -27,8 +28,12 @@ def say(kind: str, message: str) -> None:
 def guarded(work: Callable[[], int]) -> int:
     """Run `work` and return its exit code; turn what went wrong on purpose into a message and the code for it.
 
-    Python warnings that nobody turned into errors are said as they come, without the source line that raised them.
+    Python warnings that nobody turned into errors are said as they come, without the source line that raised them. A terminal
+    or a pipe that cannot hold a character gets a question mark.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_args, **_kwargs: say("warning", str(message))
         try:
