@@ -68,8 +68,21 @@ class _Record:
         object.__setattr__(self, field, numbers)
 
     def replace(self: Record, **changes: Any) -> Record:
-        """A copy with other values in the named fields, validated anew."""
-        return type(self).from_dict({**self.to_dict(), **changes})
+        """A copy with other values in the named fields, validated anew; a field that stands at its default follows."""
+        values = self.to_dict()
+        for name, default in self._derived().items():
+            if values[name] == default:
+                values[name] = 0
+        return type(self).from_dict({**values, **changes})
+
+    def _derived(self) -> dict[str, float]:
+        """Defaults of the fields that other fields determine where they are left at 0, each made of those before it."""
+        return {}
+
+    def _derive(self) -> None:
+        for name in self._derived():
+            if getattr(self, name) in (0, None):
+                object.__setattr__(self, name, self._derived()[name])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary of every field, nested records included."""
@@ -118,8 +131,7 @@ class FrameConvention(_Record):
     def __post_init__(self) -> None:
         self._number("n_fft", 2, whole=True)
         self._number("hop_length", 1, whole=True)
-        if self.win_length in (0, None):
-            object.__setattr__(self, "win_length", self.n_fft)
+        self._derive()
         self._number("win_length", 1, whole=True)
         self._require("win_length", self.win_length <= self.n_fft, f"at most n_fft = {self.n_fft}")
         self._one_of("window", WINDOWS)
@@ -129,6 +141,9 @@ class FrameConvention(_Record):
             self._require(flag, isinstance(getattr(self, flag), bool), "True or False")
         self._number("pre_emphasis", 0)
         self._require("pre_emphasis", self.pre_emphasis < 1, "below 1")
+
+    def _derived(self) -> dict[str, float]:
+        return {"win_length": self.n_fft}
 
     @property
     def n_freqs(self) -> int:
@@ -238,10 +253,8 @@ class MelConvention(FrameConvention):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._number("sample_rate", 0, above=True)
-        for name, default in (("filterbank_sample_rate", self.sample_rate), ("f_max", None)):
-            if getattr(self, name) in (0, None):
-                object.__setattr__(self, name, self.filterbank_sample_rate / 2 if default is None else default)
-            self._number(name, 0, above=True)
+        self._number("filterbank_sample_rate", 0, above=True)
+        self._number("f_max", 0, above=True)
         self._number("magnitude_offset", 0)
         self._number("magnitude_floor", 0)
         self._require("magnitude_floor", self.magnitude_floor == 0 or self.magnitude_offset == 0, "0 beside a magnitude_offset")
@@ -259,6 +272,11 @@ class MelConvention(FrameConvention):
             numbers = getattr(self.level, name)
             if numbers is not None and len(numbers) != self.n_mels:
                 raise ConventionError(f"Level.{name} holds {len(numbers)} numbers; the convention has {self.n_mels} bands")
+
+    def _derived(self) -> dict[str, float]:
+        rate = self.filterbank_sample_rate
+        f_max = rate / 2 if isinstance(rate, numbers.Real) else 0  # a rate that is no number is refused later, by its name
+        return {**super()._derived(), "filterbank_sample_rate": self.sample_rate, "f_max": f_max}
 
     @property
     def frame(self) -> FrameConvention:

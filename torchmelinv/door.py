@@ -83,6 +83,9 @@ def check_values(mel: Tensor, convention: MelConvention, lengths: Tensor | None,
     if float(logs.min()) >= 0 and not convention.level.reference_max:
         message = f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: this looks like a linear mel, not a log"
         warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=4)
+    elif convention.level.floor is not None and float(logs.min()) < (math.log(convention.level.floor) - math.log(_LOUD)) / base:
+        message = f"values down to {low:.3g} are far below this convention's floor: this looks like {what}"
+        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=4)
     elif float(logs.max()) > ceiling:
         message = f"values up to {high:.3g} are beyond what a waveform in [-1, 1] gives: this looks like {what}, or a linear mel"
         warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=4)

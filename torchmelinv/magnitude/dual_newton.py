@@ -36,7 +36,7 @@ from torchmelinv.ops.tridiagonal import solve_tridiagonal
 HARD, SOFT = 1e-7, 1e-3  # ρ for a mel that some spectrum has, and for one that none has
 HARD_RESIDUAL = 1e-4  # ‖Ms − m‖ / ‖m‖ above which none has it
 HARD_ITER, SOFT_ITER = 25, 50  # bounds; most frames stop after five steps
-N_TRIALS = 3  # step lengths tried in one line search
+N_TRIALS = 8  # step lengths tried in one line search
 
 
 class Distance(NamedTuple):
@@ -159,6 +159,7 @@ class _SolveDual(torch.autograd.Function):
             start = DualState(*(torch.where(met, old, new) for old, new in zip(state, start, strict=True)))
             state, more, converged = _solve(problem, start, SOFT_ITER)
             steps = steps + more
+        converged = converged | met
         ctx.save_for_backward(prior, weight, problem.softness, state.spectrum, state.multiplier)
         ctx.bank, ctx.distance = bank, distance
         ctx.mark_non_differentiable(steps, converged)

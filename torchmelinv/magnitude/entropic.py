@@ -42,7 +42,7 @@ def entropic_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None 
     heard = torch.where(peak > 0, mel / torch.where(peak > 0, peak, 1), 0)
     rows = heard.mT.flatten(0, -2)[:, None]
     loudest = max_pool1d(rows, 3, 1, 1)[:, 0].reshape(heard.mT.shape).mT
-    overall = heard.amax(-2, keepdim=True)
+    overall = heard.detach().amax(-2, keepdim=True)  # the frame's scale, which solving treats as a constant too
     weight = torch.where(overall > 0, loudest / torch.where(overall > 0, overall, 1), 1).clamp(min=1e-7)
     return solve_dual(mel, filterbank, KULLBACK_LEIBLER, prior, weight)
 

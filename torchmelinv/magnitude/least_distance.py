@@ -26,7 +26,7 @@ EUCLIDEAN = Distance(
     primal=lambda prior, exponent: (prior + exponent).relu_(),
     slope=_active,
     prior_slope=_active,
-    safe_step=lambda change: torch.full_like(change, 0.05),
+    safe_step=lambda change: torch.full_like(change, 0.01),
 )
 
 
@@ -40,5 +40,7 @@ def least_distance(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None 
     """Linear mel (…, n_mels, n_frames) -> spectrum ≥ 0 with that mel, (…, n_freqs, n_frames), to the convention's power.
 
     `prior` z ≥ 0, by default `transpose(mel)`. Invariants, cost and gradient as `entropic`'s; a bin at 0 passes no gradient.
+    A mel that only spectra with many empty bins have lies at an edge of what this distance can reach: on speech up to one frame
+    in fifty keeps a residual of 1e-4 to 1e-2 (`least_distance_solve` reports it).
     """
     return least_distance_solve(mel, filterbank, prior).magnitude

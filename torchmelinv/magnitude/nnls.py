@@ -25,7 +25,8 @@ from torchmelinv.ops.items import over_items
 
 N_ITER = 5000
 ROUND = 250  # iterations after which the frames that have stopped are put aside
-_KKT_TOLERANCE = 1e-4  # of σ_max ‖r‖: the residual is then within 1e-6 of the least for the conditions of mel filterbanks
+SINGLE_ITER = 1000  # from here on the few frames left, at the edge of what any spectrum has, are iterated in float64
+_KKT_TOLERANCE = 1e-5  # of σ_max ‖r‖: the residual is then within 1e-6 of the least for the conditions of mel filterbanks
 _RESIDUAL_TOLERANCE = 4  # ‖r‖ / ‖m‖ in units of the dtype's precision
 
 
@@ -76,10 +77,12 @@ def nnls(mel: Tensor, filterbank: MelFilterbank, n_iter: int = N_ITER) -> Tensor
         start = pinv(mel, filterbank)
         state = NnlsState(start, start, torch.ones_like(peak), torch.zeros_like(peak))
         spectrum, left = start, torch.arange(mel.shape[-1], device=mel.device)
-        for _ in range(0, n_iter, ROUND):
+        for done in range(0, n_iter, ROUND):
+            if done == SINGLE_ITER and mel.device.type != "mps":  # which has no float64
+                mel, state = mel.double(), NnlsState(*(part.double() for part in state))
             step = functools.partial(_step, filterbank, mel, lipschitz)
             state = iterate(step, state, min(ROUND, n_iter), change=lambda _, new: new.excess, tolerance=1.0).state
-            spectrum = spectrum.index_copy(-1, left, state.spectrum)
+            spectrum = spectrum.index_copy(-1, left, state.spectrum.to(spectrum.dtype))
             slow = (state.excess > 1).flatten().nonzero().flatten()
             if len(slow) == 0:
                 break
