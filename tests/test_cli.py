@@ -17,7 +17,7 @@ from torchmelinv import cli
 from torchmelinv.conventions import MelConvention
 from torchmelinv.files import read_audio, write_audio
 from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
-from torchmelinv.presets import preset, presets
+from torchmelinv.presets import preset, preset_names
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -169,9 +169,9 @@ def test_roundtrip_alone_writes_nothing(run):
 
 def test_presets_are_listed(run):
     _, out, _ = run("presets")
-    assert [line.split()[0] for line in out.splitlines()[1:]] == list(presets())
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(preset_names())
     _, out, _ = run("presets", "--json")
-    assert [facts["name"] for facts in json.loads(out)] == list(presets())
+    assert [facts["name"] for facts in json.loads(out)] == list(preset_names())
 
 
 def test_a_preset_as_json_is_a_convention_file(run):

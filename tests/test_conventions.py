@@ -15,7 +15,7 @@ import torch
 
 from torchmelinv.conventions import PADDINGS, FrameConvention, Level, MelConvention, nearest
 from torchmelinv.errors import ConventionError, TorchmelinvError
-from torchmelinv.presets import preset, presets
+from torchmelinv.presets import preset, preset_names
 
 BASE = {"sample_rate": 16000, "n_fft": 400, "hop_length": 160, "n_mels": 80}
 
@@ -133,7 +133,7 @@ def test_replace_validates_anew_and_leaves_the_original() -> None:
         convention.n_mels = 40  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", preset_names())
 def test_every_preset_survives_json_copy_and_pickle(name: str) -> None:
     convention = preset(name)
     n_mels = convention.n_mels
@@ -225,7 +225,7 @@ def test_samples_are_hops_less_one_where_centred() -> None:
         assert [centred(padding=padding).n_samples(frames) for frames in (1, 5)] == [16, 80]
 
 
-@pytest.mark.parametrize("name", [name for name in presets() if preset(name).padding != "none"])
+@pytest.mark.parametrize("name", [name for name in preset_names() if preset(name).padding != "none"])
 def test_the_samples_of_a_preset_give_its_frames_back(name: str) -> None:
     convention = preset(name)
     for n_frames in (2, 7, 50):

@@ -9,7 +9,7 @@ import torch
 
 from torchmelinv.analysis import MelAnalyzer
 from torchmelinv.evidence import FITS, IMPOSSIBLE, POSSIBLE, UNLIKELY, Values, bounds, decibels_per_unit, judge, kept_range
-from torchmelinv.presets import preset, presets
+from torchmelinv.presets import preset, preset_names
 
 SMALL = (
     "hifigan_22k", "vits_22k", "melgan", "whisper_80",
@@ -47,7 +47,7 @@ def test_silence_stands_at_the_lower_bound(name):
         assert torch.allclose(silence.double(), bounds(convention)[0], atol=2e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in presets() if preset(name).level.log])
+@pytest.mark.parametrize("name", [name for name in preset_names() if preset(name).level.log])
 def test_decibels_per_unit_measures_a_gain_of_ten(name):
     convention = preset(name).replace(magnitude_offset=0, magnitude_floor=0, n_fft=512, win_length=512, padding="none")
     level = convention.level.replace(clip=None, floor=1e-30, offset=0, reference_max=False, dynamic_range=None)

@@ -16,7 +16,13 @@ from torchmelinv.errors import InputError
 from torchmelinv.filterbank import MelFilterbank, band_edges, mel_matrix
 from torchmelinv.presets import preset
 
-SIZES = [(22050, 1024, 80, 0, 8000), (24000, 1024, 100, 0, 12000), (16000, 400, 128, 0, 8000), (11025, 511, 40, 20, 5512.5), (44100, 2047, 128, 30, 0)]
+SIZES = [
+    (22050, 1024, 80, 0, 8000),
+    (24000, 1024, 100, 0, 12000),
+    (16000, 400, 128, 0, 8000),
+    (11025, 511, 40, 20, 5512.5),
+    (44100, 2047, 128, 30, 0),
+]
 
 
 @pytest.mark.filterwarnings("ignore:Empty filters:UserWarning")

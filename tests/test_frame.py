@@ -126,8 +126,8 @@ def test_de_emphasis_undoes_pre_emphasis(n_samples):
 
 
 def test_pre_emphasis_is_undone_where_frames_reach():
-    convention = frame_convention(pre_emphasis=0.97, padding="none", window="povey", win_length=50, window_align="left", hop_length=10)
-    frame = Frame(convention)
+    kaldi = {"padding": "none", "window": "povey", "window_align": "left", "win_length": 50, "hop_length": 10}
+    frame = Frame(frame_convention(pre_emphasis=0.97, **kaldi))
     waveform = tones(600, dtype=torch.float64)
     waveform[:60] = 0  # the recursion cannot know what came before the first frame
     back = frame.synthesise(frame.analyse(waveform), 600)

@@ -15,7 +15,7 @@ from torchmelinv.demo import signal
 from torchmelinv.errors import InputError
 from torchmelinv.inspection import inspect
 from torchmelinv.level import expand
-from torchmelinv.presets import about, preset, presets
+from torchmelinv.presets import about, preset, preset_names
 
 # golden array: (the preset of its model, what `Inspection.log` must say)
 MODELS = {
@@ -29,7 +29,7 @@ MODELS = {
     "tortoise_univnet_24k_100": ("tortoise_univnet", "ln"), "vits": ("vits_22k", "ln"), "vocos_24k_100": ("vocos_24k", "ln"),
     "wavernn_pad_reflect_librosa0_6_3": ("wavernn_fatchord", "normalised"), "whisper80": ("whisper_80", "normalised"),
 }
-SPACES = [(name, space) for name in presets() for space in (False, True)
+SPACES = [(name, space) for name in preset_names() for space in (False, True)
           if not space or (about(name).model_space and not about(name).needs)]
 
 

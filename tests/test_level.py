@@ -59,7 +59,8 @@ def test_peaks_are_taken_over_the_frames_that_count():
 
 def test_floor_stays_the_floor_and_linear_zero_is_zero():
     silence = torch.zeros(8, 3)
-    torch.testing.assert_close(expand(compress(silence, Level(log="ln", floor=1e-5)), Level(log="ln", floor=1e-5)), silence + 1e-5)
+    floored = Level(log="ln", floor=1e-5)
+    torch.testing.assert_close(expand(compress(silence, floored), floored), silence + 1e-5)
     assert (expand(compress(silence, Level()), Level()) == 0).all()
     offset = Level(log="ln", offset=1e-5)
     assert expand(compress(silence, offset), offset).max() < 1e-9

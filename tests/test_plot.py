@@ -12,7 +12,7 @@ from tests.tiny import TINY
 from torchmelinv import plot
 from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.filterbank import band_edges
-from torchmelinv.presets import preset, presets
+from torchmelinv.presets import preset, preset_names
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_silence_and_single_frames_are_drawn(mel, tmp_path):
     assert (tmp_path / "x.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", preset_names())
 def test_ticks_stand_on_their_bands(name):
     convention = preset(name)
     positions, labels = plot._frequency_ticks(convention)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchmelinv.analysis import MelAnalyzer
 from torchmelinv.conventions import Level
 from torchmelinv.errors import ConventionError, FileError
-from torchmelinv.presets import about, as_convention, preset, presets
+from torchmelinv.presets import about, as_convention, preset, preset_names
 
 
 def noise() -> Tensor:
@@ -21,8 +21,8 @@ def noise() -> Tensor:
 
 
 def test_names_are_what_can_be_asked_for() -> None:
-    assert len(presets()) == len(set(presets())) == 42
-    assert [about(name).name for name in presets()] == list(presets())
+    assert len(preset_names()) == len(set(preset_names())) == 42
+    assert [about(name).name for name in preset_names()] == list(preset_names())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """torchmelinv: mel spectrograms back into magnitudes, waveforms and gradients, as batched PyTorch modules."""
 
 from torchmelinv import functional as functional
-from torchmelinv import presets as presets
 from torchmelinv.analysis import MelAnalyzer as MelAnalyzer
 from torchmelinv.conventions import FrameConvention as FrameConvention
 from torchmelinv.conventions import Level as Level
@@ -18,5 +17,6 @@ from torchmelinv.invert import mel_to_waveform as mel_to_waveform
 from torchmelinv.iterate import Solution as Solution
 from torchmelinv.presets import as_convention as as_convention
 from torchmelinv.presets import preset as preset
+from torchmelinv.presets import preset_names as preset_names
 
 __version__ = "0.1.0"

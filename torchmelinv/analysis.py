@@ -56,7 +56,7 @@ class MelAnalyzer(nn.Module):
         waveform = as_real(waveform, "waveform")
         mask = None
         if lengths is not None:
-            counts = torch.tensor([self.convention.n_frames(int(n)) for n in lengths.reshape(-1)], device=waveform.device)
+            counts = self.frame.frame_counts(lengths.to(waveform.device))
             n_frames = self.convention.n_frames(waveform.shape[-1])
-            mask = torch.arange(n_frames, device=waveform.device) < counts.reshape(*lengths.shape, 1, 1)
+            mask = torch.arange(n_frames, device=waveform.device) < counts[..., None, None]
         return compress(self.linear(waveform, lengths), self.convention.level, mask)

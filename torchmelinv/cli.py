@@ -22,7 +22,7 @@ from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
 from torchmelinv.jobs import describe, roundtrip
 from torchmelinv.jobs.console import DONE, PROGRAM, SOME_FAILED, decibels, guarded, print_json, say, usable_device
 from torchmelinv.jobs.invert_files import Outcome, invert_files, plan
-from torchmelinv.presets import as_convention, preset, presets
+from torchmelinv.presets import as_convention, preset, preset_names
 
 _MANY = 32  # files from which on progress is shown to a log, too
 
@@ -115,7 +115,7 @@ def _roundtrip(options: argparse.Namespace) -> int:
 
 def _presets(options: argparse.Namespace) -> int:
     if options.name is None and options.json:
-        print_json([describe.preset_facts(name) for name in presets()])
+        print_json([describe.preset_facts(name) for name in preset_names()])
     elif options.name is None:
         print("\n".join(describe.preset_lines()))
     elif options.json:  # the convention alone, so that `presets NAME --json > my.json` makes a file for --convention

@@ -62,10 +62,10 @@ def check_values(mel: Tensor, convention: MelConvention, lengths: Tensor | None,
         raise InputError(f"lengths are {lengths.flatten().tolist()[:8]}; each must be from 1 to the mel's {mel.shape[-1]} frames")
     values = mel.detach() if frames is None else torch.where(frames, mel.detach(), 0)
     if not bool(torch.isfinite(values.sum())) and not bool((finite := torch.isfinite(values)).all()):
-        *item, _, frame = (~finite).nonzero()[0].tolist()
+        broken = (~finite).any(-2).nonzero()
+        *item, frame = broken[0].tolist()
         where = f"frame {frame}" + (f" of item {item[0] if len(item) == 1 else tuple(item)}" if item else "")
-        count = int((~finite).any(-2).sum())
-        raise InputError(f"the mel has NaN or infinite values, first in {where} ({count} such frames); mend or drop them")
+        raise InputError(f"the mel has NaN or infinite values, first in {where} ({len(broken)} such frames); mend or drop them")
     values = mel.detach() if frames is None else mel.detach()[frames.expand_as(mel)]
     low, high = float(values.min()), float(values.max())
     if convention.level.log is None:

@@ -182,6 +182,12 @@ class Frame(nn.Module):
             return self.convention.hop_length * (n_frames - int(self.convention.ends_on_frame)).clamp(min=1)
         return self.convention.n_samples(n_frames)
 
+    def frame_counts(self, sample_counts: Tensor) -> Tensor:
+        """`convention.n_frames` of each number, without a host sync."""
+        reach = sample_counts + 2 * self.convention.left_padding - self.convention.support
+        frames = 1 + reach.div(self.convention.hop_length, rounding_mode="floor")
+        return (frames - int(self.convention.drop_last_frame)).clamp(min=0)
+
     @full_precision
     def analyse(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Waveform (…, n_samples) -> complex spectrum (…, n_freqs, n_frames).
@@ -198,8 +204,7 @@ class Frame(nn.Module):
         frame_counts = None
         if lengths is not None:
             sample_counts = lengths.reshape(-1).to(signal.device)
-            reach = sample_counts + 2 * convention.left_padding - convention.support
-            frame_counts = (1 + reach.div(convention.hop_length, rounding_mode="floor") - int(convention.drop_last_frame)).clamp(min=0)
+            frame_counts = self.frame_counts(sample_counts)
             plan = ragged_plan(frame_counts, sample_counts, plan)
             signal = torch.where(torch.arange(n_samples, device=signal.device) < sample_counts[:, None], signal, 0)
         if convention.remove_dc or convention.pre_emphasis:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.evidence import FITS, IMPOSSIBLE, POSSIBLE, Values, judge
-from torchmelinv.presets import about, preset, presets
+from torchmelinv.presets import about, preset, preset_names
 
 _INDISTINCT = 3.0  # scores that differ by less are no reason to prefer one preset
 
@@ -110,7 +110,7 @@ def _logarithm(mel: Values, best: Sequence[Fit]) -> tuple[str, float | None, str
 
 def _candidates() -> list[tuple[str, bool, MelConvention]]:
     """Every preset, and its model space where that needs no statistics of its user's."""
-    spaces = [(name, space) for name in presets() for space in (False, True)]
+    spaces = [(name, space) for name in preset_names() for space in (False, True)]
     wanted = [(name, space) for name, space in spaces if not space or (about(name).model_space and not about(name).needs)]
     return [(name, space, preset(name, model_space=space)) for name, space in wanted]
 

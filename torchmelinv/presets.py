@@ -14,7 +14,7 @@ from torchmelinv.preset_table import ROWS, Row
 _TABLE = {row.name: row for row in ROWS}
 
 
-def presets() -> tuple[str, ...]:
+def preset_names() -> tuple[str, ...]:
     """The names of all presets, model families side by side."""
     return tuple(_TABLE)
 
@@ -23,7 +23,7 @@ def about(name: str) -> Row:
     """Where a preset's values were read, and what its mel has lost (`Row.note`)."""
     row = _TABLE.get(name) if isinstance(name, str) else None
     if row is None:
-        raise ConventionError(f"there is no preset {name!r}{nearest(str(name), _TABLE)} (presets() names all {len(_TABLE)})")
+        raise ConventionError(f"there is no preset {name!r}{nearest(str(name), _TABLE)} (preset_names() names all {len(_TABLE)})")
     return row
 
 

@@ -25,7 +25,7 @@ from torchmelinv.jobs.describe import (
     preset_lines,
     table,
 )
-from torchmelinv.presets import about, preset, presets
+from torchmelinv.presets import about, preset, preset_names
 
 
 @pytest.mark.parametrize(("convention", "words"), [
@@ -45,11 +45,11 @@ def test_levels_in_words(convention, words):
 
 def test_every_preset_has_a_line():
     lines = preset_lines()
-    assert [line.split()[0] for line in lines] == ["name", *presets()]
+    assert [line.split()[0] for line in lines] == ["name", *preset_names()]
     assert all(about(line.split()[0]).source in line for line in lines[1:])
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize("name", preset_names())
 def test_every_preset_in_full(name, capsys):
     text = " ".join(" ".join(convention_lines(name)).split())
     row = about(name)

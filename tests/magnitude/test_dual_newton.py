@@ -1,4 +1,4 @@
-"""What the entropic and the least-distance inverse promise: the mel is met, or the stated optimum reached; gradients are exact."""
+"""What the entropic and the least-distance inverse promise: the mel met, or the stated optimum; exact gradients."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_dense_filterbanks_are_served_too():
 
 
 @pytest.mark.parametrize("function", [entropic, least_distance])
-@pytest.mark.parametrize("convention", [TINY.replace(n_fft=32, hop_length=16, n_mels=5), DEFICIENT, TINY_POWER.replace(n_fft=32, n_mels=5)])
+@pytest.mark.parametrize("convention", [TINY.replace(n_fft=32, n_mels=5), DEFICIENT, TINY_POWER.replace(n_fft=32, n_mels=5)])
 def test_gradients(function, convention):
     bank = MelFilterbank(convention)
     spectrum = torch.rand(bank.n_freqs, 2, dtype=torch.float64) + 0.2

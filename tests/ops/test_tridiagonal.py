@@ -9,7 +9,7 @@ from torchmelinv.ops.tridiagonal import solve_tridiagonal
 
 
 def system(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Symmetric positive definite, not diagonally dominant: L Lᵀ of a bidiagonal L whose couplings are as strong as its diagonal."""
+    """Symmetric positive definite, not diagonally dominant: L Lᵀ of a bidiagonal L with couplings as strong as its diagonal."""
     low, side = torch.rand(n, 3, dtype=torch.float64) + 1, 1.5 * torch.rand(n - 1, 3, dtype=torch.float64)
     diagonal = low.square()
     diagonal[1:] += side.square()

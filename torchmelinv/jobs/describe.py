@@ -11,7 +11,7 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.evidence import FITS, IMPOSSIBLE, POSSIBLE, UNLIKELY
 from torchmelinv.inspection import Fit, Inspection
 from torchmelinv.preset_table import Row
-from torchmelinv.presets import about, preset, presets
+from torchmelinv.presets import about, preset, preset_names
 
 WIDTH = 118
 
@@ -50,7 +50,7 @@ def table(rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> list[str]
 def preset_lines() -> list[str]:
     """All presets, one to a line."""
     rows: list[Sequence[str]] = [("name", "rate", "bands", "n_fft", "hop", "level", "source")]
-    for name in presets():
+    for name in preset_names():
         convention = preset(name)
         numbers = (convention.sample_rate, convention.n_mels, convention.n_fft, convention.hop_length)
         rows.append((name, *(f"{number:g}" for number in numbers), level_in_words(convention), about(name).source))
