@@ -8,13 +8,12 @@ import torch
 from torchmelinv.errors import InputError
 from torchmelinv.ops.precision import as_real, full_precision, outside_graph
 
-
 SINGLE, DOUBLE = torch.float32, torch.float64
 
 
-@pytest.mark.parametrize(("came", "computed"), [(torch.float16, SINGLE), (torch.bfloat16, SINGLE), (SINGLE, SINGLE), (DOUBLE, DOUBLE)])
-def test_real_dtypes(came, computed):
-    assert as_real(torch.ones(2, dtype=came), "mel").dtype == computed
+@pytest.mark.parametrize("came", [torch.float16, torch.bfloat16, SINGLE, DOUBLE])
+def test_real_dtypes(came):
+    assert as_real(torch.ones(2, dtype=came), "mel").dtype == (DOUBLE if came == DOUBLE else SINGLE)
 
 
 @pytest.mark.parametrize("wrong", [torch.ones(2, dtype=torch.int32), torch.ones(2, dtype=torch.complex64), [1.0], None])
