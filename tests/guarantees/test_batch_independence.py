@@ -1,0 +1,50 @@
+"""A batch of one is a batch of many: on the CPU bit for bit, for every method."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.problems import DEFICIENT, TINY, TINY_POWER, tones
+from torchmelinv.analysis import MelAnalyzer
+from torchmelinv.filterbank import MelFilterbank
+from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
+
+
+@pytest.mark.parametrize("convention", [TINY, TINY_POWER, DEFICIENT])
+@pytest.mark.parametrize("magnitude", MAGNITUDES)
+def test_magnitudes(magnitude, convention):
+    mel = MelAnalyzer(convention).linear(tones(1600, (2, 3)))
+    mel[1, 2] *= 1e-4
+    method, bank = MAGNITUDES[magnitude], MelFilterbank(convention)
+    together = method(mel, bank)
+    for i in range(2):
+        for j in range(3):
+            alone = method(mel[i, j], bank)
+            if magnitude in ("transpose", "pinv"):  # one product for the whole batch
+                torch.testing.assert_close(together[i, j], alone, rtol=1e-5, atol=1e-6 * float(alone.max()))
+            else:
+                assert torch.equal(together[i, j], alone)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_waveforms(phase):
+    mel = MelAnalyzer(TINY).linear(tones(1600, (2, 3)))
+    inverter = MelInverter(TINY, phase=phase, n_iter=5)
+    together = inverter(mel)
+    assert together.shape[:2] == (2, 3)
+    for i in range(2):
+        for j in range(3):
+            assert torch.equal(together[i, j], inverter(mel[i, j]))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_padding_frames_do_not_leak_into_a_shorter_item(phase):
+    mel = MelAnalyzer(TINY).linear(tones(1600, (3,)))
+    lengths = torch.tensor([mel.shape[-1], 20, 7])
+    inverter = MelInverter(TINY, phase=phase, n_iter=5)
+    together = inverter(mel, lengths=lengths)
+    for item, count, waveform in zip(mel, lengths.tolist(), together, strict=True):
+        alone = inverter(item[:, :count])
+        torch.testing.assert_close(waveform[: len(alone)], alone, atol=2e-5 * float(alone.abs().max()), rtol=0)
+        assert (waveform[len(alone) :] == 0).all()
