@@ -92,8 +92,8 @@ class FramePlan:
 
 
 def _inverse_envelope(convention: FrameConvention, n_frames: int, n_samples: int, frame_mask: Tensor) -> Tensor:
-    """1 / (n_fft Σ w²) over the frames that count, (items, frames) -> (items, n_samples), in float64."""
-    squared = window_table(convention).to(frame_mask.device).square()
+    """1 / (n_fft Σ w²) over the frames that count, (items, frames) -> (items, n_samples), in the mask's dtype."""
+    squared = window_table(convention).square().to(frame_mask.dtype).to(frame_mask.device)
     envelope = overlap_add(frame_mask[..., None] * squared, torch.ones_like(squared), convention.hop_length)
     envelope = envelope[..., convention.left_padding :][..., :n_samples]
     envelope = pad(envelope, (0, n_samples - envelope.shape[-1]))
@@ -115,9 +115,8 @@ def frame_plan(convention: FrameConvention, n_frames: int, n_samples: int, dtype
         mask = torch.ones(n_frames, dtype=torch.float64)
         inverse = _inverse_envelope(convention, n_frames, n_samples, mask)
         window = window_table(convention)
-        return FramePlan(
-            convention, n_frames, n_samples, window.to(device, dtype), inverse.to(device, dtype), edges, indices=None
-        )
+        window, inverse = (table.to(dtype).to(device) for table in (window, inverse))  # MPS has no float64
+        return FramePlan(convention, n_frames, n_samples, window, inverse, edges, indices=None)
 
 
 def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: FramePlan) -> FramePlan:
@@ -128,8 +127,8 @@ def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: FramePlan) ->
     convention, device = plan.convention, plan.window.device
     frames = torch.arange(plan.n_frames, device=device) < frame_counts[:, None]
     samples = torch.arange(plan.n_samples, device=device) < sample_counts[:, None]
-    double = torch.float64 if device.type != "mps" else torch.float32  # MPS has no float64
-    inverse = _inverse_envelope(convention, plan.n_frames, plan.n_samples, frames.to(double))
+    widest = torch.float32 if device.type == "mps" else torch.float64
+    inverse = _inverse_envelope(convention, plan.n_frames, plan.n_samples, frames.to(widest))
     indices = None
     if plan.edges is not None:
         padded = convention.hop_length * (plan.n_frames - 1) + convention.n_fft

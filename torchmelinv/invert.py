@@ -73,9 +73,9 @@ class MelInverter(nn.Module):
     (exact for the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False`: no look at values.
 
     Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends
-    neither on the batch nor on the padding; silence (linear zeros) gives exact silence, a preset's floor less than 0.002. Half precisions are computed in and
-    returned as float32. Tables follow the mel's device and dtype: there is nothing to move and nothing to save. Under
-    `torch.compile` the call runs as it is, between two graphs.
+    neither on the batch nor on the padding; silence (linear zeros) gives exact silence, a preset's floor less than 0.002.
+    Half precisions are computed in and returned as float32. Tables follow the mel's device and dtype: there is nothing to
+    move and nothing to save. Under `torch.compile` the call runs as it is, between two graphs.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ KULLBACK_LEIBLER = Distance(
 
 
 def entropic_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> DualSolution:
-    """`entropic` with its account: magnitude, steps, residual and convergence of each frame."""
+    """`entropic` with its account: magnitude (…, n_freqs, n_frames); steps, residual, convergence (…, n_frames)."""
     prior = transpose(mel, filterbank) if prior is None else prior
     peak = filterbank.table.amax(1, keepdim=True).to(mel.dtype).to(mel.device)
     heard = torch.where(peak > 0, mel / torch.where(peak > 0, peak, 1), 0)

@@ -31,7 +31,7 @@ EUCLIDEAN = Distance(
 
 
 def least_distance_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> DualSolution:
-    """`least_distance` with its account: magnitude, steps, residual and convergence of each frame."""
+    """`least_distance` with its account: magnitude (…, n_freqs, n_frames); steps, residual, convergence (…, n_frames)."""
     prior = transpose(mel, filterbank) if prior is None else prior
     return solve_dual(mel, filterbank, EUCLIDEAN, prior, torch.ones_like(mel))
 

@@ -65,5 +65,5 @@ def griffin_lim(
 def fast_griffin_lim(
     magnitude: Tensor, frame: Frame | FrameConvention, n_iter: int = 32, momentum: float = 0.99, **options: Any
 ) -> Tensor:
-    """`griffin_lim` with the momentum that Perraudin et al. (2013) recommend."""
+    """Fast Griffin-Lim: `griffin_lim` with the momentum of Perraudin et al. (2013); magnitude (…, n_freqs, n_frames)."""
     return griffin_lim(magnitude, frame, n_iter, momentum, **options)
