@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from torchmelinv.conventions import PADDINGS, FrameConvention, Level, MelConvention, nearest
-from torchmelinv.errors import ConventionError, TorchmelinvError
+from torchmelinv.conventions import PADDINGS, FrameConvention, Level, MelConvention
+from torchmelinv.errors import ConventionError, TorchmelinvError, nearest
 from torchmelinv.presets import preset, preset_names
 
 BASE = {"sample_rate": 16000, "n_fft": 400, "hop_length": 160, "n_mels": 80}

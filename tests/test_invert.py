@@ -61,7 +61,7 @@ def test_magnitude_is_that_of_the_waveform():
     waveform = tones(1600, dtype=torch.float64)
     for convention in (TINY, TINY_POWER, TINY_LOG):
         analyzer = MelAnalyzer(convention)
-        found = MelInverter(convention).spectrum(analyzer(waveform))
+        found = MelInverter(convention).to_magnitude(analyzer(waveform))
         seen = analyzer.filterbank((found.square() + convention.magnitude_offset).sqrt() ** convention.power)
         assert mel_error_db(seen, analyzer.linear(waveform)) < -90
 
@@ -209,7 +209,6 @@ def test_inductor_equals_eager():
         ({"momentum": -1}, "momentum"),
         ({"tolerance": 0}, "tolerance"),
         ({"gradient": "all"}, "gradient"),
-        ({"gradient": "checkpointed", "tolerance": 1e-3}, "checkpointed"),
     ],
 )
 def test_options_that_are_none(options, message):

@@ -6,14 +6,12 @@ The fields stand in the order in which they act. Nothing here computes on audio:
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-import math
 import numbers
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
 
 from torchmelinv.errors import ConventionError
+from torchmelinv.record import Record
 
 WINDOWS = ("hann", "hann_symmetric", "povey")
 WINDOW_ALIGNS = ("center", "left")
@@ -22,90 +20,9 @@ MEL_SCALES = ("slaney", "htk", "kaldi")
 FILTER_NORMS = ("slaney", None)
 LOGS = ("ln", "log10", None)
 
-Record = TypeVar("Record", bound="_Record")
-
-
-def nearest(word: str, allowed: Iterable[str]) -> str:
-    """`"; did you mean 'x' or 'y'?"` with the allowed words closest to `word`, or nothing."""
-    close = difflib.get_close_matches(word.lower(), list(allowed), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-
-
-class _Record:
-    """What the records share: refusing with the field's name, and the way to and from plain dictionaries."""
-
-    def _refuse(self, field: str, allowed: str) -> None:
-        raise ConventionError(f"{type(self).__name__}.{field} is {getattr(self, field)!r}; it must be {allowed}")
-
-    def _require(self, field: str, holds: bool, allowed: str) -> None:
-        if not holds:
-            self._refuse(field, allowed)
-
-    def _one_of(self, field: str, allowed: tuple[Any, ...]) -> None:
-        self._require(field, getattr(self, field) in allowed, "one of " + ", ".join(map(repr, allowed)))
-
-    def _number(self, field: str, low: float = -math.inf, *, above: bool = False, whole: bool = False) -> None:
-        value = getattr(self, field)
-        kind = numbers.Integral if whole else numbers.Real
-        good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
-        good = good and (value > low if above else value >= low)
-        bound = "" if low == -math.inf else f" {'above' if above else 'of at least'} {low:g}"
-        self._require(field, good, f"a {'whole' if whole else 'finite'} number{bound}")
-        if not isinstance(value, (int, float)):  # numpy's numbers would be no JSON
-            object.__setattr__(self, field, int(value) if whole else float(value))
-
-    def _floats(self, field: str, length: int | None = None) -> None:
-        """Turn any sequence of numbers into a tuple of floats, so that the record stays hashable."""
-        value = getattr(self, field)
-        if value is None:
-            return
-        try:
-            numbers = tuple(float(number) for number in value)
-        except (TypeError, ValueError):
-            numbers = ()
-        good = len(numbers) > 0 and all(map(math.isfinite, numbers)) and length in (None, len(numbers))
-        self._require(field, good, f"{'a sequence of' if length is None else length} finite numbers")
-        object.__setattr__(self, field, numbers)
-
-    def replace(self: Record, **changes: Any) -> Record:
-        """A copy with other values in the named fields, validated anew; a field that stands at its default follows."""
-        values = self.to_dict()
-        for name, default in self._derived().items():
-            if values[name] == default:
-                values[name] = 0
-        return type(self).from_dict({**values, **changes})
-
-    def _derived(self) -> dict[str, float]:
-        """Defaults of the fields that other fields determine where they are left at 0, each made of those before it."""
-        return {}
-
-    def _derive(self) -> None:
-        for name in self._derived():
-            if getattr(self, name) in (0, None):
-                object.__setattr__(self, name, self._derived()[name])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary of every field, nested records included."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload]
-
-    @classmethod
-    def from_dict(cls: type[Record], values: Mapping[str, Any]) -> Record:
-        """The record of these fields; an unknown or missing field is a `ConventionError`."""
-        known = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        for name in values:
-            if name not in known:
-                raise ConventionError(f"{cls.__name__} has no field {name!r}{nearest(str(name), known)}")
-        missing = [
-            name for name, field in known.items() if name not in values and field.default is dataclasses.MISSING
-            and field.default_factory is dataclasses.MISSING
-        ]
-        if missing:
-            raise ConventionError(f"{cls.__name__} needs {', '.join(missing)}, which nobody may guess")
-        return cls(**values)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FrameConvention(_Record):
+class FrameConvention(Record):
     """How a waveform becomes complex frames. Lengths are in samples.
 
     `window`: `hann` is periodic, `hann_symmetric` and `povey` (Hann to the power 0.85) are symmetric.
@@ -183,7 +100,7 @@ class FrameConvention(_Record):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Level(_Record):
+class Level(Record):
     """How a linear mel becomes the values that a model sees, in the order of the fields; `level.py` does it and undoes it.
 
     `floor` clamps the linear mel from below, `offset` is added to it (one of the two); then `log`, `· multiplier`, `+ shift`;

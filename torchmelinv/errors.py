@@ -1,5 +1,8 @@
 """The errors and warnings of the project: each says what came, what is allowed and what to do."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class TorchmelinvError(Exception):
     """Root of everything that torchmelinv raises on purpose; catch this to catch all of it."""
@@ -23,3 +26,9 @@ class DependencyError(TorchmelinvError, ImportError):
 
 class LevelWarning(UserWarning):
     """The values of a mel look as if they were made by another convention."""
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """`"; did you mean 'x' or 'y'?"` with the allowed words closest to `word`, or nothing."""
+    close = difflib.get_close_matches(word.lower(), list(allowed), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

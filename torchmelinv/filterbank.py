@@ -7,6 +7,8 @@ tridiagonal for any weights w. That is what makes the inverses of the `magnitude
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,13 +16,15 @@ from torch import Tensor, nn
 
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
-from torchmelinv.ops.banded import Banded
+from torchmelinv.ops.banded import ROWS_IN_A_CHUNK, Banded
 from torchmelinv.ops.precision import as_real, full_precision
 from torchmelinv.scale import hz_to_mel, mel_to_hz
 
 # Singular values below these parts of the largest: not there, and too small to divide by in float32. Between the two lies
 # one of Whisper's 80 bands on 201 bins, at 3e-6; next above come 0.03 and more.
 RANK_TOLERANCE, INVERSE_TOLERANCE = 1e-6, 1e-4
+
+T = TypeVar("T")
 
 
 @functools.lru_cache(maxsize=64)
@@ -70,13 +74,13 @@ class MelFilterbank(nn.Module):
         else:
             raise InputError(f"MelFilterbank takes a MelConvention or a matrix, not {type(source).__name__}")
         self.table = table
-        self._tables: dict[tuple[str, torch.dtype, torch.device], Banded] = {}
+        self._derived: dict[tuple[str, torch.dtype, torch.device], Any] = {}
 
     def extra_repr(self) -> str:
         return f"n_mels={self.n_mels}, n_freqs={self.n_freqs}, rank={self.rank}"
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_tables": {}}
+        return {**self.__dict__, "_derived": {}}
 
     @property
     def n_mels(self) -> int:
@@ -93,6 +97,11 @@ class MelFilterbank(nn.Module):
         return int((singular > RANK_TOLERANCE * singular[0]).sum())
 
     @functools.cached_property
+    def largest_singular_value(self) -> float:
+        """σ_max(M), the filterbank's norm."""
+        return float(torch.linalg.matrix_norm(self.table, 2))
+
+    @functools.cached_property
     def pseudo_inverse(self) -> Tensor:
         """M⁺ in float64, (n_freqs, n_mels), without singular values below 1e-4 of the largest."""
         return torch.linalg.pinv(self.table, rtol=INVERSE_TOLERANCE)
@@ -105,13 +114,22 @@ class MelFilterbank(nn.Module):
 
     def operator(self, name: str, like: Tensor) -> Banded:
         """`forward`, `adjoint` or `pinv` as a banded product in `like`'s dtype on its device, made once for each."""
+
+        def make() -> Banded:
+            if name == "pinv":
+                return Banded(self.pseudo_inverse.to(like.dtype).to(like.device), self.n_freqs)
+            table, rows = (self.table, ROWS_IN_A_CHUNK) if name == "forward" else (self.table.T, 4 * ROWS_IN_A_CHUNK)
+            return Banded(table.to(like.dtype).to(like.device), rows)
+
+        return self.derived(name, like, make)
+
+    def derived(self, name: str, like: Tensor, make: Callable[[], T]) -> T:
+        """What `make()` gives, made once for each name, dtype and device: tables in the form that a computation needs."""
         key = (name, like.dtype, like.device)
-        if key not in self._tables:
-            table = {"forward": lambda: self.table, "adjoint": lambda: self.table.T, "pinv": lambda: self.pseudo_inverse}[name]()
-            with torch.inference_mode(False):  # the table outlives the call that makes it
-                rows = table.shape[0] if name == "pinv" else (16 if name == "forward" else 64)
-                self._tables[key] = Banded(table.to(like.dtype).to(like.device), rows)
-        return self._tables[key]
+        if key not in self._derived:
+            with torch.inference_mode(False), torch.no_grad():  # it outlives the call that makes it
+                self._derived[key] = make()
+        return self._derived[key]
 
     def _apply_table(self, name: str, tensor: Tensor, rows: int, what: str) -> Tensor:
         tensor = as_real(tensor, what)

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchmelinv.conventions import MelConvention, nearest
+from torchmelinv.conventions import MelConvention
 from torchmelinv.door import check_lengths, check_shape, check_values
-from torchmelinv.errors import InputError
+from torchmelinv.errors import InputError, nearest
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import Frame
 from torchmelinv.iterate import Solution, check_gradient
@@ -21,7 +21,7 @@ from torchmelinv.magnitude.least_distance import least_distance
 from torchmelinv.magnitude.nnls import nnls
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.magnitude.transpose import transpose
-from torchmelinv.ops.precision import full_precision, outside_graph
+from torchmelinv.ops.precision import full_precision
 from torchmelinv.phase.griffin_lim import GriffinLim
 from torchmelinv.phase.retrieve import PhaseMethod, retrieve
 from torchmelinv.phase.start import STARTS
@@ -105,8 +105,6 @@ class MelInverter(nn.Module):
             raise InputError(f"start is {start!r}; it must be one of {', '.join(map(repr, STARTS))}")
         if tolerance is not None and not tolerance > 0:
             raise InputError(f"tolerance is {tolerance!r}; it must be a number above 0, or None to do all iterations")
-        if gradient == "checkpointed" and tolerance is not None:
-            raise InputError("gradient 'checkpointed' does all iterations; leave tolerance at None, or choose another gradient")
         self.magnitude, self.phase, self.n_iter = magnitude, phase, n_iter
         self.start, self.seed, self.tolerance = start, seed, tolerance
         self.gradient, self.check = check_gradient(gradient), check
@@ -115,7 +113,7 @@ class MelInverter(nn.Module):
         names = ("magnitude", "n_iter", "start", "seed", "tolerance", "gradient")
         return f"phase={self._phase}, " + ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
-    @outside_graph
+    @full_precision
     def forward(
         self,
         mel: Tensor,
@@ -129,7 +127,7 @@ class MelInverter(nn.Module):
         """
         return self._invert(mel, lengths, length, start_waveform).waveform
 
-    @outside_graph
+    @full_precision
     def solve(
         self,
         mel: Tensor,
@@ -149,7 +147,7 @@ class MelInverter(nn.Module):
         return self._invert(mel, lengths, length, start_waveform, account=True, keep_best=keep_best, hook=hook)
 
     @full_precision
-    def spectrum(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+    def to_magnitude(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """The first half of the way: mel -> magnitude |STFT| (…, n_freqs, n_frames), zero in frames after an item's own."""
         mel = check_shape(mel, self.convention)
         lengths = check_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
@@ -165,7 +163,6 @@ class MelInverter(nn.Module):
             linear = torch.where(frames, linear, 0)
         return take_back_offset(self._magnitude(linear, self.filterbank), self.convention)
 
-    @full_precision
     def _invert(
         self, mel: Tensor, lengths: Tensor | None, length: int | None, start_waveform: Tensor | None, **account: Any
     ) -> Solution:
@@ -173,7 +170,7 @@ class MelInverter(nn.Module):
             raise InputError(f"start_waveform is on {start_waveform.device} and the mel on {mel.device}; move one of them")
         if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
             raise InputError(f"length is {length!r}; it must be a whole number of samples of at least 1")
-        magnitude = self.spectrum(mel, lengths=lengths)
+        magnitude = self.to_magnitude(mel, lengths=lengths)
         return retrieve(
             self._phase,
             magnitude,

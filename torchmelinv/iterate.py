@@ -81,10 +81,10 @@ def iterate(
     `hook(iteration, state)` is called after each iteration.
 
     `gradient` is the way back. `unrolled`: autograd through every step. `checkpointed`: the same gradient, about √n_iter states
-    kept and the steps between them done twice; it keeps no account. An int k: through the last k steps only. `none` and
-    `phase_detached`: through no step (what `phase_detached` then adds is the method's matter).
+    kept and the steps between them done twice (`unrolled` where an account is asked for). An int k: through the last k steps
+    only. `none` and `phase_detached`: through no step (what `phase_detached` then adds is the method's matter).
     """
-    if gradient == "checkpointed" and torch.is_grad_enabled():
+    if gradient == "checkpointed" and torch.is_grad_enabled() and (tolerance, measure, hook) == (None, None, None):
         return Iterated(_checkpointed(step, state, n_iter), None, None, [])
     history: list[Tensor] = []
     active: Any = None  # which items still move; None until one was asked

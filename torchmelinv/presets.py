@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from torchmelinv.conventions import MelConvention, nearest
-from torchmelinv.errors import ConventionError
+from torchmelinv.conventions import MelConvention
+from torchmelinv.errors import ConventionError, nearest
 from torchmelinv.interchange import read_convention
 from torchmelinv.preset_table import ROWS, Row
 

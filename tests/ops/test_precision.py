@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from torchmelinv.errors import InputError
-from torchmelinv.ops.precision import as_real, full_precision, outside_graph
+from torchmelinv.ops.precision import as_real, full_precision
 
 SINGLE, DOUBLE = torch.float32, torch.float64
 
@@ -27,7 +27,3 @@ def test_autocast_is_off_inside():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert (matrix @ matrix).dtype == torch.bfloat16
         assert full_precision(torch.matmul)(matrix, other=matrix).dtype == torch.float32
-
-
-def test_eager_calls_pass_straight_through():
-    assert outside_graph(lambda a, *, b: a - b)(3, b=1) == 2

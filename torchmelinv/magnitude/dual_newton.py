@@ -182,7 +182,7 @@ def solve_dual(mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior
     Give prior and weight as differentiable functions of the mel where the gradient shall see that they are.
     """
     items = mel.shape[:-2]
-    bank = _Bank(filterbank, mel)
+    bank = filterbank.derived("dual newton", mel, lambda: _Bank(filterbank, mel))
     heard = (mel / torch.where(bank.peak > 0, bank.peak, 1)) * (bank.peak > 0)
     peak = heard.detach().amax(-2, keepdim=True)
     scale = torch.where(peak > 0, 1 / peak.clamp(min=torch.finfo(mel.dtype).tiny), 0)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.magnitude.dual_newton import Distance, DualSolution, solve_dual
 from torchmelinv.magnitude.transpose import transpose
+from torchmelinv.ops.precision import as_real, full_precision
 
 
 def _active(prior: Tensor, spectrum: Tensor) -> Tensor:
@@ -30,8 +31,10 @@ EUCLIDEAN = Distance(
 )
 
 
+@full_precision
 def least_distance_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> DualSolution:
     """`least_distance` with its account: magnitude (…, n_freqs, n_frames); steps, residual, convergence (…, n_frames)."""
+    mel = as_real(mel, "mel")
     prior = transpose(mel, filterbank) if prior is None else prior
     return solve_dual(mel, filterbank, EUCLIDEAN, prior, torch.ones_like(mel))
 

@@ -22,6 +22,7 @@ from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.iterate import iterate
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.ops.items import over_items
+from torchmelinv.ops.precision import as_real, full_precision
 
 N_ITER = 5000
 ROUND = 250  # iterations after which the frames that have stopped are put aside
@@ -56,11 +57,7 @@ def _step(filterbank: MelFilterbank, mel: Tensor, lipschitz: float, state: NnlsS
     return NnlsState(spectrum, ahead, momentum, torch.minimum(unsettled, unmet))
 
 
-@functools.lru_cache(maxsize=64)
-def _largest_singular_value(filterbank: MelFilterbank) -> float:
-    return float(torch.linalg.matrix_norm(filterbank.table, 2))
-
-
+@full_precision
 def nnls(mel: Tensor, filterbank: MelFilterbank, n_iter: int = N_ITER) -> Tensor:
     """Linear mel (…, n_mels, n_frames) -> spectrum ≥ 0 of least squared mel error, (…, n_freqs, n_frames).
 
@@ -68,7 +65,7 @@ def nnls(mel: Tensor, filterbank: MelFilterbank, n_iter: int = N_ITER) -> Tensor
     is that of an active-set solver to about 1e-6. Up to `n_iter` iterations of two banded products each: the slowest of the
     magnitude methods, and by residual alone no better than `entropic`. Gradients pass through every iteration.
     """
-    lipschitz = _largest_singular_value(filterbank) ** 2
+    mel, lipschitz = as_real(mel, "mel"), filterbank.largest_singular_value**2
 
     def solve(items: Tensor) -> tuple[Tensor]:
         mel = items.transpose(0, 1).flatten(1)[None]  # frames are alike: (1, n_mels, all frames)

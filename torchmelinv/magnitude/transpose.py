@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from torchmelinv.filterbank import MelFilterbank
+from torchmelinv.ops.precision import as_real, full_precision
 
 
+@full_precision
 def transpose(mel: Tensor, filterbank: MelFilterbank) -> Tensor:
     """s = Mᵀ(m / M1) / Mᵀ1: linear mel (…, n_mels, n_frames) -> spectrum ≥ 0, (…, n_freqs, n_frames).
 
@@ -15,8 +17,11 @@ def transpose(mel: Tensor, filterbank: MelFilterbank) -> Tensor:
     feeds them: the mel drawn as a smooth envelope. Not consistent with the mel; the start and the prior of the better methods.
     Bins that no filter sees are 0. One banded product.
     """
-    sums = filterbank.table.sum(1)
-    reach = filterbank.table.sum(0)
-    density = torch.where(sums > 0, 1 / sums, 0).to(mel.dtype).to(mel.device)
-    weight = torch.where(reach > 0, 1 / reach, 0).to(mel.dtype).to(mel.device)
-    return filterbank.adjoint(mel * density[:, None]) * weight[:, None]
+    mel = as_real(mel, "mel")
+
+    def make() -> list[Tensor]:
+        sums = filterbank.table.sum(1, keepdim=True), filterbank.table.sum(0)[:, None]
+        return [torch.where(each > 0, 1 / each, 0).to(mel.dtype).to(mel.device) for each in sums]
+
+    per_band, per_bin = filterbank.derived("transpose", mel, make)
+    return filterbank.adjoint(mel * per_band) * per_bin

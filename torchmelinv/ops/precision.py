@@ -16,31 +16,22 @@ R = TypeVar("R")
 
 
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: `function` runs outside autocast, whose half-precision products would ruin iterations."""
+    """Decorator of every public computation: it runs outside autocast, whose half-precision products would ruin iterations.
+
+    Under `torch.compile` it runs as it is between two graphs: complex loops gain nothing from a compiler.
+    `torch.compiler.disable` is only reached there, because it imports the compiler, which eager users should not wait for.
+    """
 
     @functools.wraps(function)
     def outside_autocast(*args: P.args, **kwargs: P.kwargs) -> R:
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(outside_autocast)(*args, **kwargs)
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         kind = tensors[0].device.type if tensors else "cpu"
         with torch.autocast(device_type=kind, enabled=False):
             return function(*args, **kwargs)
 
     return outside_autocast
-
-
-def outside_graph(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: under `torch.compile`, `function` runs as it is between two graphs; complex loops gain nothing from a compiler.
-
-    `torch.compiler.disable` is only reached there, because it imports the compiler, which eager users should not wait for.
-    """
-
-    @functools.wraps(function)
-    def between_graphs(*args: P.args, **kwargs: P.kwargs) -> R:
-        if torch.compiler.is_compiling():
-            return torch.compiler.disable(function)(*args, **kwargs)
-        return function(*args, **kwargs)
-
-    return between_graphs
 
 
 def as_real(tensor: Tensor, name: str) -> Tensor:

@@ -8,8 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from torchmelinv.conventions import nearest
-from torchmelinv.errors import InputError
+from torchmelinv.errors import InputError, nearest
 from torchmelinv.ops.impose_magnitude import impose_magnitude
 
 STARTS = ("zero", "random")
