@@ -52,4 +52,3 @@ lint: $(INSTALLED)
 bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu
 	$(BIN)/python -m benchmarks.quality
-	$(BIN)/python -m benchmarks.tables

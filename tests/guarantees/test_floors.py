@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import importlinter.cli
@@ -22,6 +24,14 @@ def name(module: Path) -> str:
 def test_imports_keep_to_their_floor(capsys: pytest.CaptureFixture[str]):
     status = importlinter.cli.lint_imports(str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
     assert status == 0, capsys.readouterr().out
+
+
+def test_the_written_plan_is_the_one_that_is_held():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    held = [set(re.findall(r"\w+", floor)) for floor in next(each for each in contracts if each["id"] == "floors")["layers"]]
+    section = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## The floor plan")[1].split("\n## ")[0]
+    written = re.findall(r"^    (\S+(?: ?[|,]? \S+)*)", section, re.MULTILINE)
+    assert [set(re.findall(r"\w+", floor)) for floor in written] == held
 
 
 def test_files_are_one_concept():
