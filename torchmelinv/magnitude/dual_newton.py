@@ -29,13 +29,14 @@ from torch import Tensor
 
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.iterate import iterate
+from torchmelinv.magnitude.rounds import at_frames, in_rounds, put_frames
 from torchmelinv.ops.banded import Banded
 from torchmelinv.ops.items import over_items
 from torchmelinv.ops.tridiagonal import solve_tridiagonal
 
 HARD, SOFT = 1e-7, 1e-3  # ρ for a mel that some spectrum has, and for one that none has
 HARD_RESIDUAL = 1e-4  # ‖Ms − m‖ / ‖m‖ above which none has it
-HARD_ITER, SOFT_ITER = 25, 50  # bounds; most frames stop after five steps
+HARD_ROUNDS, SOFT_ROUNDS = (6, 2, 2, 15), (8, 12, 30)  # steps; most frames stop within the first round
 N_TRIALS = 8  # step lengths tried in one line search
 
 
@@ -49,10 +50,10 @@ class Distance(NamedTuple):
 
 
 class DualState(NamedTuple):
-    multiplier: Tensor  # λ, (items, n_mels, frames)
-    exponent: Tensor  # u = Mᵀλ, (items, n_freqs, frames)
-    spectrum: Tensor  # s = primal(z, u), (items, n_freqs, frames)
-    gradient: Tensor  # ‖g‖ / ‖m‖ before the last step, (items, 1, frames)
+    multiplier: Tensor  # λ, (1, n_mels, frames)
+    exponent: Tensor  # u = Mᵀλ, (1, n_freqs, frames)
+    spectrum: Tensor  # s = primal(z, u), (1, n_freqs, frames)
+    gradient: Tensor  # ‖g‖ / ‖m‖ before the last step, (1, 1, frames)
 
 
 class DualSolution(NamedTuple):
@@ -95,13 +96,13 @@ def _norm(mel: Tensor) -> Tensor:
 class _Problem(NamedTuple):
     bank: _Bank
     distance: Distance
-    mel: Tensor  # m, (items, n_mels, frames)
-    prior: Tensor  # z, (items, n_freqs, frames)
-    weight: Tensor  # w, (items, n_mels, frames)
-    softness: Tensor  # ρ, (items, 1, frames)
+    mel: Tensor  # m, (1, n_mels, frames)
+    prior: Tensor  # z, (1, n_freqs, frames)
+    weight: Tensor  # w, (1, n_mels, frames)
+    softness: Tensor  # ρ, (1, 1, frames)
 
     def size(self, mel: Tensor) -> Tensor:
-        """‖mel‖ / ‖m‖ with the filters' own peaks, (items, 1, frames)."""
+        """‖mel‖ / ‖m‖ with the filters' own peaks, (1, 1, frames)."""
         peak = self.bank.peak
         return _norm(peak * mel) / _norm(peak * self.mel).clamp(min=torch.finfo(mel.dtype).tiny)
 
@@ -152,13 +153,14 @@ class _SolveDual(torch.autograd.Function):
         softness = torch.full_like(mel[..., :1, :], HARD)
         problem = _Problem(bank, distance, mel, prior, weight, softness)
         start = DualState(torch.zeros_like(mel), zero, distance.primal(prior, zero), torch.zeros_like(softness))
-        state, steps, converged = _solve(problem, start, HARD_ITER)
+        state, steps, converged = in_rounds(_solve, problem, start, HARD_ROUNDS)
         met = problem.size(bank.forward @ state.spectrum - mel) <= HARD_RESIDUAL
         if not met.all():
             problem = problem._replace(softness=torch.where(met, HARD, SOFT).to(mel.dtype))
-            start = DualState(*(torch.where(met, old, new) for old, new in zip(state, start, strict=True)))
-            state, more, converged = _solve(problem, start, SOFT_ITER)
-            steps = steps + more
+            unmet = (~met).flatten().nonzero().flatten()
+            again = in_rounds(_solve, at_frames(problem, unmet), at_frames(start, unmet), SOFT_ROUNDS)
+            state, steps = put_frames(state, unmet, again[0]), steps.index_add(-1, unmet, again[1])
+            converged = converged.index_copy(-1, unmet, again[2])
         converged = converged | met
         ctx.save_for_backward(prior, weight, problem.softness, state.spectrum, state.multiplier)
         ctx.bank, ctx.distance = bank, distance
@@ -188,9 +190,13 @@ def solve_dual(mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior
     scale = torch.where(peak > 0, 1 / peak.clamp(min=torch.finfo(mel.dtype).tiny), 0)
     # The solution is homogeneous in mel, prior and weight together, so the scale may be taken for a constant.
     parts = (heard * scale, prior * scale, weight)
-    solved = over_items(
-        lambda *one: _SolveDual.apply(*one, bank, distance), *(part.reshape(-1, *part.shape[-2:]) for part in parts)
-    )
+
+    def solve(*some: Tensor) -> tuple[Tensor, ...]:
+        # Frames are alike, whichever item they belong to: (items, rows, frames) -> (1, rows, all frames) and back.
+        solved = _SolveDual.apply(*(part.transpose(0, 1).flatten(1)[None] for part in some), bank, distance)
+        return tuple(part[0].unflatten(-1, (len(some[0]), -1)).transpose(0, 1) for part in solved)
+
+    solved = over_items(solve, *(part.reshape(-1, *part.shape[-2:]) for part in parts))
     magnitude = solved[0].reshape(prior.shape) * torch.where(peak > 0, peak, 0)
     with torch.no_grad():
         residual = _norm(filterbank(magnitude) - mel) / _norm(mel).clamp(min=torch.finfo(mel.dtype).tiny)

@@ -13,7 +13,7 @@ times the residual; or when the residual itself has sunk to rounding.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from torch import Tensor
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.iterate import iterate
 from torchmelinv.magnitude.pinv import pinv
+from torchmelinv.magnitude.rounds import at_frames, in_rounds, put_frames
 from torchmelinv.ops.items import over_items
 from torchmelinv.ops.precision import as_real, full_precision
 
@@ -31,18 +32,25 @@ _KKT_TOLERANCE = 1e-5  # of σ_max ‖r‖: the residual is then within 1e-6 of 
 _RESIDUAL_TOLERANCE = 4  # ‖r‖ / ‖m‖ in units of the dtype's precision
 
 
+class NnlsProblem(NamedTuple):
+    filterbank: MelFilterbank
+    mel: Tensor  # m, (1, n_mels, frames)
+
+
 class NnlsState(NamedTuple):
-    spectrum: Tensor  # s, (items, n_freqs, frames)
+    spectrum: Tensor  # s, (1, n_freqs, frames)
     ahead: Tensor  # y, the extrapolated s
-    momentum: Tensor  # t, (items, 1, frames)
-    excess: Tensor  # how far y is from stopping: below 1 it may, (items, 1, frames)
+    momentum: Tensor  # t, (1, 1, frames)
+    excess: Tensor  # how far y is from stopping: below 1 it may, (1, 1, frames)
 
 
 def _norm(tensor: Tensor) -> Tensor:
     return tensor.detach().square().sum(-2, keepdim=True).sqrt()
 
 
-def _step(filterbank: MelFilterbank, mel: Tensor, lipschitz: float, state: NnlsState) -> NnlsState:
+def _step(problem: NnlsProblem, state: NnlsState) -> NnlsState:
+    filterbank, mel = problem
+    lipschitz = filterbank.largest_singular_value**2
     residual = filterbank(state.ahead) - mel
     gradient = filterbank.adjoint(residual)
     spectrum = (state.ahead - gradient / lipschitz).relu()
@@ -57,6 +65,18 @@ def _step(filterbank: MelFilterbank, mel: Tensor, lipschitz: float, state: NnlsS
     return NnlsState(spectrum, ahead, momentum, torch.minimum(unsettled, unmet))
 
 
+def _solve(problem: NnlsProblem, state: NnlsState, n_iter: int) -> tuple[NnlsState, Tensor, Tensor]:
+    """State, steps and convergence of each frame."""
+    step = functools.partial(_step, problem)
+    result = iterate(step, state, n_iter, change=lambda _, new: new.excess, tolerance=1.0)
+    return result.state, cast(Tensor, result.steps), cast(Tensor, result.converged)
+
+
+def _rounds(first: int, last: int) -> list[int]:
+    """Iterations from `first` to `last`, cut into rounds."""
+    return [min(ROUND, last - done) for done in range(first, last, ROUND)]
+
+
 @full_precision
 def nnls(mel: Tensor, filterbank: MelFilterbank, n_iter: int = N_ITER) -> Tensor:
     """Linear mel (…, n_mels, n_frames) -> spectrum ≥ 0 of least squared mel error, (…, n_freqs, n_frames).
@@ -65,26 +85,21 @@ def nnls(mel: Tensor, filterbank: MelFilterbank, n_iter: int = N_ITER) -> Tensor
     is that of an active-set solver to about 1e-6. Up to `n_iter` iterations of two banded products each: the slowest of the
     magnitude methods, and by residual alone no better than `entropic`. Gradients pass through every iteration.
     """
-    mel, lipschitz = as_real(mel, "mel"), filterbank.largest_singular_value**2
+    mel = as_real(mel, "mel")
 
     def solve(items: Tensor) -> tuple[Tensor]:
         mel = items.transpose(0, 1).flatten(1)[None]  # frames are alike: (1, n_mels, all frames)
         peak = mel.detach().amax(-2, keepdim=True)
         mel = torch.where(peak > 0, mel / torch.where(peak > 0, peak, 1), 0)
         start = pinv(mel, filterbank)
+        problem = NnlsProblem(filterbank, mel)
         state = NnlsState(start, start, torch.ones_like(peak), torch.zeros_like(peak))
-        spectrum, left = start, torch.arange(mel.shape[-1], device=mel.device)
-        for done in range(0, n_iter, ROUND):
-            if done == SINGLE_ITER and mel.device.type != "mps":  # which has no float64
-                mel, state = mel.double(), NnlsState(*(part.double() for part in state))
-            step = functools.partial(_step, filterbank, mel, lipschitz)
-            state = iterate(step, state, min(ROUND, n_iter), change=lambda _, new: new.excess, tolerance=1.0).state
-            spectrum = spectrum.index_copy(-1, left, state.spectrum.to(spectrum.dtype))
-            slow = (state.excess > 1).flatten().nonzero().flatten()
-            if len(slow) == 0:
-                break
-            left, mel = left[slow], mel[..., slow]
-            state = NnlsState(*(part[..., slow] for part in state))
-        return ((spectrum * peak)[0].unflatten(-1, (items.shape[0], -1)).transpose(0, 1),)
+        state, _, converged = in_rounds(_solve, problem, state, _rounds(0, min(n_iter, SINGLE_ITER)))
+        hard = (~converged).flatten().nonzero().flatten()
+        if len(hard) and n_iter > SINGLE_ITER and mel.device.type != "mps":  # which has no float64
+            problem, rest = at_frames(problem, hard), at_frames(state, hard)
+            problem, rest = problem._replace(mel=problem.mel.double()), NnlsState(*(part.double() for part in rest))
+            state = put_frames(state, hard, in_rounds(_solve, problem, rest, _rounds(SINGLE_ITER, n_iter))[0])
+        return ((state.spectrum * peak)[0].unflatten(-1, (len(items), -1)).transpose(0, 1),)
 
     return over_items(solve, mel.reshape(-1, *mel.shape[-2:]))[0].reshape(*mel.shape[:-2], filterbank.n_freqs, mel.shape[-1])

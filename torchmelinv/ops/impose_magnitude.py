@@ -17,10 +17,10 @@ from torch import Tensor
 
 
 def _inverse_modulus(spectrum: Tensor) -> Tensor:
-    """1 / |c|, finite also where c is zero."""
-    real, imag = spectrum.real, spectrum.imag
-    squared = (real * real).addcmul_(imag, imag)
-    return squared.clamp_(min=torch.finfo(squared.dtype).tiny).rsqrt_()
+    """1 / |c|, finite also where c is zero: |c|² gets twice the smallest normal number added."""
+    parts = torch.view_as_real(spectrum)
+    squares = torch.addcmul(parts.new_tensor(torch.finfo(parts.dtype).tiny), parts, parts)
+    return torch.add(squares[..., 0], squares[..., 1]).rsqrt_()
 
 
 class _ImposeMagnitude(torch.autograd.Function):

@@ -25,17 +25,19 @@ def _scramble(number: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=8)
-def random_angles(seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Angles uniform on the circle, (n_frames, n_freqs): a function of seed, frame and bin alone, on every device the same.
+def random_phasors(seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """exp(iφ) with φ uniform on the circle, (n_frames, n_freqs), complex; `dtype` is that of its parts.
 
-    No generator is touched, and a longer item's angles begin with a shorter item's.
+    φ is a function of seed, frame and bin alone, on every device the same: no generator is touched, and a longer item's
+    phasors begin with a shorter item's.
     """
     with torch.inference_mode(False):  # the table outlives the call that makes it
         low, high = (torch.tensor(half & _LOW_32, device=device) for half in (seed, seed >> 32))
         root = _scramble(low ^ _scramble(high))
         frames = _scramble(root ^ torch.arange(1, n_frames + 1, device=device))
         grid = _scramble((frames[:, None] + torch.arange(n_freqs, device=device) * 0x9E3779B1) & _LOW_32)
-        return grid.to(dtype) * (2 * math.pi / 2**32)
+        angles = grid.to(dtype) * (2 * math.pi / 2**32)
+        return torch.complex(angles.cos(), angles.sin())
 
 
 def start_spectrum(start: str | Tensor, seed: int, magnitude: Tensor) -> Tensor:
@@ -45,14 +47,13 @@ def start_spectrum(start: str | Tensor, seed: int, magnitude: Tensor) -> Tensor:
     """
     if isinstance(start, Tensor):
         angles = start.to(magnitude.dtype)
-    elif start == "zero":
-        angles = torch.zeros_like(magnitude[:1])
-    elif start == "random":
-        angles = random_angles(seed, *magnitude.shape[-2:], magnitude.dtype, magnitude.device)
-    else:
-        allowed = f"{' or '.join(map(repr, STARTS))}, or angles"
-        raise InputError(f"start is {start!r}; it must be {allowed}{nearest(str(start), STARTS)}")
-    return torch.complex(magnitude * angles.cos(), magnitude * angles.sin())
+        return torch.complex(magnitude * angles.cos(), magnitude * angles.sin())
+    if start == "zero":
+        return torch.complex(magnitude, torch.zeros_like(magnitude))
+    if start == "random":
+        return random_phasors(seed, *magnitude.shape[-2:], magnitude.dtype, magnitude.device) * magnitude
+    allowed = f"{' or '.join(map(repr, STARTS))}, or angles"
+    raise InputError(f"start is {start!r}; it must be {allowed}{nearest(str(start), STARTS)}")
 
 
 def borrow_phase(spectrum: Tensor, magnitude: Tensor) -> Tensor:
