@@ -52,6 +52,12 @@ def _reflect(position: Tensor, length: Tensor | int) -> Tensor:
     return torch.minimum(torch.minimum(folded, period - folded), length - 1)
 
 
+def _fit(signal: Tensor, n_samples: int) -> Tensor:
+    """The signal cut or filled with zeros to n_samples."""
+    missing = n_samples - signal.shape[-1]
+    return pad(signal, (0, missing)) if missing > 0 else signal[..., :n_samples]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class FramePlan:
     """The tables that one geometry needs for signals of one size: made once, used by every iteration.
@@ -87,16 +93,14 @@ class FramePlan:
         frames = torch.fft.irfft(spectrum, n=self.convention.n_fft, norm="forward")  # its 1 / n_fft is in the envelope
         signal = overlap_add(frames, self.window, self.convention.hop_length)
         left = self.convention.left_padding
-        signal = signal[..., left : left + self.n_samples]
-        return pad(signal, (0, self.n_samples - signal.shape[-1])) * self.inverse_envelope
+        return _fit(signal[..., left:], self.n_samples) * self.inverse_envelope
 
 
 def _inverse_envelope(convention: FrameConvention, n_frames: int, n_samples: int, frame_mask: Tensor) -> Tensor:
     """1 / (n_fft Σ w²) over the frames that count, (items, frames) -> (items, n_samples), in the mask's dtype."""
     squared = window_table(convention).square().to(frame_mask.dtype).to(frame_mask.device)
     envelope = overlap_add(frame_mask[..., None] * squared, torch.ones_like(squared), convention.hop_length)
-    envelope = envelope[..., convention.left_padding :][..., :n_samples]
-    envelope = pad(envelope, (0, n_samples - envelope.shape[-1]))
+    envelope = _fit(envelope[..., convention.left_padding :], n_samples)
     floor = ENVELOPE_FLOOR * envelope.amax(-1, keepdim=True)
     inverse = 1 / (convention.n_fft * torch.maximum(envelope, floor))
     return torch.where(envelope > 0, inverse, 0)
