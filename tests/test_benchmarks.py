@@ -63,11 +63,24 @@ def test_every_clip_has_every_score():
         assert entry["verdict"]["gain"]["pesq_wb"] == pytest.approx(sum(gains) / len(gains), abs=1e-3)
 
 
-def test_runs_alternate_after_a_warm_up():
+def test_runs_alternate_and_each_is_warmed_up():
     order: list[str] = []
-    seconds = common.alternate({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=3)
-    assert "".join(order) == "ab" + "ababab"
+    contestants = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
+    seconds, rounds = common.alternate(contestants, repeats=3, patience=0)
+    assert "".join(order) == "aabb" * 3
     assert {name: len(runs) for name, runs in seconds.items()} == {"a": 3, "b": 3}
+    assert rounds["thrown_away"] == 0
+
+
+def test_a_round_that_others_disturbed_is_done_again(monkeypatch: pytest.MonkeyPatch):
+    shares = iter([0.0, 0.4, 0.02])
+    monkeypatch.setattr(common, "others_share", lambda run: (run(), next(shares))[1])
+    monkeypatch.setattr(common.time, "sleep", lambda _: None)
+    order: list[str] = []
+    seconds, rounds = common.alternate({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=2)
+    assert "".join(order) == "aabb" * 3
+    assert {name: len(runs) for name, runs in seconds.items()} == {"a": 2, "b": 2}
+    assert rounds == {"thrown_away": 1, "others_share": 0.02}
 
 
 def test_the_ratio_is_one_of_medians():

@@ -9,7 +9,8 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import Frame
 from torchmelinv.level import compress
-from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.ops.checks import as_lengths, as_real
+from torchmelinv.ops.precision import full_precision
 from torchmelinv.presets import as_convention
 
 
@@ -21,8 +22,8 @@ def modulus(spectrum: Tensor, offset: float = 0.0, floor: float = 0.0, power: fl
     if power == 2:
         return squared
     # √x has no finite slope at 0, and float32 none that can be used far below the normal numbers: stand still there.
-    positive = squared > torch.finfo(squared.dtype).tiny
-    return torch.where(positive, torch.where(positive, squared, 1).pow(power / 2), 0)
+    dead = squared <= torch.finfo(squared.dtype).tiny
+    return torch.where(dead, 0, torch.where(dead, 1, squared).pow(power / 2))
 
 
 class MelAnalyzer(nn.Module):
@@ -56,7 +57,7 @@ class MelAnalyzer(nn.Module):
         waveform = as_real(waveform, "waveform")
         mask = None
         if lengths is not None:
-            counts = self.frame.frame_counts(lengths.to(waveform.device))
+            counts = self.frame.frame_counts(as_lengths(lengths, waveform.shape[:-1], waveform.shape[-1], waveform.device))
             n_frames = self.convention.n_frames(waveform.shape[-1])
             mask = torch.arange(n_frames, device=waveform.device) < counts[..., None, None]
         return compress(self.linear(waveform, lengths), self.convention.level, mask)

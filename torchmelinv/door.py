@@ -17,8 +17,10 @@ from torchmelinv.errors import InputError, LevelWarning
 from torchmelinv.filterbank import mel_matrix
 from torchmelinv.frame import window_table
 from torchmelinv.level import logarithmic
-from torchmelinv.ops.precision import as_real
+from torchmelinv.ops.checks import as_real
 
+_CALLER = 8  # frames between a warning and the line that called the inverter
+_LARGEST = 1e18  # whose square still fits float32
 _LOUD = 100.0  # times the loudest mel of a waveform in [−1, 1]: beyond it the level must be another
 
 
@@ -44,22 +46,8 @@ def check_shape(mel: Tensor, convention: MelConvention) -> Tensor:
     return mel
 
 
-def check_lengths(lengths: Tensor | None, items: torch.Size, n_frames: int, device: torch.device) -> Tensor | None:
-    """Frames of each item as an integer tensor on the mel's device, each from 1 to n_frames."""
-    if lengths is None:
-        return None
-    lengths = torch.as_tensor(lengths)
-    if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
-        raise InputError(f"lengths has dtype {lengths.dtype}; it must hold whole numbers of frames")
-    if lengths.shape != items:
-        raise InputError(f"lengths has shape {tuple(lengths.shape)}; it must be {tuple(items)}, one number an item")
-    return lengths.to(device, torch.long)
-
-
-def check_values(mel: Tensor, convention: MelConvention, lengths: Tensor | None, frames: Tensor | None) -> None:
+def check_values(mel: Tensor, convention: MelConvention, frames: Tensor | None = None) -> None:
     """Refuse what no mel of this convention is; warn of what looks like another level. `frames`: True where one counts."""
-    if lengths is not None and not bool(((lengths >= 1) & (lengths <= mel.shape[-1])).all()):
-        raise InputError(f"lengths are {lengths.flatten().tolist()[:8]}; each must be from 1 to the mel's {mel.shape[-1]} frames")
     values = mel.detach() if frames is None else torch.where(frames, mel.detach(), 0)
     if not bool(torch.isfinite(values.sum())) and not bool((finite := torch.isfinite(values)).all()):
         broken = (~finite).any(-2).nonzero()
@@ -79,13 +67,15 @@ def check_values(mel: Tensor, convention: MelConvention, lengths: Tensor | None,
     base = 1.0 if convention.level.log == "ln" else math.log(10)
     # A reference or a dynamic range is relative to the item's peak, so only the absolute conventions have a loudest value.
     ceiling = math.inf if convention.level.reference_max else math.log(_LOUD * loudest_mel(convention)) / base
+    if float(logs.max()) * base > math.log(_LARGEST):
+        raise InputError(f"the mel's values, up to {high:.3g}, stand for more than {_LARGEST:g}: another level made them")
     what = "dB or log10 values" if convention.level.log == "ln" else "dB or ln values"
     if float(logs.min()) >= 0 and not convention.level.reference_max:
         message = f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: this looks like a linear mel, not a log"
-        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=4)
+        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_CALLER)
     elif convention.level.floor is not None and float(logs.min()) < (math.log(convention.level.floor) - math.log(_LOUD)) / base:
         message = f"values down to {low:.3g} are far below this convention's floor: this looks like {what}"
-        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=4)
+        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_CALLER)
     elif float(logs.max()) > ceiling:
         message = f"values up to {high:.3g} are beyond what a waveform in [-1, 1] gives: this looks like {what}, or a linear mel"
-        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=4)
+        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_CALLER)

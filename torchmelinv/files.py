@@ -118,6 +118,8 @@ def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tens
         raise FileError(f"{path} is truncated: {len(samples)} of its {promised} samples could be read")
     if len(samples) == 0:
         raise FileError(f"{path} is an audio file without a single sample")
+    if not np.isfinite(samples).all():
+        raise FileError(f"{path} holds NaN or infinite samples; mend it first")
     waveform = torch.from_numpy(np.ascontiguousarray(samples.T))
     return (waveform, own_rate) if sample_rate is None else (resample(waveform, own_rate, sample_rate), sample_rate)
 
@@ -212,6 +214,8 @@ def _one_mel(arrays: dict[str, Any], path: Path) -> Any:
 
 def _as_tensor(value: Any, path: Path) -> Tensor:
     if isinstance(value, Tensor):
+        if value.layout != torch.strided or value.device.type == "meta":
+            raise FileError(f"{path} holds a {value.layout} tensor on {value.device}; save the mel densely")
         return value.detach()
     if not isinstance(value, np.ndarray):
         raise FileError(f"{path} holds a {type(value).__name__}, not an array; save the mel itself as one array or tensor")

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.ops.banded import ROWS_IN_A_CHUNK, Banded
-from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.ops.checks import as_real, as_rows
+from torchmelinv.ops.precision import full_precision, lasting
 from torchmelinv.scale import hz_to_mel, mel_to_hz
 
 # Singular values below these parts of the largest: not there, and too small to divide by in float32. Between the two lies
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 
 @functools.lru_cache(maxsize=64)
+@lasting
 def band_edges(convention: MelConvention) -> Tensor:
     """Edges and centres of the filters in Hz, float64 (n_mels + 2,): filter k rises from k to k + 1 and falls to k + 2."""
     low, high = hz_to_mel([convention.f_min, convention.f_max], convention.mel_scale)
@@ -35,6 +37,7 @@ def band_edges(convention: MelConvention) -> Tensor:
 
 
 @functools.lru_cache(maxsize=64)
+@lasting
 def mel_matrix(convention: MelConvention) -> Tensor:
     """The filterbank in float64 on the CPU, (n_mels, n_freqs).
 
@@ -66,7 +69,7 @@ class MelFilterbank(nn.Module):
     def __init__(self, source: MelConvention | Tensor) -> None:
         super().__init__()
         if isinstance(source, Tensor):
-            table = source.detach().to("cpu", torch.float64)
+            table = lasting(lambda: as_real(source, "filterbank").detach().to("cpu").double().clone())()
             if table.ndim != 2 or not torch.isfinite(table).all() or (table < 0).any():
                 raise InputError(f"a filterbank is a finite matrix ≥ 0, (n_mels, n_freqs); this one is {tuple(table.shape)}")
         elif isinstance(source, MelConvention):
@@ -104,7 +107,7 @@ class MelFilterbank(nn.Module):
     @functools.cached_property
     def pseudo_inverse(self) -> Tensor:
         """M⁺ in float64, (n_freqs, n_mels), without singular values below 1e-4 of the largest."""
-        return torch.linalg.pinv(self.table, rtol=INVERSE_TOLERANCE)
+        return lasting(torch.linalg.pinv)(self.table, rtol=INVERSE_TOLERANCE)
 
     @functools.cached_property
     def is_tridiagonal(self) -> bool:
@@ -127,14 +130,11 @@ class MelFilterbank(nn.Module):
         """What `make()` gives, made once for each name, dtype and device: tables in the form that a computation needs."""
         key = (name, like.dtype, like.device)
         if key not in self._derived:
-            with torch.inference_mode(False), torch.no_grad():  # it outlives the call that makes it
-                self._derived[key] = make()
+            self._derived[key] = lasting(make)()
         return self._derived[key]
 
     def _apply_table(self, name: str, tensor: Tensor, rows: int, what: str) -> Tensor:
-        tensor = as_real(tensor, what)
-        if tensor.ndim < 2 or tensor.shape[-2] != rows:
-            raise InputError(f"the {what} has shape {tuple(tensor.shape)}; this filterbank needs (…, {rows}, n_frames)")
+        tensor = as_rows(tensor, what, rows)
         return self.operator(name, tensor) @ tensor
 
     @full_precision

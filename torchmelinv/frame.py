@@ -20,8 +20,9 @@ from torch.nn.functional import pad
 
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.errors import InputError
+from torchmelinv.ops.checks import as_lengths, as_real, as_rows
 from torchmelinv.ops.overlap_add import frame_signal, overlap_add
-from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.ops.precision import full_precision, lasting
 
 # Where the envelope falls below this part of its peak, few windows reach and dividing by it would blow up whatever is
 # inconsistent there: such samples are tapered instead.
@@ -107,20 +108,19 @@ def _inverse_envelope(convention: FrameConvention, n_frames: int, n_samples: int
 
 
 @functools.lru_cache(maxsize=64)
+@lasting
 def frame_plan(convention: FrameConvention, n_frames: int, n_samples: int, dtype: torch.dtype, device: torch.device) -> FramePlan:
     """The plan for signals of `n_samples` that are seen as `n_frames`; tables are made in float64 on the CPU."""
-    with torch.inference_mode(False), torch.no_grad():  # the plan outlives the call that makes it
-        edges = None
-        if convention.padding.endswith(("reflect", "reflect_win")):
-            left = convention.left_padding
-            right = convention.hop_length * (n_frames - 1) + convention.n_fft - left - n_samples
-            before, after = torch.arange(-left, 0), torch.arange(n_samples, n_samples + max(right, 0))
-            edges = (_reflect(before, n_samples).to(device), _reflect(after, n_samples).to(device))
-        mask = torch.ones(n_frames, dtype=torch.float64)
-        inverse = _inverse_envelope(convention, n_frames, n_samples, mask)
-        window = window_table(convention)
-        window, inverse = (table.to(dtype).to(device) for table in (window, inverse))  # MPS has no float64
-        return FramePlan(convention, n_frames, n_samples, window, inverse, edges, indices=None)
+    edges = None
+    if convention.padding.endswith(("reflect", "reflect_win")):
+        left = convention.left_padding
+        right = convention.hop_length * (n_frames - 1) + convention.n_fft - left - n_samples
+        before, after = torch.arange(-left, 0), torch.arange(n_samples, n_samples + max(right, 0))
+        edges = (_reflect(before, n_samples).to(device), _reflect(after, n_samples).to(device))
+    mask = torch.ones(n_frames, dtype=torch.float64)
+    inverse = _inverse_envelope(convention, n_frames, n_samples, mask)
+    window, inverse = (table.to(dtype).to(device) for table in (window_table(convention), inverse))  # MPS has no float64
+    return FramePlan(convention, n_frames, n_samples, window, inverse, edges, indices=None)
 
 
 def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: FramePlan) -> FramePlan:
@@ -165,6 +165,8 @@ class Frame(nn.Module):
 
     def __init__(self, convention: FrameConvention) -> None:
         super().__init__()
+        if not isinstance(convention, FrameConvention):
+            raise InputError(f"a Frame is made from a FrameConvention or a MelConvention, not {type(convention).__name__}")
         # A mel convention is a frame convention too: keep only that part, so that equal frames share their tables.
         self.convention = FrameConvention(
             **{field.name: getattr(convention, field.name) for field in dataclasses.fields(FrameConvention)}
@@ -181,9 +183,11 @@ class Frame(nn.Module):
         """Samples that `n_frames` determine: `convention.n_samples`, and without padding also the tail of the last frame."""
         if self.convention.padding == "none":
             return self.convention.hop_length * (n_frames - 1) + self.convention.support
-        if isinstance(n_frames, Tensor):
-            return self.convention.hop_length * (n_frames - int(self.convention.ends_on_frame)).clamp(min=1)
-        return self.convention.n_samples(n_frames)
+        return self.sample_counts(n_frames) if isinstance(n_frames, Tensor) else self.convention.n_samples(n_frames)
+
+    def sample_counts(self, n_frames: Tensor) -> Tensor:
+        """`convention.n_samples` of each number, without a host sync."""
+        return self.convention.hop_length * (n_frames - int(self.convention.ends_on_frame)).clamp(min=1)
 
     def frame_counts(self, sample_counts: Tensor) -> Tensor:
         """`convention.n_frames` of each number, without a host sync."""
@@ -198,6 +202,8 @@ class Frame(nn.Module):
         `lengths` (…): samples of each item of a padded batch; frames after an item's own are zero.
         """
         waveform = as_real(waveform, "waveform")
+        if waveform.ndim == 0:
+            raise InputError("the waveform is a single number; it must be (…, n_samples)")
         convention, n_samples = self.convention, waveform.shape[-1]
         n_frames = convention.n_frames(n_samples) if n_samples else 0
         if n_frames == 0:
@@ -206,7 +212,7 @@ class Frame(nn.Module):
         plan = self.plan(n_frames, n_samples, signal)
         frame_counts = None
         if lengths is not None:
-            sample_counts = lengths.reshape(-1).to(signal.device)
+            sample_counts = as_lengths(lengths, waveform.shape[:-1], n_samples, signal.device).reshape(-1)
             frame_counts = self.frame_counts(sample_counts)
             plan = ragged_plan(frame_counts, sample_counts, plan)
             signal = torch.where(torch.arange(n_samples, device=signal.device) < sample_counts[:, None], signal, 0)
@@ -232,9 +238,9 @@ class Frame(nn.Module):
     @full_precision
     def synthesise(self, spectrum: Tensor, length: int | None = None) -> Tensor:
         """Complex spectrum (…, n_freqs, n_frames) -> waveform (…, length), by default `convention.n_samples(n_frames)` long."""
-        if spectrum.shape[-2] != self.convention.n_freqs or spectrum.shape[-1] == 0:
-            allowed = f"(…, {self.convention.n_freqs}, n_frames ≥ 1)"
-            raise InputError(f"the spectrum has shape {tuple(spectrum.shape)}; this convention needs {allowed}")
+        if spectrum.dtype not in (torch.complex64, torch.complex128):
+            raise InputError(f"the spectrum has dtype {spectrum.dtype}; it must be complex64 or complex128")
+        as_rows(spectrum.real, "spectrum", self.convention.n_freqs)
         n_frames = spectrum.shape[-1]
         length = self.convention.n_samples(n_frames) if length is None else length
         rows = spectrum.reshape(-1, *spectrum.shape[-2:]).transpose(-1, -2)

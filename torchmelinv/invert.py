@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from torchmelinv.conventions import MelConvention
-from torchmelinv.door import check_lengths, check_shape, check_values
+from torchmelinv.door import check_shape, check_values
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import Frame
@@ -21,6 +21,7 @@ from torchmelinv.magnitude.least_distance import least_distance
 from torchmelinv.magnitude.nnls import nnls
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.magnitude.transpose import transpose
+from torchmelinv.ops.checks import as_lengths, check_options
 from torchmelinv.ops.precision import full_precision
 from torchmelinv.phase.griffin_lim import GriffinLim
 from torchmelinv.phase.retrieve import PhaseMethod, retrieve
@@ -44,7 +45,7 @@ PHASES: dict[str, Callable[..., PhaseMethod]] = {
 
 
 def _named(kind: str, name: str, table: dict[str, Any]) -> Any:
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         raise InputError(f"{kind} is {name!r}; it must be one of {', '.join(map(repr, table))}{nearest(str(name), table)}")
     return table[name]
 
@@ -54,12 +55,13 @@ def take_back_offset(magnitude: Tensor, convention: MelConvention) -> Tensor:
 
     A root has no finite slope at 0: where the result is 0, so is its gradient.
     """
-    squared = magnitude.relu() if convention.power == 2 else magnitude.relu().pow(2 / convention.power)
+    magnitude = magnitude.relu()
     if convention.power == 1 and convention.magnitude_offset == 0:
-        return magnitude.relu()
+        return magnitude
+    squared = magnitude if convention.power == 2 else magnitude.pow(2 / convention.power)
     squared = squared - convention.magnitude_offset
-    positive = squared > torch.finfo(squared.dtype).tiny
-    return torch.where(positive, torch.where(positive, squared, 1).sqrt(), 0)
+    dead = squared <= torch.finfo(squared.dtype).tiny
+    return torch.where(dead, 0, torch.where(dead, 1, squared).sqrt())
 
 
 class MelInverter(nn.Module):
@@ -73,7 +75,7 @@ class MelInverter(nn.Module):
     (exact for the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False`: no look at values.
 
     Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends
-    neither on the batch nor on the padding; silence (linear zeros) gives exact silence, a preset's floor less than 0.002.
+    neither on the batch nor on the padding; silence (linear zeros) gives exact silence, a preset's floor less than 0.003.
     Half precisions are computed in and returned as float32. Tables follow the mel's device and dtype: there is nothing to
     move and nothing to save. Under `torch.compile` the call runs as it is, between two graphs.
     """
@@ -99,12 +101,9 @@ class MelInverter(nn.Module):
         self._magnitude = _named("magnitude", magnitude, MAGNITUDES)
         numbers = {} if momentum is None else {"momentum": momentum}
         self._phase = _named("phase", phase, PHASES)(**numbers)
-        if isinstance(n_iter, bool) or not isinstance(n_iter, int) or n_iter < 0:
-            raise InputError(f"n_iter is {n_iter!r}; it must be a whole number of at least 0")
+        check_options(n_iter, seed, None, tolerance)
         if start not in STARTS:
             raise InputError(f"start is {start!r}; it must be one of {', '.join(map(repr, STARTS))}")
-        if tolerance is not None and not tolerance > 0:
-            raise InputError(f"tolerance is {tolerance!r}; it must be a number above 0, or None to do all iterations")
         self.magnitude, self.phase, self.n_iter = magnitude, phase, n_iter
         self.start, self.seed, self.tolerance = start, seed, tolerance
         self.gradient, self.check = check_gradient(gradient), check
@@ -150,12 +149,12 @@ class MelInverter(nn.Module):
     def to_magnitude(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """The first half of the way: mel -> magnitude |STFT| (…, n_freqs, n_frames), zero in frames after an item's own."""
         mel = check_shape(mel, self.convention)
-        lengths = check_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
         frames = None
         if lengths is not None:
-            frames = (torch.arange(mel.shape[-1], device=mel.device) < lengths[..., None])[..., None, :]
+            counts = as_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
+            frames = (torch.arange(mel.shape[-1], device=mel.device) < counts[..., None])[..., None, :]
         if self.check and not (mel.device.type == "cuda" and torch.cuda.is_current_stream_capturing()):
-            check_values(mel, self.convention, lengths, frames)
+            check_values(mel, self.convention, frames)
         if frames is not None:
             mel = torch.where(frames, mel, 0)
         linear = expand(mel, self.convention.level)
@@ -168,23 +167,22 @@ class MelInverter(nn.Module):
     ) -> Solution:
         if isinstance(start_waveform, Tensor) and start_waveform.device != mel.device:
             raise InputError(f"start_waveform is on {start_waveform.device} and the mel on {mel.device}; move one of them")
-        if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
-            raise InputError(f"length is {length!r}; it must be a whole number of samples of at least 1")
-        magnitude = self.to_magnitude(mel, lengths=lengths)
-        return retrieve(
-            self._phase,
-            magnitude,
-            self.frame,
-            self.n_iter,
-            start=self.start,
-            seed=self.seed,
-            lengths=check_lengths(lengths, magnitude.shape[:-2], magnitude.shape[-1], magnitude.device),
-            length=length,
-            start_waveform=start_waveform,
-            tolerance=self.tolerance,
-            gradient=self.gradient,
-            **account,
-        )
+        check_options(self.n_iter, self.seed, length, self.tolerance)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
+            return retrieve(
+                self._phase,
+                self.to_magnitude(mel, lengths=lengths),
+                self.frame,
+                self.n_iter,
+                start=self.start,
+                seed=self.seed,
+                lengths=lengths,
+                length=length,
+                start_waveform=start_waveform,
+                tolerance=self.tolerance,
+                gradient=self.gradient,
+                **account,
+            )
 
 
 def mel_to_waveform(

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from torchmelinv.conventions import Level
-from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.ops.checks import as_real
+from torchmelinv.ops.precision import full_precision
 
 # logarithm: natural logarithm of its base
 _LOG_OF_BASE = {"ln": 1.0, "log10": math.log(10)}
@@ -28,7 +29,8 @@ def _item_peak(values: Tensor, mask: Tensor | None) -> Tensor:
     """Largest value of each item (…, n_mels, n_frames) -> (…, 1, 1), over the frames that count."""
     if mask is not None:
         values = torch.where(mask, values, -math.inf)
-    return values.amax((-2, -1), keepdim=True)
+    peak = values.amax((-2, -1), keepdim=True)
+    return torch.where(peak == -math.inf, 0, peak)  # an item without a frame
 
 
 @full_precision

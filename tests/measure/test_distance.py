@@ -20,6 +20,10 @@ def test_decibels(distance):
     assert (distance(REFERENCE, REFERENCE) == -300).all()
     assert distance(torch.zeros(8, 5), torch.zeros(8, 5)) == -300
     assert distance(torch.ones(8, 5), torch.zeros(8, 5)) == math.inf
+    assert distance(torch.full((8, 5), math.nan), torch.ones(8, 5)).isnan()
+    for scale in (1e-30, 1e20):
+        found = distance(1.1 * scale * REFERENCE, scale * REFERENCE)
+        torch.testing.assert_close(found, torch.full((2, 3), -20.0), atol=1e-3, rtol=0)
 
 
 def test_log_mel():

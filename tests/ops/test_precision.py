@@ -1,4 +1,4 @@
-"""Dtypes in and out, autocast switched off inside."""
+"""How to compute: autocast off inside, tables that last, first derivatives alone."""
 
 from __future__ import annotations
 
@@ -6,20 +6,7 @@ import pytest
 import torch
 
 from torchmelinv.errors import InputError
-from torchmelinv.ops.precision import as_real, full_precision
-
-SINGLE, DOUBLE = torch.float32, torch.float64
-
-
-@pytest.mark.parametrize("came", [torch.float16, torch.bfloat16, SINGLE, DOUBLE])
-def test_real_dtypes(came):
-    assert as_real(torch.ones(2, dtype=came), "mel").dtype == (DOUBLE if came == DOUBLE else SINGLE)
-
-
-@pytest.mark.parametrize("wrong", [torch.ones(2, dtype=torch.int32), torch.ones(2, dtype=torch.complex64), [1.0], None])
-def test_everything_else_is_refused_by_name(wrong):
-    with pytest.raises(InputError, match=r"^mel "):
-        as_real(wrong, "mel")
+from torchmelinv.ops.precision import first_order, full_precision, lasting
 
 
 def test_autocast_is_off_inside():
@@ -27,3 +14,18 @@ def test_autocast_is_off_inside():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert (matrix @ matrix).dtype == torch.bfloat16
         assert full_precision(torch.matmul)(matrix, other=matrix).dtype == torch.float32
+
+
+def test_what_lasts_is_no_inference_tensor():
+    with torch.inference_mode():
+        assert not lasting(torch.ones)(3).is_inference()
+        assert torch.ones(3).is_inference()
+
+
+def test_hand_written_backwards_run_once_and_outside_autocast():
+    backward = first_order(lambda ctx, grad: grad @ grad)
+    matrix = torch.rand(3, 3)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert backward(None, matrix).dtype == torch.float32
+    with pytest.raises(InputError, match="no second derivative"):
+        backward(None, matrix)

@@ -8,11 +8,15 @@ import torch
 from tests.problems import PADDINGS, frame_convention, tones
 from torchmelinv.errors import InputError
 from torchmelinv.frame import Frame
+from torchmelinv.functional import griffin_lim
 from torchmelinv.phase.griffin_lim import GriffinLim
 from torchmelinv.phase.retrieve import retrieve
 
 FAST = GriffinLim(0.99)
 FRAME = frame_convention()
+KALDI = frame_convention(
+    padding="none", window="povey", window_align="left", win_length=50, hop_length=10, remove_dc=True, pre_emphasis=0.97
+)
 
 
 def magnitude(n_samples: int = 640, items: tuple[int, ...] = (3,), frame=FRAME) -> torch.Tensor:
@@ -32,7 +36,7 @@ def test_items_of_a_padded_batch_are_as_if_alone(padding, together):
         alone = retrieve(FAST, item[:, :count], frame, 8).waveform
         n_samples = min(alone.shape[-1], batch.shape[-1])
         torch.testing.assert_close(waveform[:n_samples], alone[:n_samples], atol=1e-9, rtol=0)
-        assert (waveform[Frame(frame).natural_samples(count) :] == 0).all()
+        assert (waveform[n_samples:] == 0).all()
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
@@ -47,6 +51,32 @@ def test_length(padding):
     assert (waveform[:, 1500:] == 0).all()
     tail = retrieve(FAST, target, frame, 4, length=647).waveform[:, 640:]
     assert (tail.abs().max() > 0) == (padding != "none")  # iterated too, where a frame reaches it
+
+
+@pytest.mark.parametrize("frame", [frame_convention(), frame_convention(padding="same_reflect"), KALDI])
+def test_lengths_and_length_together(frame):
+    target = magnitude(n_samples=647, frame=frame, items=(2,))
+    n_frames = target.shape[-1]
+    alone = retrieve(FAST, target, frame, 4, length=647).waveform
+    together = retrieve(FAST, target, frame, 4, lengths=[n_frames, n_frames], length=647).waveform
+    torch.testing.assert_close(together, alone, atol=1e-9, rtol=0)
+
+
+def test_items_end_where_they_would_alone_also_after_de_emphasis():
+    target = magnitude(frame=KALDI, items=(2,))
+    batch = retrieve(FAST, target, KALDI, 3, lengths=[target.shape[-1], 5]).waveform
+    alone = retrieve(FAST, target[1, :, :5], KALDI, 3).waveform
+    assert (batch[1, len(alone) :] == 0).all()
+    torch.testing.assert_close(batch[1, : len(alone)], alone, atol=1e-9, rtol=0)
+
+
+def test_a_lent_phase_is_that_of_the_emphasised_frames():
+    waveform = tones(640, dtype=torch.float64)
+    waveform[:64] = 0
+    frame = KALDI.replace(remove_dc=False)
+    target = Frame(frame).analyse(waveform).abs()
+    found = retrieve(FAST, target, frame, 0, start_waveform=waveform, length=640).waveform
+    torch.testing.assert_close(found[80:600], waveform[80:600], atol=1e-6, rtol=0)
 
 
 def test_tolerance_stops_each_item_for_itself():
@@ -79,6 +109,7 @@ def test_keep_best_never_returns_worse():
     best = retrieve(GriffinLim(1.3), target, FRAME, 30, account=True, keep_best=True)
     torch.testing.assert_close(best.residual, best.history.min())
     assert best.residual < best.history[-1]
+    assert torch.equal(best.waveform, griffin_lim(target, FRAME, 30, 1.3, keep_best=True))
 
 
 def test_hooks_see_every_iteration():
@@ -98,6 +129,11 @@ def test_zero_magnitude_gives_exact_silence():
         ({"n_iter": 2.5}, "n_iter"),
         ({"gradient": "implicit"}, "gradient"),
         ({"start": "spectral"}, "start"),
+        ({"start": torch.zeros(3, 3)}, "angles"),
+        ({"seed": 1.5}, "seed"),
+        ({"length": -5}, "length"),
+        ({"tolerance": -1}, "tolerance"),
+        ({"lengths": [1, 2]}, "lengths"),
         ({"start_waveform": torch.zeros(640)}, "start_waveform"),
         ({"magnitude": torch.zeros(32, 9)}, r"\(…, 33, n_frames ≥ 1\)"),
         ({"magnitude": torch.zeros(33, 9, dtype=torch.complex64)}, "complex"),

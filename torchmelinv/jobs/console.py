@@ -46,6 +46,11 @@ def guarded(work: Callable[[], int]) -> int:
         except torch.OutOfMemoryError:
             say("error", "the device ran out of memory; give a smaller --batch, shorter files or --device cpu")
             return SOME_FAILED
+        except (MemoryError, RuntimeError) as error:  # torch's CPU allocator says it in words only
+            if isinstance(error, RuntimeError) and "DefaultCPUAllocator" not in str(error):
+                raise
+            say("error", "there is not enough memory; give a smaller --batch, shorter files or a smaller convention")
+            return SOME_FAILED
         except BrokenPipeError:  # the reader, as in `… | head`, had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return SOME_FAILED

@@ -102,7 +102,7 @@ def _items(task: Task, convention: MelConvention) -> list[_Item]:
     mel = check_shape(read_mel(task.source), convention)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", LevelWarning)  # Python would say the same sentence once
-        check_values(mel, convention, None, None)
+        check_values(mel, convention)
     words = tuple(str(warning.message) for warning in heard)
     mels = mel.float().reshape(-1, *mel.shape[-2:])
     targets = [task.target]

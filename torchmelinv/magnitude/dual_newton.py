@@ -32,6 +32,7 @@ from torchmelinv.iterate import iterate
 from torchmelinv.magnitude.rounds import at_frames, in_rounds, put_frames
 from torchmelinv.ops.banded import Banded
 from torchmelinv.ops.items import over_items
+from torchmelinv.ops.precision import first_order
 from torchmelinv.ops.tridiagonal import solve_tridiagonal
 
 HARD, SOFT = 1e-7, 1e-3  # ρ for a mel that some spectrum has, and for one that none has
@@ -168,7 +169,7 @@ class _SolveDual(torch.autograd.Function):
         return state.spectrum, steps, converged
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         prior, weight, softness, spectrum, multiplier = ctx.saved_tensors
         bank, distance, grad = ctx.bank, ctx.distance, grads[0]

@@ -19,7 +19,8 @@ from torch.nn.functional import max_pool1d
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.magnitude.dual_newton import Distance, DualSolution, solve_dual
 from torchmelinv.magnitude.transpose import transpose
-from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.ops.checks import as_rows
+from torchmelinv.ops.precision import full_precision
 
 _LARGEST_EXPONENT = 80.0  # exp(80) is finite in float32
 
@@ -39,7 +40,7 @@ KULLBACK_LEIBLER = Distance(
 @full_precision
 def entropic_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> DualSolution:
     """`entropic` with its account: magnitude (…, n_freqs, n_frames); steps, residual, convergence (…, n_frames)."""
-    mel = as_real(mel, "mel")
+    mel = as_rows(mel, "mel", filterbank.n_mels)
     prior = transpose(mel, filterbank) if prior is None else prior
     peak = filterbank.table.amax(1, keepdim=True).to(mel.dtype).to(mel.device)
     heard = torch.where(peak > 0, mel / torch.where(peak > 0, peak, 1), 0)

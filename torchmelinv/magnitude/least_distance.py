@@ -16,7 +16,8 @@ from torch import Tensor
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.magnitude.dual_newton import Distance, DualSolution, solve_dual
 from torchmelinv.magnitude.transpose import transpose
-from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.ops.checks import as_rows
+from torchmelinv.ops.precision import full_precision
 
 
 def _active(prior: Tensor, spectrum: Tensor) -> Tensor:
@@ -34,7 +35,7 @@ EUCLIDEAN = Distance(
 @full_precision
 def least_distance_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> DualSolution:
     """`least_distance` with its account: magnitude (…, n_freqs, n_frames); steps, residual, convergence (…, n_frames)."""
-    mel = as_real(mel, "mel")
+    mel = as_rows(mel, "mel", filterbank.n_mels)
     prior = transpose(mel, filterbank) if prior is None else prior
     return solve_dual(mel, filterbank, EUCLIDEAN, prior, torch.ones_like(mel))
 

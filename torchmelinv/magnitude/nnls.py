@@ -22,8 +22,9 @@ from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.iterate import iterate
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.magnitude.rounds import at_frames, in_rounds, put_frames
+from torchmelinv.ops.checks import as_rows
 from torchmelinv.ops.items import over_items
-from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.ops.precision import full_precision
 
 N_ITER = 5000
 ROUND = 250  # iterations after which the frames that have stopped are put aside
@@ -85,7 +86,7 @@ def nnls(mel: Tensor, filterbank: MelFilterbank, n_iter: int = N_ITER) -> Tensor
     is that of an active-set solver to about 1e-6. Up to `n_iter` iterations of two banded products each: the slowest of the
     magnitude methods, and by residual alone no better than `entropic`. Gradients pass through every iteration.
     """
-    mel = as_real(mel, "mel")
+    mel = as_rows(mel, "mel", filterbank.n_mels)
 
     def solve(items: Tensor) -> tuple[Tensor]:
         mel = items.transpose(0, 1).flatten(1)[None]  # frames are alike: (1, n_mels, all frames)

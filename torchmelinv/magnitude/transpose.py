@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from torchmelinv.filterbank import MelFilterbank
-from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.ops.checks import as_rows
+from torchmelinv.ops.precision import full_precision
 
 
 @full_precision
@@ -17,7 +18,7 @@ def transpose(mel: Tensor, filterbank: MelFilterbank) -> Tensor:
     feeds them: the mel drawn as a smooth envelope. Not consistent with the mel; the start and the prior of the better methods.
     Bins that no filter sees are 0. One banded product.
     """
-    mel = as_real(mel, "mel")
+    mel = as_rows(mel, "mel", filterbank.n_mels)
 
     def make() -> list[Tensor]:
         sums = filterbank.table.sum(1, keepdim=True), filterbank.table.sum(0)[:, None]

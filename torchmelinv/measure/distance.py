@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv.errors import InputError
-from torchmelinv.ops.precision import as_real
+from torchmelinv.ops.checks import as_real
 
 _FLOOR_DB = -300.0  # what a perfect match gives, instead of minus infinity
 
@@ -24,9 +24,11 @@ def _pair(estimate: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
 def relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
     """‖estimate − reference‖ / ‖reference‖ over the last two dimensions; 0 where both are silent, infinite where one is."""
     estimate, reference = _pair(estimate, reference)
+    peak = reference.abs().amax((-2, -1), keepdim=True)  # squares of very small or large values would leave float32's range
+    estimate, reference = (torch.where(peak > 0, each / torch.where(peak > 0, peak, 1), each) for each in (estimate, reference))
     error = torch.linalg.vector_norm(estimate - reference, dim=(-2, -1))
     size = torch.linalg.vector_norm(reference, dim=(-2, -1))
-    return torch.where(error > 0, error / size, 0)
+    return torch.where(error == 0, 0, error / size)
 
 
 def _decibels(ratio: Tensor) -> Tensor:

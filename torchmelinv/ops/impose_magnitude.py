@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from torchmelinv.ops.precision import first_order
+
 
 def _inverse_modulus(spectrum: Tensor) -> Tensor:
     """1 / |c|, finite also where c is zero: |c|² gets twice the smallest normal number added."""
     parts = torch.view_as_real(spectrum)
-    squares = torch.addcmul(parts.new_tensor(torch.finfo(parts.dtype).tiny), parts, parts)
+    squares = torch.addcmul(parts.new_full((), torch.finfo(parts.dtype).tiny), parts, parts)
     return torch.add(squares[..., 0], squares[..., 1]).rsqrt_()
 
 
@@ -30,7 +32,7 @@ class _ImposeMagnitude(torch.autograd.Function):
         return spectrum * _inverse_modulus(spectrum).mul_(magnitude)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor]:
         spectrum, magnitude = ctx.saved_tensors
         inverse = _inverse_modulus(spectrum)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -34,11 +34,25 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     return outside_autocast
 
 
-def as_real(tensor: Tensor, name: str) -> Tensor:
-    """The tensor in float32 or float64; `InputError` for anything but real floating-point numbers."""
-    if not isinstance(tensor, Tensor):
-        raise InputError(f"{name} is a {type(tensor).__name__}; it must be a torch.Tensor (torch.as_tensor makes one)")
-    if not tensor.is_floating_point():
-        hint = "take its magnitude first" if tensor.is_complex() else "convert it with .float() if these are really its values"
-        raise InputError(f"{name} has dtype {tensor.dtype}; it must be real floating point ({hint})")
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+def lasting(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorator of what makes tables that outlive the call: a table made under inference mode could never serve autograd."""
+
+    @functools.wraps(function)
+    def outside_inference_mode(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.inference_mode(False), torch.no_grad():
+            return function(*args, **kwargs)
+
+    return outside_inference_mode
+
+
+def first_order(backward: Callable[..., R]) -> Callable[..., R]:
+    """Decorator of a hand-written backward: outside autocast, and with an error where a second derivative is asked for."""
+
+    @functools.wraps(backward)
+    def once(ctx: Any, *grads: Tensor) -> R:
+        if torch.is_grad_enabled():
+            raise InputError("the inversion has no second derivative; call backward or grad without create_graph=True")
+        with torch.autocast(device_type=grads[0].device.type, enabled=False):
+            return backward(ctx, *grads)
+
+    return once

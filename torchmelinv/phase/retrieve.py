@@ -17,9 +17,10 @@ from torchmelinv.conventions import FrameConvention
 from torchmelinv.errors import InputError
 from torchmelinv.frame import Frame, FramePlan, de_emphasise, ragged_plan
 from torchmelinv.iterate import Iterated, Solution, check_gradient, iterate
+from torchmelinv.ops.checks import as_lengths, as_real, as_rows, check_options
 from torchmelinv.ops.impose_magnitude import impose_magnitude
 from torchmelinv.ops.items import over_items
-from torchmelinv.ops.precision import as_real, full_precision
+from torchmelinv.ops.precision import full_precision
 from torchmelinv.phase.start import borrow_phase, start_spectrum
 
 
@@ -62,13 +63,45 @@ def _detached_phase(problem: PhaseProblem, signal: Tensor) -> Tensor:
     return problem.plan.synthesise(unit * problem.magnitude)
 
 
-def _sizes(frame: Frame, n_frames: int, length: int | None, ragged: bool) -> tuple[int, int]:
-    """Samples to iterate on and samples to return."""
+class _Request(NamedTuple):
+    """What was asked for, items flattened and frames before bins; one entry an item."""
+
+    rows: Tensor  # magnitude, (items, frames, n_freqs)
+    counts: Tensor | None  # frames of each item, (items,)
+    samples: Tensor | None  # samples of each item, (items,)
+    angles: Tensor | None  # where the start is given by angles, (items, frames, n_freqs)
+    lent: Tensor | None  # the signal that lends its phase, (items, samples)
+
+
+def _request(
+    magnitude: Tensor, frame: Frame, lengths: Any, length: int | None, start: str | Tensor, start_waveform: Tensor | None
+) -> tuple[_Request, int]:
+    """The request, checked, and the number of samples to iterate on."""
     convention = frame.convention
+    magnitude = as_rows(magnitude, "magnitude", convention.n_freqs)
+    items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
     wanted = convention.n_samples(n_frames) if length is None else length
     # The samples wanted where they are seen as just these frames; otherwise the natural ones, cut or filled in the end.
-    fits = not ragged and wanted > 0 and convention.n_frames(wanted) == n_frames
-    return wanted if fits else frame.natural_samples(n_frames), wanted
+    fits = convention.n_frames(wanted) == n_frames
+    n_samples = wanted if fits else frame.natural_samples(n_frames)
+    rows = magnitude.reshape(-1, *magnitude.shape[-2:]).mT.contiguous()
+    counts = samples = angles = lent = None
+    if lengths is not None:
+        counts = as_lengths(lengths, items, n_frames, rows.device).reshape(-1)
+        samples = frame.natural_samples(counts).clamp(max=n_samples)
+        if length is not None:
+            samples = torch.where(counts == convention.n_frames(wanted), min(wanted, n_samples), samples)
+    if isinstance(start, Tensor):
+        if start.shape[-2:] != magnitude.shape[-2:]:
+            raise InputError(f"the start's angles have shape {tuple(start.shape)}; they must be like the magnitude's")
+        angles = start.expand(magnitude.shape).reshape(-1, *magnitude.shape[-2:]).mT
+    if start_waveform is not None:
+        if start_waveform.shape[:-1] != items or start_waveform.shape[-1] == 0:
+            raise InputError(f"start_waveform has shape {tuple(start_waveform.shape)}; it must be {(*items, 'n_samples ≥ 1')}")
+        lent = as_real(start_waveform, "start_waveform").to(rows.dtype).reshape(-1, start_waveform.shape[-1])
+        lent = lent - convention.pre_emphasis * pad(lent, (1, 0))[:, :-1]  # the iteration lives before de-emphasis
+        lent = pad(lent, (0, max(0, n_samples - lent.shape[-1])))[:, :n_samples]
+    return _Request(rows, counts, samples, angles, lent), n_samples
 
 
 @full_precision
@@ -94,33 +127,21 @@ def retrieve(
     `lengths` (…): frames of each item of a padded batch; each is padded at its own end and zero after it. `length`: samples
     wanted, by default what the convention says. An item stops when an iteration moves its waveform by at most `tolerance` of its
     norm. `start_waveform` (…, n_samples) lends its phase instead of `start`'s. The residual is ‖|STFT(x)| − A‖ / ‖A‖; keeping it
-    after every iteration costs one more analysis each. Without `account`, all but the waveform is empty.
+    after every iteration costs one more analysis each. Without `account`, all but the waveform is empty. `hook` sees the state in
+    the loop's own units: each item scaled by a power of two.
     """
     frame = frame if isinstance(frame, Frame) else Frame(frame)
-    convention, magnitude = frame.convention, as_real(magnitude, "magnitude")
     check_gradient(gradient)
-    if magnitude.ndim < 2 or magnitude.shape[-2] != convention.n_freqs or magnitude.shape[-1] == 0:
-        raise InputError(f"the magnitude has shape {tuple(magnitude.shape)}; it must be (…, {convention.n_freqs}, n_frames ≥ 1)")
-    if not isinstance(n_iter, int) or n_iter < 0:
-        raise InputError(f"n_iter is {n_iter!r}; it must be a whole number of at least 0")
-    items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
-    n_samples, wanted = _sizes(frame, n_frames, length, lengths is not None)
-    rows = magnitude.reshape(-1, *magnitude.shape[-2:]).mT.contiguous()
-    plan = frame.plan(n_frames, n_samples, rows)
-    counts = None if lengths is None else lengths.reshape(-1).to(rows.device)
-    angles = start.expand(magnitude.shape).reshape(-1, *magnitude.shape[-2:]).mT if isinstance(start, Tensor) else None
-    lent = None
-    if start_waveform is not None:
-        if start_waveform.shape[:-1] != items:
-            raise InputError(f"start_waveform has shape {tuple(start_waveform.shape)}; it must be {(*items, 'n_samples')}")
-        lent = as_real(start_waveform, "start_waveform").to(rows.dtype).reshape(-1, start_waveform.shape[-1])[:, :n_samples]
-        lent = pad(lent, (0, n_samples - lent.shape[-1]))
+    check_options(n_iter, seed, length, tolerance)
+    request, n_samples = _request(magnitude, frame, lengths, length, start, start_waveform)
+    plan = frame.plan(request.rows.shape[1], n_samples, request.rows)
 
-    def one(rows: Tensor, counts: Tensor | None, angles: Tensor | None, lent: Tensor | None) -> tuple[Tensor, ...]:
+    def one(*parts: Any) -> tuple[Tensor, ...]:
+        rows, counts, samples, angles, lent = parts
         here = plan
         if counts is not None:
-            here = ragged_plan(counts, frame.natural_samples(counts), plan)
-            rows = rows * (torch.arange(n_frames, device=rows.device) < counts[:, None])[..., None]
+            here = ragged_plan(counts, samples, plan)
+            rows = rows * (torch.arange(rows.shape[1], device=rows.device) < counts[:, None])[..., None]
         # A power of two near the peak: exact to multiply by, and it keeps squares of quiet magnitudes from underflowing.
         peak = rows.detach().amax((-2, -1), keepdim=True)
         scale = torch.where(peak > 0, peak.clamp(min=torch.finfo(peak.dtype).tiny).log2().floor().exp2(), 1)
@@ -135,7 +156,7 @@ def retrieve(
             n_iter,
             change=_moved,
             tolerance=tolerance,
-            measure=(lambda state: inconsistency(problem, state[0])) if account else None,
+            measure=(lambda state: inconsistency(problem, state[0])) if account or keep_best else None,
             keep_best=keep_best,
             hook=hook,
             gradient=gradient,
@@ -145,14 +166,29 @@ def retrieve(
             signal = _detached_phase(problem, signal)
         return signal * scale[:, 0], *(_account(problem, signal, result, n_iter) if account else ())
 
-    signal, *results = one(rows, counts, angles, lent) if hook else over_items(one, rows, counts, angles, lent)
-    waveform = de_emphasise(signal, convention.pre_emphasis)
-    waveform = pad(waveform, (0, max(0, wanted - n_samples)))[..., :wanted].reshape(*items, wanted)
+    signal, *results = one(*request) if hook else over_items(one, *request)
+    waveform = _finish(signal, request, frame, length)
+    items = magnitude.shape[:-2]
+    waveform = waveform.reshape(*items, waveform.shape[-1])
     steps, residual, converged, history = results or (waveform.new_zeros(0),) * 4
     if account:
         steps, residual, converged, history = (each.reshape((*items, *each.shape[1:])) for each in results)
         history = history.movedim(-1, 0)
     return Solution(waveform, steps, residual, converged, history)
+
+
+def _finish(signal: Tensor, request: _Request, frame: Frame, length: int | None) -> Tensor:
+    """De-emphasised, as long as wanted, and zero after each item's own end: (items, samples) -> (items, n_samples)."""
+    convention = frame.convention
+    waveform = de_emphasise(signal, convention.pre_emphasis)
+    wanted = convention.n_samples(request.rows.shape[1]) if length is None else length
+    waveform = pad(waveform, (0, max(0, wanted - waveform.shape[-1])))[:, :wanted]
+    if request.counts is None or request.samples is None:
+        return waveform
+    ends = request.samples
+    if length is None:
+        ends = torch.minimum(ends, frame.sample_counts(request.counts))
+    return torch.where(torch.arange(wanted, device=waveform.device) < ends[:, None], waveform, 0)
 
 
 def _account(problem: PhaseProblem, signal: Tensor, result: Iterated, n_iter: int) -> tuple[Tensor, ...]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.ops.impose_magnitude import impose_magnitude
+from torchmelinv.ops.precision import lasting
 
 STARTS = ("zero", "random")
 _LOW_32 = 0xFFFFFFFF
@@ -24,20 +25,29 @@ def _scramble(number: Tensor) -> Tensor:
     return number ^ (number >> 16)
 
 
-@functools.lru_cache(maxsize=8)
+def _phasors(seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    low, high = (torch.tensor(half & _LOW_32, device=device) for half in (seed, seed >> 32))
+    root = _scramble(low ^ _scramble(high))
+    frames = _scramble(root ^ torch.arange(1, n_frames + 1, device=device))
+    grid = _scramble((frames[:, None] + torch.arange(n_freqs, device=device) * 0x9E3779B1) & _LOW_32)
+    angles = grid.to(dtype) * (2 * math.pi / 2**32)
+    return torch.complex(angles.cos(), angles.sin())
+
+
+_kept_phasors = functools.lru_cache(maxsize=4)(lasting(_phasors))
+_LARGEST_KEPT = 2**22  # phasors in one table
+
+
 def random_phasors(seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """exp(iφ) with φ uniform on the circle, (n_frames, n_freqs), complex; `dtype` is that of its parts.
 
     φ is a function of seed, frame and bin alone, on every device the same: no generator is touched, and a longer item's
-    phasors begin with a shorter item's.
+    phasors begin with a shorter item's. So a few tables, powers of two long, serve all; very long ones are not kept.
     """
-    with torch.inference_mode(False):  # the table outlives the call that makes it
-        low, high = (torch.tensor(half & _LOW_32, device=device) for half in (seed, seed >> 32))
-        root = _scramble(low ^ _scramble(high))
-        frames = _scramble(root ^ torch.arange(1, n_frames + 1, device=device))
-        grid = _scramble((frames[:, None] + torch.arange(n_freqs, device=device) * 0x9E3779B1) & _LOW_32)
-        angles = grid.to(dtype) * (2 * math.pi / 2**32)
-        return torch.complex(angles.cos(), angles.sin())
+    kept = max(1024, 1 << (n_frames - 1).bit_length())
+    if kept * n_freqs > _LARGEST_KEPT:
+        return _phasors(seed, n_frames, n_freqs, dtype, device)
+    return _kept_phasors(seed, kept, n_freqs, dtype, device)[:n_frames]
 
 
 def start_spectrum(start: str | Tensor, seed: int, magnitude: Tensor) -> Tensor:
@@ -51,7 +61,7 @@ def start_spectrum(start: str | Tensor, seed: int, magnitude: Tensor) -> Tensor:
     if start == "zero":
         return torch.complex(magnitude, torch.zeros_like(magnitude))
     if start == "random":
-        return random_phasors(seed, *magnitude.shape[-2:], magnitude.dtype, magnitude.device) * magnitude
+        return random_phasors(seed, magnitude.shape[-2], magnitude.shape[-1], magnitude.dtype, magnitude.device) * magnitude
     allowed = f"{' or '.join(map(repr, STARTS))}, or angles"
     raise InputError(f"start is {start!r}; it must be {allowed}{nearest(str(start), STARTS)}")
 
