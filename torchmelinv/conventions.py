@@ -63,6 +63,11 @@ class FrameConvention(Record):
         return {"win_length": self.n_fft}
 
     @property
+    def frame(self) -> FrameConvention:
+        """The part that phase methods need, frames, without what a mel convention adds."""
+        return FrameConvention(**{field.name: getattr(self, field.name) for field in dataclasses.fields(FrameConvention)})
+
+    @property
     def n_freqs(self) -> int:
         """Number of frequency bins, n_fft // 2 + 1."""
         return self.n_fft // 2 + 1
@@ -194,11 +199,6 @@ class MelConvention(FrameConvention):
         rate = self.filterbank_sample_rate
         f_max = rate / 2 if isinstance(rate, numbers.Real) else 0  # a rate that is no number is refused later, by its name
         return {**super()._derived(), "filterbank_sample_rate": self.sample_rate, "f_max": f_max}
-
-    @property
-    def frame(self) -> FrameConvention:
-        """The part that phase methods need: frames, and nothing of the mel."""
-        return FrameConvention(**{field.name: getattr(self, field.name) for field in dataclasses.fields(FrameConvention)})
 
     def to_json(self) -> str:
         """This convention as JSON text; `from_json` gives an equal record back."""

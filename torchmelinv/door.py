@@ -7,6 +7,8 @@ device once; `check=False` skips that, and so do compiled graphs and graph captu
 from __future__ import annotations
 
 import math
+import os
+import sys
 import warnings
 
 import torch
@@ -14,20 +16,21 @@ from torch import Tensor
 
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError, LevelWarning
-from torchmelinv.filterbank import mel_matrix
-from torchmelinv.frame import window_table
+from torchmelinv.evidence import linear_bounds
 from torchmelinv.level import logarithmic
 from torchmelinv.ops.checks import as_real
 
-_CALLER = 8  # frames between a warning and the line that called the inverter
 _LARGEST = 1e18  # whose square still fits float32
 _LOUD = 100.0  # times the loudest mel of a waveform in [−1, 1]: beyond it the level must be another
 
 
-def loudest_mel(convention: MelConvention) -> float:
-    """A bound of the linear mel of any waveform in [−1, 1]: |STFT| ≤ Σ|w|, through the most sensitive filter."""
-    peak = float(window_table(convention).abs().sum()) ** convention.power
-    return peak * float(mel_matrix(convention).sum(1).max())
+def _caller_level() -> int:
+    """The `stacklevel` at which a warning names the line that called this package."""
+    inside = (os.path.dirname(__file__), os.path.dirname(torch.nn.modules.__file__))
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def check_shape(mel: Tensor, convention: MelConvention) -> Tensor:
@@ -66,16 +69,16 @@ def check_values(mel: Tensor, convention: MelConvention, frames: Tensor | None =
     logs = logarithmic(counted, convention.level)
     base = 1.0 if convention.level.log == "ln" else math.log(10)
     # A reference or a dynamic range is relative to the item's peak, so only the absolute conventions have a loudest value.
-    ceiling = math.inf if convention.level.reference_max else math.log(_LOUD * loudest_mel(convention)) / base
+    ceiling = math.inf if convention.level.reference_max else math.log(_LOUD * float(linear_bounds(convention)[1].max())) / base
     if float(logs.max()) * base > math.log(_LARGEST):
         raise InputError(f"the mel's values, up to {high:.3g}, stand for more than {_LARGEST:g}: another level made them")
     what = "dB or log10 values" if convention.level.log == "ln" else "dB or ln values"
     if float(logs.min()) >= 0 and not convention.level.reference_max:
         message = f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: this looks like a linear mel, not a log"
-        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_CALLER)
+        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_caller_level())
     elif convention.level.floor is not None and float(logs.min()) < (math.log(convention.level.floor) - math.log(_LOUD)) / base:
         message = f"values down to {low:.3g} are far below this convention's floor: this looks like {what}"
-        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_CALLER)
+        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_caller_level())
     elif float(logs.max()) > ceiling:
         message = f"values up to {high:.3g} are beyond what a waveform in [-1, 1] gives: this looks like {what}, or a linear mel"
-        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_CALLER)
+        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_caller_level())

@@ -17,7 +17,7 @@ from torchmelinv.filterbank import mel_matrix
 from torchmelinv.frame import window_table
 from torchmelinv.level import compress
 
-FITS, POSSIBLE, UNLIKELY, IMPOSSIBLE = VERDICTS = ("fits", "possible", "unlikely", "impossible")
+FITS, POSSIBLE, UNLIKELY, IMPOSSIBLE = ("fits", "possible", "unlikely", "impossible")
 
 # A share of equal lowest values from which on they are a floor's doing, not chance.
 _PILE, _PILE_ENTRIES = 0.005, 8
@@ -75,11 +75,11 @@ def kept_range(convention: MelConvention) -> float:
     return (level.dynamic_range or math.inf) / (abs(level.affine[1]) if level.affine else 1)
 
 
-def bounds(convention: MelConvention) -> tuple[Tensor, Tensor]:
-    """Lowest and highest value of each band, (n_mels, 1) in float64, that waveforms in [−1, 1] give.
+def linear_bounds(convention: MelConvention) -> tuple[Tensor, Tensor]:
+    """Lowest and highest linear mel of each band, (n_mels, 1) in float64, that waveforms in [−1, 1] give.
 
-    Above, a clip is left out, and what depends on the item's peak in both. By Parseval and Cauchy-Schwarz: Σ|X|² ≤ n_fft Σw² / 2
-    over the bins of one side, so Σ M|X| ≤ √(ΣM² · that) and Σ M|X|² ≤ max M · that.
+    By Parseval and Cauchy-Schwarz: Σ|X|² ≤ n_fft Σw² / 2 over the bins of one side, so Σ M|X| ≤ √(ΣM² · that) and
+    Σ M|X|² ≤ max M · that.
     """
     matrix = mel_matrix(convention)
     least = max(convention.magnitude_offset, convention.magnitude_floor)
@@ -90,6 +90,12 @@ def bounds(convention: MelConvention) -> tuple[Tensor, Tensor]:
         highest = matrix.amax(1, keepdim=True) * energy
     else:
         highest = (matrix.square().sum(1, keepdim=True) * energy).sqrt() ** convention.power
+    return lowest, highest
+
+
+def bounds(convention: MelConvention) -> tuple[Tensor, Tensor]:
+    """`linear_bounds` as values of the convention's level, but for what depends on the item's peak and, above, for a clip."""
+    lowest, highest = linear_bounds(convention)
     plain = convention.level.replace(reference_max=False, dynamic_range=None)
     return compress(lowest, plain), compress(highest, plain.replace(clip=None))
 

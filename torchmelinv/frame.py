@@ -167,10 +167,7 @@ class Frame(nn.Module):
         super().__init__()
         if not isinstance(convention, FrameConvention):
             raise InputError(f"a Frame is made from a FrameConvention or a MelConvention, not {type(convention).__name__}")
-        # A mel convention is a frame convention too: keep only that part, so that equal frames share their tables.
-        self.convention = FrameConvention(
-            **{field.name: getattr(convention, field.name) for field in dataclasses.fields(FrameConvention)}
-        )
+        self.convention = convention.frame  # without what a mel convention adds, so that equal frames share their tables
 
     def extra_repr(self) -> str:
         return repr(self.convention)

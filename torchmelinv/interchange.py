@@ -151,7 +151,7 @@ def read_convention(path: str | os.PathLike[str]) -> MelConvention:
     one that lacks something.
     """
     try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise FileError(f"cannot read {os.fspath(path)}: {error.strerror or error}") from None
     except ValueError as error:  # of the encoding or of the JSON

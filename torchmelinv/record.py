@@ -52,7 +52,10 @@ class Record:
         object.__setattr__(self, field, floats)
 
     def replace(self: R, **changes: Any) -> R:
-        """A copy with other values in the named fields, validated anew; a field that stands at its default follows."""
+        """A copy with other values in the named fields, validated anew; a field that stands at its default follows.
+
+        Also where that default was stated: state it again to keep it.
+        """
         values = self.to_dict()
         for name, default in self._derived().items():
             if values[name] == default:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool1d
+from torch.nn.functional import pad
 
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.magnitude.dual_newton import Distance, DualSolution, solve_dual
@@ -44,8 +44,8 @@ def entropic_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None 
     prior = transpose(mel, filterbank) if prior is None else prior
     peak = filterbank.table.amax(1, keepdim=True).to(mel.dtype).to(mel.device)
     heard = torch.where(peak > 0, mel / torch.where(peak > 0, peak, 1), 0)
-    rows = heard.mT.flatten(0, -2)[:, None]
-    loudest = max_pool1d(rows, 3, 1, 1)[:, 0].reshape(heard.mT.shape).mT
+    beside = pad(heard, (0, 0, 1, 1))
+    loudest = torch.maximum(heard, torch.maximum(beside[..., 2:, :], beside[..., :-2, :]))
     overall = heard.detach().amax(-2, keepdim=True)  # the frame's scale, which solving treats as a constant too
     weight = torch.where(overall > 0, loudest / torch.where(overall > 0, overall, 1), 1).clamp(min=1e-7)
     return solve_dual(mel, filterbank, KULLBACK_LEIBLER, prior, weight)
