@@ -24,8 +24,10 @@ RESULTS = ROOT / "benchmarks" / "results"
 AUDIO = Path(os.environ.get("TORCHMELINV_SHARED", ROOT.parent / "shared")) / "audio"
 THREADS = 2
 REPEATS = 5
+MOST_OTHERS = 0.05  # of the machine, taken by other processes during a round that counts
 
 Record = dict[str, Any]
+Seconds = dict[str, list[float]]  # of each contestant, run by run
 
 
 class CheckFailed(Exception):
@@ -78,20 +80,73 @@ def speech(n_items: int, n_samples: int, sample_rate: float) -> tuple[Tensor, st
     return joined.repeat(-(-wanted // len(joined)))[:wanted].reshape(n_items, n_samples), source
 
 
-def alternate(contestants: dict[str, Callable[[], object]], repeats: int = REPEATS) -> dict[str, list[float]]:
-    """Seconds of each contestant's runs: each once to warm up, then A B C A B C …, so that what drifts drifts for all."""
-    for run in contestants.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(repeats):
+def _busy() -> tuple[float, float]:
+    """Seconds of processor time used on this machine, and by this process and its children; 0 where the system does not say."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0, 0.0
+    user, nice, system, _, _, *rest = (int(ticks) for ticks in stat.read_text(encoding="utf-8").split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK"), sum(os.times()[:4])
+
+
+def others_share(run: Callable[[], object]) -> float:
+    """The part of this machine's processor time that other processes took while `run` ran."""
+    start, (all_before, own_before) = time.perf_counter(), _busy()
+    run()
+    (all_after, own_after), elapsed = _busy(), time.perf_counter() - start
+    others = (all_after - all_before) - (own_after - own_before) - 0.03  # the clocks tick at a hundredth of a second
+    return max(0.0, others / (elapsed * (os.cpu_count() or 1)))
+
+
+def timed(run: Callable[[], Tensor], tries: int = 5) -> tuple[Tensor, float]:
+    """What `run` gives and the seconds it took, from the first try that others left alone, or the last."""
+    results: list[tuple[Tensor, float]] = []
+
+    def once() -> None:
+        start = time.perf_counter()
+        result = run()
+        results.append((result, time.perf_counter() - start))
+
+    while others_share(once) > MOST_OTHERS and len(results) < tries:
+        time.sleep(1)
+    return results[-1]
+
+
+def alternate(
+    contestants: dict[str, Callable[[], object]], repeats: int = REPEATS, patience: float = 600
+) -> tuple[Seconds, Record]:
+    """Seconds of each contestant's runs, A B C A B C …, so that what drifts drifts for all.
+
+    Each run that counts comes right after one of the same contestant that does not: whoever follows a library that leaves a core
+    idle would otherwise lose up to a third of its speed to the change.
+    A round in which other processes took more than 5 % of the machine is thrown away whole, whoever won it, and done again
+    after a pause, for at most `patience` seconds in all. The second answer tells how many, and what the others took at most in
+    the rounds that were kept.
+    """
+    seconds: Seconds = {name: [] for name in contestants}
+
+    def one_round() -> None:
         for name, run in contestants.items():
+            run()
             start = time.perf_counter()
             run()
             seconds[name].append(round(time.perf_counter() - start, 6))
-    return seconds
+
+    shares: list[float] = []
+    thrown_away, end = 0, time.perf_counter() + patience
+    while len(shares) < repeats:
+        share = others_share(one_round)
+        if share > MOST_OTHERS and time.perf_counter() < end:
+            thrown_away += 1
+            for runs in seconds.values():
+                runs.pop()
+            time.sleep(1)
+        else:
+            shares.append(share)
+    return seconds, {"thrown_away": thrown_away, "others_share": round(max(shares), 3)}
 
 
-def ratio(seconds: dict[str, list[float]], peer: str, ours: str) -> float:
+def ratio(seconds: Seconds, peer: str, ours: str) -> float:
     """How many times longer the peer's median run takes than ours."""
     return statistics.median(seconds[peer]) / statistics.median(seconds[ours])
 
@@ -106,8 +161,10 @@ def check(what: str, value: float, *, at_most: float | None = None, at_least: fl
 
 
 def means(clips: list[Record], name: str) -> dict[str, float]:
-    """Average of every metric of one method over the clips."""
-    return {metric: statistics.fmean(clip["scores"][name][metric] for clip in clips) for metric in clips[0]["scores"][name]}
+    """Average of every metric of one method over the clips; of the seconds, the median."""
+    columns = {metric: [clip["scores"][name][metric] for clip in clips] for metric in clips[0]["scores"][name]}
+    middle = {"seconds": statistics.median}
+    return {metric: middle.get(metric, statistics.fmean)(column) for metric, column in columns.items()}
 
 
 def save(suite: str, record: Record) -> None:

@@ -181,12 +181,12 @@ def main() -> int:
     missed = []
     with torch.inference_mode():
         for case in tqdm(cases(), total=5, unit="case"):
-            seconds = common.alternate(case.contestants)
+            seconds, rounds = common.alternate(case.contestants)
             faster = {name: round(common.ratio(seconds, name, case.ours), 3) for name in case.contestants if name != case.ours}
             for peer, wanted in case.at_least.items():
                 if faster[peer] < wanted:
                     missed.append(f"{case.title}: {faster[peer]:.2f} times {peer}'s speed, not {wanted:g}")
-            entry: Record = {"title": case.title, "ours": case.ours, "seconds": seconds, "times_faster": faster}
+            entry: Record = {"title": case.title, "ours": case.ours, "seconds": seconds, "rounds": rounds, "times_faster": faster}
             record["cases"].append({**entry, "at_least": case.at_least, "checks": case.checks, **case.notes})
             tqdm.write(f"{case.title}: " + ", ".join(f"{x:.2f} × {peer}" for peer, x in faster.items()))
     common.save("cpu", record)

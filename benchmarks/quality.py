@@ -6,8 +6,8 @@ at 16 kHz; mel error, log-mel distance and spectral convergence against the reco
 
 from __future__ import annotations
 
+import functools
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,9 +90,7 @@ def run(path: Path, rows: dict[str, Method], analyzer: tmi.MelAnalyzer, *, is_sp
     mel = analyzer(clip)
     scores: Record = {}
     for name, method in rows.items():
-        start = time.perf_counter()
-        waveform = method(mel, clip)
-        seconds = time.perf_counter() - start
+        waveform, seconds = common.timed(functools.partial(method, mel, clip))
         if waveform.shape != clip.shape:
             raise common.CheckFailed(f"{name} gave {len(waveform)} samples for {len(clip)} of {path.name}")
         found = perceptual(waveform, clip, convention.sample_rate) if is_speech else {}

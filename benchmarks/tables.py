@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import statistics
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torchmelinv as tmi
-from benchmarks.common import ROOT, Record, load, means
+from benchmarks.common import RESULTS, ROOT, Record, load, means
 
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)", re.DOTALL)
@@ -40,6 +39,10 @@ def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s" if value >= 0.1 else f"{value * 1000:.0f} ms"
 
 
+def _short(value: float) -> str:
+    return f"{value:.1f}" if value >= 0.1 else f"{value:.2f}"
+
+
 def render_cpu(record: Record) -> str:
     """Median times and the ratios between them."""
     rows = []
@@ -51,20 +54,34 @@ def render_cpu(record: Record) -> str:
                 case["title"] if own else "",
                 f"**{name}**" if own else name,
                 _seconds(statistics.median(runs)),
-                "" if own else f"{case['times_faster'][name]:.1f} ×",
+                "" if own else f"{_short(case['times_faster'][name])} ×",
                 "" if residual is None else f"{residual:.0e}",
             ])  # fmt: skip
-    table = _table(["case", "", "median time", "over ours", "‖Ms − m‖ / ‖m‖"], rows)
-    how = f"Medians of {record['repeats']} alternating runs in one process; the ratios are of this one run"
+    table = _table(["case", "", "median time", "times ours", "‖Ms − m‖ / ‖m‖"], rows)
+    others = max(case["rounds"]["others_share"] for case in record["cases"])
+    how = f"Medians of {record['repeats']} alternating runs in one process, each warmed up"
+    how = f"{how}, while others took at most {others:.0%} of the machine; the ratios are of this one run"
     return f"{table}\n\n{how}. What was checked before stands in `benchmarks/results/cpu.json`.\n{_where(record)}.\n"
 
 
-def _scores(clips: list[Record], labels: dict[str, str], metrics: Sequence[str]) -> str:
-    rows = []
-    for name in clips[0]["scores"]:
-        mean = means(clips, name)
-        rows.append([labels.get(name, f"`{name}`"), *(METRICS[metric][1].format(mean[metric]) for metric in metrics)])
-    return _table(["", *(METRICS[metric][0] for metric in metrics)], rows)
+def _scores(clips: list[Record], labels: dict[str, str]) -> str:
+    rows = [[labels.get(name, f"`{name}`"), *_numbers(clips, name, METRICS)] for name in clips[0]["scores"]]
+    return _table(["", *(head for head, _ in METRICS.values())], rows)
+
+
+def _numbers(clips: list[Record], name: str, metrics: Iterable[str]) -> list[str]:
+    mean = means(clips, name) if name in clips[0]["scores"] else {}
+    return [METRICS[metric][1].format(mean[metric]) if mean else "absent" for metric in metrics]
+
+
+def _distances(conventions: Record, labels: dict[str, str]) -> str:
+    """One table for all conventions, two columns each."""
+    metrics = ("mel_error_db", "spectral_convergence_db")
+    head = ["", *(f"{METRICS[metric][0]}, `{name}`" for name in conventions for metric in metrics)]
+    names = dict.fromkeys(name for entry in conventions.values() for name in entry["music"][0]["scores"])
+    columns = [entry["music"] for entry in conventions.values()]
+    rows = [[text for clips in columns for text in _numbers(clips, name, metrics)] for name in names]
+    return _table(head, [[labels.get(name, f"`{name}`"), *row] for name, row in zip(names, rows, strict=True)])
 
 
 def _convention(name: str) -> str:
@@ -83,19 +100,16 @@ def render_quality(record: Record) -> str:
         "true magnitude": "the true magnitude",
     }
     parts = []
-    for kind, metrics in (("speech", list(METRICS)), ("music", ["mel_error_db", "spectral_convergence_db"])):
-        for name, entry in record["conventions"].items():
-            clips = entry[kind]
-            if not clips:
-                continue
-            what = "speech" if kind == "speech" else "music and percussion"
-            parts.append(f"{_convention(name)}, {len(clips)} clips of {what}:")
-            parts.append(_scores(clips, labels, metrics))
-            parts += [f"{peer} is absent: {why}" for peer, why in entry["absent"].items()]
+    for name, entry in record["conventions"].items():
+        parts += [f"{_convention(name)}, {len(entry['speech'])} clips of speech:", _scores(entry["speech"], labels)]
+        parts += [f"{peer} is absent: {why}" for peer, why in entry["absent"].items()]
+    if any(entry["music"] for entry in record["conventions"].values()):
+        count = max(len(entry["music"]) for entry in record["conventions"].values())
+        parts += [f"{count} clips of music and percussion:", _distances(record["conventions"], labels)]
     seconds, n_iter = record["clip_seconds"], record["n_iter"]
     parts.append(
-        f"Means over the clips, the first {seconds:g} s of each: {n_iter} iterations of fast Griffin-Lim from a random start. "
-        "Rows in code font are other `magnitude=` of torchmelinv. PESQ and ESTOI: higher is better; the others: lower. "
+        f"Means over the clips, of the times medians; the first {seconds:g} s of each, {n_iter} iterations of fast Griffin-Lim from a "
+        "random start. Rows in code font are other `magnitude=` of torchmelinv. PESQ and ESTOI: higher is better; the others: lower. "
         f"From one run; `benchmarks/results/quality.json` has every clip.\n{_where(record)}."
     )
     return "\n\n".join(parts) + "\n"
@@ -105,8 +119,13 @@ RENDERERS: dict[str, Callable[[Record], str]] = {"cpu": render_cpu, "quality": r
 
 
 def fill(page: str) -> str:
-    """The page with everything between its markers rendered anew."""
-    return BLOCK.sub(lambda found: found[1] + RENDERERS[found[2]](load(found[2])) + found[3], page)
+    """The page with everything between its markers rendered anew; where there is no file, nothing stands there."""
+
+    def render(found: re.Match[str]) -> str:
+        before, suite, after = found.groups()
+        return before + (RENDERERS[suite](load(suite)) if (RESULTS / f"{suite}.json").exists() else "") + after
+
+    return BLOCK.sub(render, page)
 
 
 def write_readme() -> None:
@@ -115,4 +134,4 @@ def write_readme() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(write_readme())
+    write_readme()
