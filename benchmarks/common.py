@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 AUDIO = Path(os.environ.get("TORCHMELINV_SHARED", ROOT.parent / "shared")) / "audio"
 THREADS = 2
 REPEATS = 5
+SECONDS_OF_A_RUN = 0.5
 MOST_OTHERS = 0.05  # of the machine, taken by other processes during a round that counts
 
 Record = dict[str, Any]
@@ -117,8 +119,8 @@ def alternate(
 ) -> tuple[Seconds, Record]:
     """Seconds of each contestant's runs, A B C A B C …, so that what drifts drifts for all.
 
-    Each run that counts comes right after one of the same contestant that does not: whoever follows a library that leaves a core
-    idle would otherwise lose up to a third of its speed to the change.
+    A run is as many calls as fill half a second, its time that of one call. It comes right after a call of the same contestant that
+    does not count: whoever follows a library that leaves a core idle would otherwise lose up to a third of its speed to the change.
     A round in which other processes took more than 5 % of the machine is thrown away whole, whoever won it, and done again
     after a pause, for at most `patience` seconds in all. The second answer tells how many, and what the others took at most in
     the rounds that were kept.
@@ -128,9 +130,11 @@ def alternate(
     def one_round() -> None:
         for name, run in contestants.items():
             run()
-            start = time.perf_counter()
-            run()
-            seconds[name].append(round(time.perf_counter() - start, 6))
+            calls, start = 0, time.perf_counter()
+            while (elapsed := time.perf_counter() - start) < SECONDS_OF_A_RUN:
+                run()
+                calls += 1
+            seconds[name].append(round(elapsed / calls, 6))
 
     shares: list[float] = []
     thrown_away, end = 0, time.perf_counter() + patience
@@ -168,9 +172,11 @@ def means(clips: list[Record], name: str) -> dict[str, float]:
 
 
 def save(suite: str, record: Record) -> None:
-    """Write `benchmarks/results/<suite>.json`."""
+    """Write `benchmarks/results/<suite>.json`, innermost lists and objects on one line each."""
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    text = re.sub(r"[\[{][^\[\]{}]*[\]}]", lambda found: " ".join(found[0].split()), text)
     with aside(RESULTS / f"{suite}.json") as temporary:
-        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def load(suite: str) -> Record:

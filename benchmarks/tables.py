@@ -108,9 +108,9 @@ def render_quality(record: Record) -> str:
         parts += [f"{count} clips of music and percussion:", _distances(record["conventions"], labels)]
     seconds, n_iter = record["clip_seconds"], record["n_iter"]
     parts.append(
-        f"Means over the clips, of the times medians; the first {seconds:g} s of each, {n_iter} iterations of fast Griffin-Lim from a "
-        "random start. Rows in code font are other `magnitude=` of torchmelinv. PESQ and ESTOI: higher is better; the others: lower. "
-        f"From one run; `benchmarks/results/quality.json` has every clip.\n{_where(record)}."
+        f"Means over the clips, of the times medians: the first {seconds:g} s of each, {n_iter} iterations of fast Griffin-Lim "
+        "from a random start. Rows in code font are other `magnitude=` of torchmelinv. Higher is better for PESQ and ESTOI, "
+        f"lower for the others. From one run; `benchmarks/results/quality.json` has every clip.\n{_where(record)}."
     )
     return "\n\n".join(parts) + "\n"
 

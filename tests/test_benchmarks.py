@@ -63,7 +63,8 @@ def test_every_clip_has_every_score():
         assert entry["verdict"]["gain"]["pesq_wb"] == pytest.approx(sum(gains) / len(gains), abs=1e-3)
 
 
-def test_runs_alternate_and_each_is_warmed_up():
+def test_runs_alternate_and_each_is_warmed_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(common, "SECONDS_OF_A_RUN", 1e-9)
     order: list[str] = []
     contestants = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
     seconds, rounds = common.alternate(contestants, repeats=3, patience=0)
@@ -74,6 +75,7 @@ def test_runs_alternate_and_each_is_warmed_up():
 
 def test_a_round_that_others_disturbed_is_done_again(monkeypatch: pytest.MonkeyPatch):
     shares = iter([0.0, 0.4, 0.02])
+    monkeypatch.setattr(common, "SECONDS_OF_A_RUN", 1e-9)
     monkeypatch.setattr(common, "others_share", lambda run: (run(), next(shares))[1])
     monkeypatch.setattr(common.time, "sleep", lambda _: None)
     order: list[str] = []
