@@ -119,8 +119,8 @@ def alternate(
 ) -> tuple[Seconds, Record]:
     """Seconds of each contestant's runs, A B C A B C …, so that what drifts drifts for all.
 
-    A run is as many calls as fill half a second, its time that of one call. It comes right after a call of the same contestant that
-    does not count: whoever follows a library that leaves a core idle would otherwise lose up to a third of its speed to the change.
+    A run is as many calls as fill half a second, its time that of one call. It comes right after a call of the same contestant
+    that does not count: whoever follows a library that leaves a core idle would otherwise lose up to a third of its speed.
     A round in which other processes took more than 5 % of the machine is thrown away whole, whoever won it, and done again
     after a pause, for at most `patience` seconds in all. The second answer tells how many, and what the others took at most in
     the rounds that were kept.
@@ -130,10 +130,10 @@ def alternate(
     def one_round() -> None:
         for name, run in contestants.items():
             run()
-            calls, start = 0, time.perf_counter()
-            while (elapsed := time.perf_counter() - start) < SECONDS_OF_A_RUN:
+            calls, elapsed, start = 0, 0.0, time.perf_counter()
+            while calls == 0 or elapsed < SECONDS_OF_A_RUN:
                 run()
-                calls += 1
+                calls, elapsed = calls + 1, time.perf_counter() - start
             seconds[name].append(round(elapsed / calls, 6))
 
     shares: list[float] = []

@@ -59,7 +59,7 @@ def render_cpu(record: Record) -> str:
             ])  # fmt: skip
     table = _table(["case", "", "median time", "times ours", "‖Ms − m‖ / ‖m‖"], rows)
     others = max(case["rounds"]["others_share"] for case in record["cases"])
-    how = f"Medians of {record['repeats']} alternating runs in one process, each warmed up"
+    how = f"Medians of {record['repeats']} alternating runs of at least half a second in one process, each warmed up"
     how = f"{how}, while others took at most {others:.0%} of the machine; the ratios are of this one run"
     return f"{table}\n\n{how}. What was checked before stands in `benchmarks/results/cpu.json`.\n{_where(record)}.\n"
 
