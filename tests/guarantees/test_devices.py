@@ -1,0 +1,48 @@
+"""The same answer on a CUDA device as on the CPU, for every method, padded batches and gradients included."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.problems import TINY, TINY_LOG, TINY_POWER, tones
+from torchmelinv.analysis import MelAnalyzer
+from torchmelinv.filterbank import MelFilterbank
+from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
+
+pytestmark = pytest.mark.gpu
+
+
+
+@pytest.mark.parametrize("convention", [TINY, TINY_POWER, TINY_LOG])
+def test_analysis(convention):
+    analyzer, waveform = MelAnalyzer(convention), tones(1600, (2,))
+    torch.testing.assert_close(analyzer(waveform.cuda()).cpu(), analyzer(waveform), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("magnitude", MAGNITUDES)
+def test_magnitudes(magnitude):
+    mel, bank = MelAnalyzer(TINY).linear(tones(1600, (2,))), MelFilterbank(TINY)
+    method = MAGNITUDES[magnitude]
+    expected = method(mel, bank)
+    torch.testing.assert_close(method(mel.cuda(), bank).cpu(), expected, atol=1e-3 * float(expected.max()), rtol=1e-3)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_waveforms_of_a_padded_batch(phase):
+    mel = MelAnalyzer(TINY_LOG)(tones(1600, (3,))).double()
+    inverter, lengths = MelInverter(TINY_LOG, phase=phase, n_iter=4), torch.tensor([mel.shape[-1], 20, 7])
+    expected = inverter(mel, lengths=lengths)
+    found = inverter(mel.cuda(), lengths=lengths)
+    assert found.is_cuda
+    torch.testing.assert_close(found.cpu(), expected, atol=1e-6, rtol=0)
+
+
+def test_gradients():
+    mel = MelAnalyzer(TINY_LOG)(tones(1600)).double()
+    gradients = []
+    for device in ("cpu", "cuda"):
+        leaf = mel.to(device).requires_grad_()
+        MelInverter(TINY_LOG, n_iter=3)(leaf).square().sum().backward()
+        gradients.append(leaf.grad.cpu())
+    torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-4)
