@@ -120,6 +120,7 @@ def test_an_unknown_field_names_the_nearest_and_a_missing_one_is_named() -> None
         MelConvention(**BASE).replace(f_top=1)
     assert nearest("griffinlim", ("griffin_lim", "admm")) == "; did you mean 'griffin_lim'?"
     assert nearest("xyz", ("griffin_lim", "admm")) == ""
+    assert nearest("hop", ("n_fft", "hop_length")) == "; did you mean 'hop_length'?"
 
 
 def test_replace_validates_anew_and_leaves_the_original() -> None:

@@ -127,3 +127,8 @@ def test_the_logarithm_of_mels_that_no_preset_makes(mel, change, log, n_mels):
 def test_nothing_to_look_at(mel):
     with pytest.raises(InputError, match=r"real tensor|nothing is left"):
         inspect(mel)
+
+
+def test_two_dimensions_that_could_both_be_bands_are_said_to_be():
+    assert inspect(torch.randn(64, 80)).perhaps_transposed
+    assert not inspect(torch.randn(80, 81)).perhaps_transposed

@@ -30,5 +30,7 @@ class LevelWarning(UserWarning):
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """`"; did you mean 'x' or 'y'?"` with the allowed words closest to `word`, or nothing."""
-    close = difflib.get_close_matches(word.lower(), list(allowed), n=3, cutoff=0.5)
+    known = list(allowed)
+    close = difflib.get_close_matches(word.lower(), known, n=3, cutoff=0.5)
+    close = [name for name in known if word and name.startswith(word.lower())][:3] or close
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -51,6 +51,7 @@ class Inspection:
     n_mels: int
     n_frames: int
     transposed: bool  # it came as (…, n_frames, n_mels)
+    perhaps_transposed: bool  # both dimensions are numbers of bands that presets have; it was read as it came
     n_not_finite: int  # entries that are NaN or Inf; their frames are left out of everything below
     minimum: float
     maximum: float
@@ -143,7 +144,8 @@ def inspect(mel: Tensor) -> Inspection:
     fits = [Fit(name, space, *verdicts[convention], convention) for name, space, convention in candidates]
     found = Inspection(
         shape=tuple(mel.shape), dtype=str(mel.dtype).removeprefix("torch."), n_mels=n_mels, n_frames=n_frames,
-        transposed=transposed, n_not_finite=int((~finite).sum()), minimum=looked.minimum, maximum=looked.maximum,
+        transposed=transposed, perhaps_transposed=n_mels in known and n_frames in known,
+        n_not_finite=int((~finite).sum()), minimum=looked.minimum, maximum=looked.maximum,
         mean=float(whole.mean()), deviation=float(whole.std(correction=0)), share_at_minimum=looked.lowest_share,
         log="unknown", floor=None, reason="", fits=tuple(sorted(fits, key=lambda fit: -fit.score)),
     )

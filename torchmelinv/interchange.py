@@ -101,9 +101,10 @@ def from_torchaudio(transform: Any, *, level: Level | None = None) -> MelConvent
         window = spectrogram.window.detach().cpu().numpy()
         center, pad_mode, normalized = spectrogram.center, spectrogram.pad_mode, spectrogram.normalized
         n_mels, f_min, f_max, norm, scale = filters.n_mels, filters.f_min, filters.f_max, filters.norm, filters.mel_scale
-    except AttributeError as error:
+    except AttributeError:
         raise ConventionError(
-            f"from_torchaudio reads a torchaudio.transforms.MelSpectrogram or MFCC, not {type(transform).__name__}: {error}"
+            f"from_torchaudio reads a torchaudio.transforms.MelSpectrogram or MFCC, not {type(transform).__name__}; "
+            "give that part alone, and what follows it (a logarithm, dB) as level="
         ) from None
     if pad != 0:
         raise ConventionError(f"MelSpectrogram.pad is {pad!r}, which no convention expresses; leave it at 0 and pad the waveform")

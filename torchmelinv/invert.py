@@ -122,7 +122,8 @@ class MelInverter(nn.Module):
         start_waveform: Tensor | None = None,
     ) -> Tensor:
         """`lengths` (…): frames of each item of a padded batch; what stands after them is ignored and the waveform there is zero.
-        `length`: samples wanted; by default `convention.n_samples(n_frames)`. `start_waveform` (…, n_samples) lends its phase.
+        `length`: samples wanted; by default `convention.n_samples(n_frames)`. `start_waveform` (…, any number of samples; cut, or
+        filled with zeros) lends its phase.
         """
         return self._invert(mel, lengths, length, start_waveform).waveform
 
@@ -140,8 +141,8 @@ class MelInverter(nn.Module):
         """`forward` with its account: waveform, and for each item steps, residual, convergence and history.
 
         The residual is ‖|STFT(x)| − A‖ / ‖A‖ against the magnitude A that was found for the mel; history (n_iter, …) holds
-        it after every iteration. `keep_best` returns the iterate where it was least. `hook(iteration, state)` is called after
-        each iteration; with one, the whole batch iterates together on the CPU too.
+        it after every iteration, constant once an item has stopped. `keep_best` returns the iterate where it was least.
+        `hook(iteration, state)` is called after each iteration; with one, the whole batch iterates together on the CPU too.
         """
         return self._invert(mel, lengths, length, start_waveform, account=True, keep_best=keep_best, hook=hook)
 

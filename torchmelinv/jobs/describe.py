@@ -108,7 +108,11 @@ def _grouped(fits: Iterable[Fit]) -> list[str]:
 def inspection_lines(found: Inspection) -> list[str]:
     """An inspection as a page: what the mel is, which presets fit, and why the others with as many bands do not."""
     shape = f"{found.shape} {found.dtype}: {found.n_mels} bands, {found.n_frames} frames"
-    facts = [("shape", shape + (" – transposed, models want (bands, frames)" if found.transposed else ""))]
+    if found.transposed:
+        shape += " – transposed, models want (bands, frames)"
+    elif found.perhaps_transposed:
+        shape += f" – or transposed, {found.n_frames} bands and {found.n_mels} frames: then turn it and look again"
+    facts = [("shape", shape)]
     if found.n_not_finite:
         facts.append(("broken", f"NaN or Inf in {found.n_not_finite} places; those frames are left out here"))
     facts.append(("values", f"{found.minimum:.6g} … {found.maximum:.6g}, mean {found.mean:.4g}, deviation {found.deviation:.4g}"))

@@ -97,7 +97,8 @@ def _request(
         angles = start.expand(magnitude.shape).reshape(-1, *magnitude.shape[-2:]).mT
     if start_waveform is not None:
         if start_waveform.shape[:-1] != items or start_waveform.shape[-1] == 0:
-            raise InputError(f"start_waveform has shape {tuple(start_waveform.shape)}; it must be {(*items, 'n_samples ≥ 1')}")
+            allowed = ", ".join([*map(str, items), "n_samples ≥ 1"])
+            raise InputError(f"start_waveform has shape {tuple(start_waveform.shape)}; it must be ({allowed})")
         lent = as_real(start_waveform, "start_waveform").to(rows.dtype).reshape(-1, start_waveform.shape[-1])
         lent = lent - convention.pre_emphasis * pad(lent, (1, 0))[:, :-1]  # the iteration lives before de-emphasis
         lent = pad(lent, (0, max(0, n_samples - lent.shape[-1])))[:, :n_samples]
@@ -126,9 +127,9 @@ def retrieve(
 
     `lengths` (…): frames of each item of a padded batch; each is padded at its own end and zero after it. `length`: samples
     wanted, by default what the convention says. An item stops when an iteration moves its waveform by at most `tolerance` of its
-    norm. `start_waveform` (…, n_samples) lends its phase instead of `start`'s. The residual is ‖|STFT(x)| − A‖ / ‖A‖; keeping it
-    after every iteration costs one more analysis each. Without `account`, all but the waveform is empty. `hook` sees the state in
-    the loop's own units: each item scaled by a power of two.
+    norm. `start_waveform` (…, any number of samples; cut, or filled with zeros) lends its phase instead of `start`'s. The
+    residual is ‖|STFT(x)| − A‖ / ‖A‖; keeping it after every iteration costs one more analysis each. Without `account`, all but
+    the waveform is empty. `hook` sees the state in the loop's own units: each item scaled by a power of two.
     """
     frame = frame if isinstance(frame, Frame) else Frame(frame)
     check_gradient(gradient)
