@@ -44,6 +44,7 @@ N_TRIALS = 8  # step lengths tried in one line search
 class Distance(NamedTuple):
     """What a distance D brings to the engine, elementwise on (…, n_freqs, n_frames)."""
 
+    weight: Callable[[Tensor], Tensor]  # m, with filters and frame scaled to a peak of 1 -> w > 0
     primal: Callable[[Tensor, Tensor], Tensor]  # (z, u) -> s
     slope: Callable[[Tensor, Tensor], Tensor]  # (z, s) -> ∂s/∂u
     prior_slope: Callable[[Tensor, Tensor], Tensor]  # (z, s) -> ∂s/∂z
@@ -179,18 +180,18 @@ class _SolveDual(torch.autograd.Function):
         return back, to_prior, -softness * multiplier * back, None, None
 
 
-def solve_dual(mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior: Tensor, weight: Tensor) -> DualSolution:
-    """Linear mel (…, n_mels, n_frames), prior z ≥ 0 (…, n_freqs, n_frames) and weight w > 0 like the mel -> solution.
+def solve_dual(mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior: Tensor) -> DualSolution:
+    """Linear mel (…, n_mels, n_frames) and prior z ≥ 0 (…, n_freqs, n_frames) -> solution.
 
-    Give prior and weight as differentiable functions of the mel where the gradient shall see that they are.
+    Give the prior as a differentiable function of the mel where the gradient shall see that it is one.
     """
     items = mel.shape[:-2]
     bank = filterbank.derived("dual newton", mel, lambda: _Bank(filterbank, mel))
     heard = (mel / torch.where(bank.peak > 0, bank.peak, 1)) * (bank.peak > 0)
     peak = heard.detach().amax(-2, keepdim=True)
     scale = torch.where(peak > 0, 1 / peak.clamp(min=torch.finfo(mel.dtype).tiny), 0)
-    # The solution is homogeneous in mel, prior and weight together, so the scale may be taken for a constant.
-    parts = (heard * scale, prior * scale, weight)
+    # Scaled mels give scaled solutions, so the scale may be taken for a constant.
+    parts = (heard * scale, prior * scale, distance.weight(heard * scale))
 
     def solve(*some: Tensor) -> tuple[Tensor, ...]:
         # Frames are alike, whichever item they belong to: (items, rows, frames) -> (1, rows, all frames) and back.

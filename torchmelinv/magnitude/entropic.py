@@ -23,14 +23,22 @@ from torchmelinv.ops.checks import as_rows
 from torchmelinv.ops.precision import full_precision
 
 _LARGEST_EXPONENT = 80.0  # exp(80) is finite in float32
+_LEAST_WEIGHT = 1e-7  # of the frame's peak
 
 
 def _ratio(prior: Tensor, spectrum: Tensor) -> Tensor:
     return torch.where(prior > 0, spectrum / torch.where(prior > 0, prior, 1), 0)
 
 
+def _loudest_beside(mel: Tensor) -> Tensor:
+    beside = pad(mel, (0, 0, 1, 1))
+    loudest = torch.maximum(mel, torch.maximum(beside[..., 2:, :], beside[..., :-2, :]))
+    return loudest.clamp(min=_LEAST_WEIGHT)
+
+
 KULLBACK_LEIBLER = Distance(
     primal=lambda prior, exponent: exponent.clamp(max=_LARGEST_EXPONENT).exp_().mul_(prior),
+    weight=_loudest_beside,
     slope=lambda prior, spectrum: spectrum,
     prior_slope=_ratio,
     safe_step=lambda change: torch.where(change > 0, change.log1p() / change, 1),
@@ -42,13 +50,7 @@ def entropic_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None 
     """`entropic` with its account: magnitude (…, n_freqs, n_frames); steps, residual, convergence (…, n_frames)."""
     mel = as_rows(mel, "mel", filterbank.n_mels)
     prior = transpose(mel, filterbank) if prior is None else prior
-    peak = filterbank.table.amax(1, keepdim=True).to(mel.dtype).to(mel.device)
-    heard = torch.where(peak > 0, mel / torch.where(peak > 0, peak, 1), 0)
-    beside = pad(heard, (0, 0, 1, 1))
-    loudest = torch.maximum(heard, torch.maximum(beside[..., 2:, :], beside[..., :-2, :]))
-    overall = heard.detach().amax(-2, keepdim=True)  # the frame's scale, which solving treats as a constant too
-    weight = torch.where(overall > 0, loudest / torch.where(overall > 0, overall, 1), 1).clamp(min=1e-7)
-    return solve_dual(mel, filterbank, KULLBACK_LEIBLER, prior, weight)
+    return solve_dual(mel, filterbank, KULLBACK_LEIBLER, prior)
 
 
 def entropic(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> Tensor:

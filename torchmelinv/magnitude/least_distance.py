@@ -26,6 +26,7 @@ def _active(prior: Tensor, spectrum: Tensor) -> Tensor:
 
 EUCLIDEAN = Distance(
     primal=lambda prior, exponent: (prior + exponent).relu_(),
+    weight=torch.ones_like,
     slope=_active,
     prior_slope=_active,
     safe_step=lambda change: torch.full_like(change, 0.01),
@@ -37,7 +38,7 @@ def least_distance_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor |
     """`least_distance` with its account: magnitude (…, n_freqs, n_frames); steps, residual, convergence (…, n_frames)."""
     mel = as_rows(mel, "mel", filterbank.n_mels)
     prior = transpose(mel, filterbank) if prior is None else prior
-    return solve_dual(mel, filterbank, EUCLIDEAN, prior, torch.ones_like(mel))
+    return solve_dual(mel, filterbank, EUCLIDEAN, prior)
 
 
 def least_distance(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> Tensor:
