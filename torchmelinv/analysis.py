@@ -10,6 +10,7 @@ from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import Frame
 from torchmelinv.level import compress
 from torchmelinv.ops.checks import as_lengths, as_real
+from torchmelinv.ops.items import leading
 from torchmelinv.ops.precision import full_precision
 from torchmelinv.presets import as_convention
 
@@ -59,5 +60,5 @@ class MelAnalyzer(nn.Module):
         if lengths is not None:
             counts = self.frame.frame_counts(as_lengths(lengths, waveform.shape[:-1], waveform.shape[-1], waveform.device))
             n_frames = self.convention.n_frames(waveform.shape[-1])
-            mask = torch.arange(n_frames, device=waveform.device) < counts[..., None, None]
+            mask = leading(counts, n_frames)[..., None, :]
         return compress(self.linear(waveform, lengths), self.convention.level, mask)

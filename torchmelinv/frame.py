@@ -21,6 +21,7 @@ from torch.nn.functional import pad
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.errors import InputError
 from torchmelinv.ops.checks import as_lengths, as_real, as_rows
+from torchmelinv.ops.items import leading
 from torchmelinv.ops.overlap_add import frame_signal, overlap_add
 from torchmelinv.ops.precision import full_precision, lasting
 
@@ -129,8 +130,8 @@ def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: FramePlan) ->
     Signals must be zero from their own end on, which `synthesise` sees to.
     """
     convention, device = plan.convention, plan.window.device
-    frames = torch.arange(plan.n_frames, device=device) < frame_counts[:, None]
-    samples = torch.arange(plan.n_samples, device=device) < sample_counts[:, None]
+    frames = leading(frame_counts, plan.n_frames)
+    samples = leading(sample_counts, plan.n_samples)
     widest = torch.float32 if device.type == "mps" else torch.float64
     inverse = _inverse_envelope(convention, plan.n_frames, plan.n_samples, frames.to(widest))
     indices = None
@@ -212,13 +213,13 @@ class Frame(nn.Module):
             sample_counts = as_lengths(lengths, waveform.shape[:-1], n_samples, signal.device).reshape(-1)
             frame_counts = self.frame_counts(sample_counts)
             plan = ragged_plan(frame_counts, sample_counts, plan)
-            signal = torch.where(torch.arange(n_samples, device=signal.device) < sample_counts[:, None], signal, 0)
+            signal = torch.where(leading(sample_counts, n_samples), signal, 0)
         if convention.remove_dc or convention.pre_emphasis:
             spectrum = torch.fft.rfft(self._condition(plan.pad(signal)) * plan.window)
         else:
             spectrum = plan.analyse(signal)
         if frame_counts is not None:
-            spectrum = torch.where((torch.arange(n_frames, device=signal.device) < frame_counts[:, None])[..., None], spectrum, 0)
+            spectrum = torch.where(leading(frame_counts, n_frames)[..., None], spectrum, 0)
         return spectrum.transpose(-1, -2).reshape(*waveform.shape[:-1], convention.n_freqs, n_frames)
 
     def _condition(self, padded: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from torchmelinv.magnitude.nnls import nnls
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.ops.checks import as_lengths, check_options
+from torchmelinv.ops.items import leading
 from torchmelinv.ops.precision import full_precision
 from torchmelinv.phase.griffin_lim import GriffinLim
 from torchmelinv.phase.retrieve import PhaseMethod, retrieve
@@ -153,7 +154,7 @@ class MelInverter(nn.Module):
         frames = None
         if lengths is not None:
             counts = as_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
-            frames = (torch.arange(mel.shape[-1], device=mel.device) < counts[..., None])[..., None, :]
+            frames = leading(counts, mel.shape[-1])[..., None, :]
         if self.check and not (mel.device.type == "cuda" and torch.cuda.is_current_stream_capturing()):
             check_values(mel, self.convention, frames)
         if frames is not None:

@@ -1,4 +1,4 @@
-"""Running a batch item by item on the CPU.
+"""Items of a batch: which of their entries count, and running them one by one on the CPU.
 
 There one item at a time fits the cache better than a batch, and gives bit for bit the same result whatever else is in the
 batch. Accelerators get the whole batch at once.
@@ -13,6 +13,11 @@ import torch
 from torch import Tensor
 
 Result = TypeVar("Result", bound=tuple[Tensor, ...])
+
+
+def leading(counts: Tensor, n: int) -> Tensor:
+    """True for the first `counts` of n entries: (…) -> (…, n)."""
+    return torch.arange(n, device=counts.device) < counts[..., None]
 
 
 def over_items(function: Callable[..., Result], first: Tensor, *others: Tensor | None) -> Result:

@@ -19,7 +19,7 @@ from torchmelinv.frame import Frame, FramePlan, de_emphasise, ragged_plan
 from torchmelinv.iterate import Iterated, Solution, check_gradient, iterate
 from torchmelinv.ops.checks import as_lengths, as_real, as_rows, check_options
 from torchmelinv.ops.impose_magnitude import impose_magnitude
-from torchmelinv.ops.items import over_items
+from torchmelinv.ops.items import leading, over_items
 from torchmelinv.ops.precision import full_precision
 from torchmelinv.phase.start import borrow_phase, start_spectrum
 
@@ -142,7 +142,7 @@ def retrieve(
         here = plan
         if counts is not None:
             here = ragged_plan(counts, samples, plan)
-            rows = rows * (torch.arange(rows.shape[1], device=rows.device) < counts[:, None])[..., None]
+            rows = rows * leading(counts, rows.shape[1])[..., None]
         # A power of two near the peak: exact to multiply by, and it keeps squares of quiet magnitudes from underflowing.
         peak = rows.detach().amax((-2, -1), keepdim=True)
         scale = torch.where(peak > 0, peak.clamp(min=torch.finfo(peak.dtype).tiny).log2().floor().exp2(), 1)
@@ -189,7 +189,7 @@ def _finish(signal: Tensor, request: _Request, frame: Frame, length: int | None)
     ends = request.samples
     if length is None:
         ends = torch.minimum(ends, frame.sample_counts(request.counts))
-    return torch.where(torch.arange(wanted, device=waveform.device) < ends[:, None], waveform, 0)
+    return torch.where(leading(ends, wanted), waveform, 0)
 
 
 def _account(problem: PhaseProblem, signal: Tensor, result: Iterated, n_iter: int) -> tuple[Tensor, ...]:
