@@ -74,6 +74,7 @@ class FramePlan:
     inverse_envelope: Tensor  # (n_samples,), or (items, n_samples) where items differ in length
     edges: tuple[Tensor, Tensor] | None  # mirrored indices left and right of the signal, where the padding reflects
     indices: Tensor | None  # (items, padded samples): the same for items that differ in length
+    counted: Tensor | None = None  # (items, frames, 1), whether a frame is an item's own; None where all are
 
     def pad(self, signal: Tensor) -> Tensor:
         """Signal (items, n_samples) -> (items, hop · (T − 1) + n_fft): padded, or cut where frames stop before its end."""
@@ -96,6 +97,14 @@ class FramePlan:
         signal = overlap_add(frames, self.window, self.convention.hop_length)
         left = self.convention.left_padding
         return _fit(signal[..., left:], self.n_samples) * self.inverse_envelope
+
+    def masked(self, spectrum: Tensor) -> Tensor:
+        """The spectrum with zeros in frames after an item's own."""
+        return spectrum if self.counted is None else torch.where(self.counted, spectrum, 0)
+
+    def consistent(self, spectrum: Tensor) -> Tensor:
+        """P_C: the spectrum, (items, frames, n_freqs), of the signal that a spectrum gives."""
+        return self.masked(self.analyse(self.synthesise(spectrum)))
 
 
 def _inverse_envelope(convention: FrameConvention, n_frames: int, n_samples: int, frame_mask: Tensor) -> Tensor:
@@ -138,7 +147,8 @@ def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: FramePlan) ->
     if plan.edges is not None:
         padded = convention.hop_length * (plan.n_frames - 1) + convention.n_fft
         indices = _reflect(torch.arange(padded, device=device) - convention.left_padding, sample_counts[:, None])
-    return dataclasses.replace(plan, inverse_envelope=(inverse * samples).to(plan.window.dtype), indices=indices)
+    envelope = (inverse * samples).to(plan.window.dtype)
+    return dataclasses.replace(plan, inverse_envelope=envelope, indices=indices, counted=frames[..., None])
 
 
 def de_emphasise(signal: Tensor, coefficient: float) -> Tensor:
@@ -208,18 +218,15 @@ class Frame(nn.Module):
             raise InputError(f"a waveform of {n_samples} samples gives no frame; this convention needs more")
         signal = waveform.reshape(-1, n_samples)
         plan = self.plan(n_frames, n_samples, signal)
-        frame_counts = None
         if lengths is not None:
             sample_counts = as_lengths(lengths, waveform.shape[:-1], n_samples, signal.device).reshape(-1)
-            frame_counts = self.frame_counts(sample_counts)
-            plan = ragged_plan(frame_counts, sample_counts, plan)
+            plan = ragged_plan(self.frame_counts(sample_counts), sample_counts, plan)
             signal = torch.where(leading(sample_counts, n_samples), signal, 0)
         if convention.remove_dc or convention.pre_emphasis:
             spectrum = torch.fft.rfft(self._condition(plan.pad(signal)) * plan.window)
         else:
             spectrum = plan.analyse(signal)
-        if frame_counts is not None:
-            spectrum = torch.where(leading(frame_counts, n_frames)[..., None], spectrum, 0)
+        spectrum = plan.masked(spectrum)
         return spectrum.transpose(-1, -2).reshape(*waveform.shape[:-1], convention.n_freqs, n_frames)
 
     def _condition(self, padded: Tensor) -> Tensor:

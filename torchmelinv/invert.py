@@ -25,7 +25,8 @@ from torchmelinv.ops.checks import as_lengths, check_options
 from torchmelinv.ops.items import leading
 from torchmelinv.ops.precision import full_precision
 from torchmelinv.phase.griffin_lim import GriffinLim
-from torchmelinv.phase.retrieve import PhaseMethod, retrieve
+from torchmelinv.phase.method import PhaseMethod
+from torchmelinv.phase.retrieve import retrieve
 from torchmelinv.phase.start import STARTS
 from torchmelinv.presets import as_convention
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.problems import frame_convention
 from torchmelinv.errors import InputError
-from torchmelinv.phase.start import borrow_phase, random_phasors, start_spectrum
+from torchmelinv.phase.random_phase import random_phasors
+from torchmelinv.phase.start import borrow_phase, start_spectrum
 
 CPU = torch.device("cpu")
+FRAME = frame_convention(n_fft=16, hop_length=4)
 MAGNITUDE = torch.rand(2, 6, 9, dtype=torch.float64)
 
 
@@ -39,18 +42,18 @@ def test_random_phasors_are_a_function_of_seed_frame_and_bin():
 
 
 def test_starts_have_the_magnitude_and_the_same_angles_for_each_item():
-    zero = start_spectrum("zero", 0, MAGNITUDE)
+    zero = start_spectrum("zero", 0, MAGNITUDE, FRAME)
     torch.testing.assert_close(zero, MAGNITUDE + 0j)
-    random = start_spectrum("random", 3, MAGNITUDE)
+    random = start_spectrum("random", 3, MAGNITUDE, FRAME)
     torch.testing.assert_close(random.abs(), MAGNITUDE)
     torch.testing.assert_close(random[0].angle(), random[1].angle())
     given = torch.rand_like(MAGNITUDE)
-    torch.testing.assert_close(start_spectrum(given, 0, MAGNITUDE), torch.polar(MAGNITUDE, given))
+    torch.testing.assert_close(start_spectrum(given, 0, MAGNITUDE, FRAME), torch.polar(MAGNITUDE, given))
 
 
 def test_unknown_starts():
     with pytest.raises(InputError, match="did you mean 'random'"):
-        start_spectrum("randm", 0, MAGNITUDE)
+        start_spectrum("randm", 0, MAGNITUDE, FRAME)
 
 
 def test_borrowed_phase():

@@ -20,10 +20,9 @@ import torch
 from torch import Tensor
 
 from torchmelinv.conventions import FrameConvention
-from torchmelinv.errors import InputError
 from torchmelinv.frame import Frame
-from torchmelinv.ops.impose_magnitude import impose_magnitude
-from torchmelinv.phase.retrieve import PhaseProblem, retrieve
+from torchmelinv.phase.method import PhaseMethod, PhaseProblem, check_number
+from torchmelinv.phase.retrieve import retrieve
 
 
 class GriffinLimState(NamedTuple):
@@ -32,21 +31,21 @@ class GriffinLimState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class GriffinLim:
+class GriffinLim(PhaseMethod):
     """The numbers of the recursion: `momentum` α, at least 0 (0.99 is the usual choice; above 1 it may not settle)."""
 
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.momentum, (int, float)) and 0 <= self.momentum < float("inf")):
-            raise InputError(f"momentum is {self.momentum!r}; it must be a number of at least 0 (0.99 is usual)")
+        check_number("momentum", self.momentum, 0, hint="0.99 is usual")
 
-    def init(self, problem: PhaseProblem, signal: Tensor) -> GriffinLimState:
+    def init(self, problem: PhaseProblem, spectrum: Tensor) -> GriffinLimState:
+        signal = problem.plan.synthesise(spectrum)
         return GriffinLimState(signal, signal)
 
     def step(self, problem: PhaseProblem, state: GriffinLimState) -> GriffinLimState:
         ahead = torch.lerp(state.previous, state.signal, 1 + self.momentum) if self.momentum else state.signal
-        spectrum = impose_magnitude(problem.plan.analyse(ahead), problem.magnitude)
+        spectrum = problem.impose(problem.plan.analyse(ahead))
         return GriffinLimState(problem.plan.synthesise(spectrum), state.signal)
 
 

@@ -7,7 +7,7 @@ here; a method brings only its step.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,52 +15,22 @@ from torch.nn.functional import pad
 
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.errors import InputError
-from torchmelinv.frame import Frame, FramePlan, de_emphasise, ragged_plan
-from torchmelinv.iterate import Iterated, Solution, check_gradient, iterate
+from torchmelinv.frame import Frame, de_emphasise, ragged_plan
+from torchmelinv.iterate import Solution, check_gradient
 from torchmelinv.ops.checks import as_lengths, as_real, as_rows, check_options
-from torchmelinv.ops.impose_magnitude import impose_magnitude
 from torchmelinv.ops.items import leading, over_items
 from torchmelinv.ops.precision import full_precision
+from torchmelinv.phase.method import MagnitudeTarget, PhaseMethod, PhaseProblem, Target
+from torchmelinv.phase.run import Loop, run
 from torchmelinv.phase.start import borrow_phase, start_spectrum
 
 
-class PhaseProblem(NamedTuple):
-    """What is asked: a signal (items, samples) whose spectrum has this magnitude."""
+class Wanted(NamedTuple):
+    """What the signal's spectrum shall have instead of the magnitude, which then only starts the iteration."""
 
-    magnitude: Tensor  # A, (items, frames, n_freqs)
-    plan: FramePlan  # analysis and synthesis between signals and (items, frames, n_freqs)
-
-
-class PhaseMethod(Protocol):
-    """A frozen record of a method's numbers with these three functions; the state's first field is the signal."""
-
-    def init(self, problem: PhaseProblem, signal: Tensor) -> Any:
-        """State whose signal is the start's."""
-
-    def step(self, problem: PhaseProblem, state: Any) -> Any:
-        """One iteration."""
-
-
-def inconsistency(problem: PhaseProblem, signal: Tensor) -> Tensor:
-    """‖ |STFT(x)| − A ‖ / ‖A‖ of each item, (items, 1); 0 for a silent one. Without gradient."""
-    spectrum = problem.plan.analyse(signal.detach())
-    modulus = (spectrum.real.square() + spectrum.imag.square()).sqrt_()
-    error = (modulus - problem.magnitude.detach()).square().sum((-2, -1))
-    size = problem.magnitude.detach().square().sum((-2, -1))
-    return torch.where(size > 0, error / torch.where(size > 0, size, 1), 0).sqrt()[:, None]
-
-
-def _moved(before: Any, after: Any) -> Tensor:
-    """Relative change of the signal, (items, 1); 0 for a silent one."""
-    change, size = (after[0] - before[0]).square().sum(-1), after[0].square().sum(-1)
-    return torch.where(change > 0, change / size.clamp(min=torch.finfo(size.dtype).tiny), 0).sqrt()[:, None]
-
-
-def _detached_phase(problem: PhaseProblem, signal: Tensor) -> Tensor:
-    """The waveform as a linear function of the magnitude at the phase that was found."""
-    with torch.no_grad():
-        unit = impose_magnitude(problem.plan.analyse(signal), torch.ones_like(problem.magnitude))
-    return problem.plan.synthesise(unit * problem.magnitude)
+    values: Tensor  # (…, rows, n_frames)
+    power: float  # c · signal has c ** power · values
+    target: Callable[[Tensor, Tensor], Target]  # values (items, frames, rows) of magnitude / scale, scale (items, 1, 1) -> target
 
 
 class _Request(NamedTuple):
@@ -71,26 +41,33 @@ class _Request(NamedTuple):
     samples: Tensor | None  # samples of each item, (items,)
     angles: Tensor | None  # where the start is given by angles, (items, frames, n_freqs)
     lent: Tensor | None  # the signal that lends its phase, (items, samples)
+    values: Tensor | None  # of `Wanted`, (items, frames, rows)
 
 
 def _request(
-    magnitude: Tensor, frame: Frame, lengths: Any, length: int | None, start: str | Tensor, start_waveform: Tensor | None
+    magnitude: Tensor,
+    frame: Frame,
+    lengths: Any,
+    length: int | None,
+    start: str | Tensor,
+    start_waveform: Tensor | None,
+    wanted: Wanted | None,
 ) -> tuple[_Request, int]:
     """The request, checked, and the number of samples to iterate on."""
     convention = frame.convention
     magnitude = as_rows(magnitude, "magnitude", convention.n_freqs)
     items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
-    wanted = convention.n_samples(n_frames) if length is None else length
-    # The samples wanted where they are seen as just these frames; otherwise the natural ones, cut or filled in the end.
-    fits = convention.n_frames(wanted) == n_frames
-    n_samples = wanted if fits else frame.natural_samples(n_frames)
+    asked = convention.n_samples(n_frames) if length is None else length
+    # The samples asked for where they are seen as just these frames; otherwise the natural ones, cut or filled in the end.
+    fits = convention.n_frames(asked) == n_frames
+    n_samples = asked if fits else frame.natural_samples(n_frames)
     rows = magnitude.reshape(-1, *magnitude.shape[-2:]).mT.contiguous()
     counts = samples = angles = lent = None
     if lengths is not None:
         counts = as_lengths(lengths, items, n_frames, rows.device).reshape(-1)
         samples = frame.natural_samples(counts).clamp(max=n_samples)
         if length is not None:
-            samples = torch.where(counts == convention.n_frames(wanted), min(wanted, n_samples), samples)
+            samples = torch.where(counts == convention.n_frames(asked), min(asked, n_samples), samples)
     if isinstance(start, Tensor):
         if start.shape[-2:] != magnitude.shape[-2:]:
             raise InputError(f"the start's angles have shape {tuple(start.shape)}; they must be like the magnitude's")
@@ -102,7 +79,8 @@ def _request(
         lent = as_real(start_waveform, "start_waveform").to(rows.dtype).reshape(-1, start_waveform.shape[-1])
         lent = lent - convention.pre_emphasis * pad(lent, (1, 0))[:, :-1]  # the iteration lives before de-emphasis
         lent = pad(lent, (0, max(0, n_samples - lent.shape[-1])))[:, :n_samples]
-    return _Request(rows, counts, samples, angles, lent), n_samples
+    values = None if wanted is None else wanted.values.reshape(-1, *wanted.values.shape[-2:]).mT.contiguous()
+    return _Request(rows, counts, samples, angles, lent, values), n_samples
 
 
 @full_precision
@@ -122,6 +100,7 @@ def retrieve(
     account: bool = False,
     keep_best: bool = False,
     hook: Callable[[int, Any], None] | None = None,
+    wanted: Wanted | None = None,
 ) -> Solution:
     """Magnitude (…, n_freqs, n_frames) -> waveform (…, n_samples), with its account where `account` asks for it.
 
@@ -129,43 +108,34 @@ def retrieve(
     wanted, by default what the convention says. An item stops when an iteration moves its waveform by at most `tolerance` of its
     norm. `start_waveform` (…, any number of samples; cut, or filled with zeros) lends its phase instead of `start`'s. The
     residual is ‖|STFT(x)| − A‖ / ‖A‖; keeping it after every iteration costs one more analysis each. Without `account`, all but
-    the waveform is empty. `hook` sees the state in the loop's own units: each item scaled by a power of two.
+    the waveform is empty. `hook` sees the state in the loop's own units: each item scaled by a power of two. `wanted` takes the
+    magnitude's place in the iteration and in the residual; the magnitude is then only where it starts.
     """
     frame = frame if isinstance(frame, Frame) else Frame(frame)
-    check_gradient(gradient)
+    loop = Loop(n_iter, tolerance, check_gradient(gradient), account, keep_best, hook)
     check_options(n_iter, seed, length, tolerance)
-    request, n_samples = _request(magnitude, frame, lengths, length, start, start_waveform)
+    request, n_samples = _request(magnitude, frame, lengths, length, start, start_waveform, wanted)
     plan = frame.plan(request.rows.shape[1], n_samples, request.rows)
 
     def one(*parts: Any) -> tuple[Tensor, ...]:
-        rows, counts, samples, angles, lent = parts
+        rows, counts, samples, angles, lent, values = parts
         here = plan
         if counts is not None:
             here = ragged_plan(counts, samples, plan)
-            rows = rows * leading(counts, rows.shape[1])[..., None]
+            rows = here.masked(rows)
         # A power of two near the peak: exact to multiply by, and it keeps squares of quiet magnitudes from underflowing.
         peak = rows.detach().amax((-2, -1), keepdim=True)
         scale = torch.where(peak > 0, peak.clamp(min=torch.finfo(peak.dtype).tiny).log2().floor().exp2(), 1)
-        problem = PhaseProblem(rows / scale, here)
+        rows = rows / scale
+        target: Target = MagnitudeTarget(rows)
+        if wanted is not None:
+            target = wanted.target(here.masked(values / scale**wanted.power), scale)
         if lent is None:
-            spectrum = start_spectrum(start if angles is None else angles, seed, problem.magnitude)
+            spectrum = start_spectrum(start if angles is None else angles, seed, rows, frame.convention)
         else:
-            spectrum = borrow_phase(here.analyse(lent), problem.magnitude)
-        result = iterate(
-            lambda state: method.step(problem, state),
-            method.init(problem, here.synthesise(spectrum)),
-            n_iter,
-            change=_moved,
-            tolerance=tolerance,
-            measure=(lambda state: inconsistency(problem, state[0])) if account or keep_best else None,
-            keep_best=keep_best,
-            hook=hook,
-            gradient=gradient,
-        )
-        signal = result.state[0]
-        if gradient == "phase_detached":
-            signal = _detached_phase(problem, signal)
-        return signal * scale[:, 0], *(_account(problem, signal, result, n_iter) if account else ())
+            spectrum = borrow_phase(here.analyse(lent), rows)
+        signal, *results = run(method, PhaseProblem(target, here), spectrum, loop)
+        return signal * scale[:, 0], *results
 
     signal, *results = one(*request) if hook else over_items(one, *request)
     waveform = _finish(signal, request, frame, length)
@@ -179,24 +149,14 @@ def retrieve(
 
 
 def _finish(signal: Tensor, request: _Request, frame: Frame, length: int | None) -> Tensor:
-    """De-emphasised, as long as wanted, and zero after each item's own end: (items, samples) -> (items, n_samples)."""
+    """De-emphasised, as long as asked for, and zero after each item's own end: (items, samples) -> (items, n_samples)."""
     convention = frame.convention
     waveform = de_emphasise(signal, convention.pre_emphasis)
-    wanted = convention.n_samples(request.rows.shape[1]) if length is None else length
-    waveform = pad(waveform, (0, max(0, wanted - waveform.shape[-1])))[:, :wanted]
+    asked = convention.n_samples(request.rows.shape[1]) if length is None else length
+    waveform = pad(waveform, (0, max(0, asked - waveform.shape[-1])))[:, :asked]
     if request.counts is None or request.samples is None:
         return waveform
     ends = request.samples
     if length is None:
         ends = torch.minimum(ends, frame.sample_counts(request.counts))
-    return torch.where(leading(ends, wanted), waveform, 0)
-
-
-def _account(problem: PhaseProblem, signal: Tensor, result: Iterated, n_iter: int) -> tuple[Tensor, ...]:
-    """Steps, residual, convergence (items) and history (items, n_iter), which goes on constant once all have stopped."""
-    n_items = len(signal)
-    steps = torch.full((n_items,), n_iter, device=signal.device) if result.steps is None else result.steps[:, 0]
-    converged = torch.zeros_like(steps, dtype=torch.bool) if result.converged is None else result.converged[:, 0]
-    residual = inconsistency(problem, signal)
-    history = torch.cat([*result.history, *[residual] * (n_iter - len(result.history))], 1) if n_iter else residual[:, :0]
-    return steps, residual[:, 0], converged, history
+    return torch.where(leading(ends, asked), waveform, 0)

@@ -1,0 +1,71 @@
+"""Accelerated Griffin-Lim, in the signal domain.
+
+Nenov, Nguyen, Balazs and Boţ (2023) extrapolate twice from what the projections gave, and relax:
+
+    t_n = (1 − γ) d_n−1 + γ P_C(P_A(c_n−1)),    c_n = t_n + α (t_n − t_n−1),    d_n = t_n + β (t_n − t_n−1).
+
+All three are spectra of signals once the start has passed P_C, and the STFT is linear, so the state is signals: with
+x_n = ISTFT(P_A(STFT(c_n−1))) the first equation is t_n = (1 − γ) d_n−1 + γ x_n. β = α and γ = 1 make it fast Griffin-Lim.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from torchmelinv.conventions import FrameConvention
+from torchmelinv.frame import Frame
+from torchmelinv.phase.method import PhaseMethod, PhaseProblem, check_number
+from torchmelinv.phase.retrieve import retrieve
+
+
+class AcceleratedState(NamedTuple):
+    signal: Tensor  # x_n, what the projections gave last, (items, samples)
+    ahead: Tensor  # c_n
+    relaxed: Tensor  # d_n
+    previous: Tensor  # t_n
+
+
+@dataclasses.dataclass(frozen=True)
+class AcceleratedGriffinLim(PhaseMethod):
+    """The numbers of the recursion: `momentum` α and `inertia` β, at least 0, and `relaxation` γ, above 0 and below 2."""
+
+    momentum: float = 0.99
+    inertia: float = 0.99
+    relaxation: float = 1.1
+
+    def __post_init__(self) -> None:
+        check_number("momentum", self.momentum, 0)
+        check_number("inertia", self.inertia, 0)
+        check_number("relaxation", self.relaxation, 1e-3, 2)
+
+    def init(self, problem: PhaseProblem, spectrum: Tensor) -> AcceleratedState:
+        signal = problem.plan.synthesise(spectrum)
+        return AcceleratedState(signal, signal, signal, signal)
+
+    def step(self, problem: PhaseProblem, state: AcceleratedState) -> AcceleratedState:
+        signal = problem.plan.synthesise(problem.impose(problem.plan.analyse(state.ahead)))
+        new = torch.lerp(state.relaxed, signal, self.relaxation)
+        ahead = torch.lerp(state.previous, new, 1 + self.momentum)
+        relaxed = ahead if self.inertia == self.momentum else torch.lerp(state.previous, new, 1 + self.inertia)
+        return AcceleratedState(signal, ahead, relaxed, new)
+
+
+def accelerated_griffin_lim(
+    magnitude: Tensor,
+    frame: Frame | FrameConvention,
+    n_iter: int = 32,
+    momentum: float = 0.99,
+    inertia: float = 0.99,
+    relaxation: float = 1.1,
+    **options: Any,
+) -> Tensor:
+    """Accelerated Griffin-Lim: magnitude (…, n_freqs, n_frames) -> waveform (…, n_samples).
+
+    `options` as in `griffin_lim`, and so the invariants; there is no bound on the inconsistency from one iteration to the next.
+    Cost of an iteration: that of Griffin-Lim and two more passes over signals.
+    """
+    return retrieve(AcceleratedGriffinLim(momentum, inertia, relaxation), magnitude, frame, n_iter, **options).waveform

@@ -1,0 +1,107 @@
+"""What a phase method is: a frozen record of its numbers with `init`, `step` and `signal`, on a problem that may be any.
+
+Every method of this room alternates between two sets: spectra that are the spectrum of some signal (`FramePlan.consistent`,
+P_C in the papers) and spectra that have what is wanted (`PhaseProblem.impose`, P_A): here a magnitude, in the joint room a
+mel. So a method written once serves both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from torchmelinv.errors import InputError
+from torchmelinv.frame import FramePlan
+from torchmelinv.ops.checks import check_whole
+from torchmelinv.ops.impose_magnitude import impose_magnitude
+
+
+class Target(Protocol):
+    """What a spectrum (items, frames, n_freqs) should have; 0 in frames after an item's own."""
+
+    def impose(self, spectrum: Tensor) -> Tensor:
+        """The spectrum changed to have it, angles kept. May overwrite: hand over a spectrum that nobody else needs."""
+
+    def distance(self, spectrum: Tensor) -> Tensor:
+        """How far the spectrum is from having it, relative, (items, 1); 0 for a silent item."""
+
+
+def relative_norm(error: Tensor, size: Tensor) -> Tensor:
+    """‖error‖ / ‖size‖ of each item, (items, frames, rows) -> (items, 1); 0 where the size is."""
+    above, below = (each.square().sum((-2, -1)) for each in (error, size))
+    return torch.where(below > 0, above / torch.where(below > 0, below, 1), 0).sqrt()[:, None]
+
+
+class MagnitudeTarget(NamedTuple):
+    """|c| = A."""
+
+    magnitude: Tensor  # A, (items, frames, n_freqs)
+
+    def impose(self, spectrum: Tensor) -> Tensor:
+        return impose_magnitude(spectrum, self.magnitude)
+
+    def distance(self, spectrum: Tensor) -> Tensor:
+        modulus = (spectrum.real.square() + spectrum.imag.square()).sqrt_()
+        return relative_norm(modulus - self.magnitude, self.magnitude)
+
+
+class PhaseProblem(NamedTuple):
+    """What is asked: a signal (items, samples) whose spectrum has the target."""
+
+    target: Target
+    plan: FramePlan  # analysis and synthesis between signals and (items, frames, n_freqs)
+
+    def impose(self, spectrum: Tensor) -> Tensor:
+        """P_A; may overwrite its argument."""
+        return self.target.impose(spectrum)
+
+
+class PhaseMethod:
+    """A method's numbers with what it does; a state is a NamedTuple of tensors whose first dimension is the item."""
+
+    def init(self, problem: PhaseProblem, spectrum: Tensor) -> Any:
+        """State before the first step, from a spectrum that has the target."""
+        raise NotImplementedError
+
+    def step(self, problem: PhaseProblem, state: Any) -> Any:
+        """One iteration."""
+        raise NotImplementedError
+
+    def signal(self, problem: PhaseProblem, state: Any) -> Tensor:
+        """The state's answer, (items, samples)."""
+        return state[0]
+
+    def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
+        """What `n_iter` iterations are: methods that follow each other, and how many steps of each."""
+        return [(self, n_iter)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Then(PhaseMethod):
+    """A schedule: `after` iterations of `first`, or that share of all where it is below 1; then `second`, from its signal."""
+
+    first: PhaseMethod
+    second: PhaseMethod
+    after: int | float
+
+    def __post_init__(self) -> None:
+        for name in ("first", "second"):
+            if not isinstance(getattr(self, name), PhaseMethod):
+                raise InputError(f"{name} is {getattr(self, name)!r}; it must be a phase method, as GriffinLim(0.99) is one")
+        check_number("after", self.after, 0, hint="a whole number of iterations, or a share of them below 1")
+        if self.after >= 1:
+            check_whole("after", self.after)
+
+    def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
+        before = min(round(self.after * n_iter if self.after < 1 else self.after), n_iter)
+        return self.first.stages(before) + self.second.stages(n_iter - before)
+
+
+def check_number(name: str, value: Any, least: float, most: float = float("inf"), hint: str = "") -> None:
+    """Refuse what is no number from `least` to `most`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most or value == float("inf"):
+        bound = f"of at least {least:g}" if most == float("inf") else f"from {least:g} to {most:g}"
+        raise InputError(f"{name} is {value!r}; it must be a number {bound}{hint and f' ({hint})'}")

@@ -1,0 +1,90 @@
+"""One problem run through a method: its stages one after the other, the way back for gradients, and the account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from torchmelinv.iterate import iterate
+from torchmelinv.phase.method import PhaseMethod, PhaseProblem
+
+
+class Loop(NamedTuple):
+    """How to iterate; each as in `iterate`."""
+
+    n_iter: int
+    tolerance: float | None
+    gradient: str | int
+    account: bool
+    keep_best: bool
+    hook: Callable[[int, Any], None] | None
+
+
+def _moved(before: Any, after: Any) -> Tensor:
+    """Relative change of a state's first field, (items, 1); 0 for a silent one."""
+    change, size = (each.abs().square().flatten(1).sum(-1) for each in (after[0] - before[0], after[0]))
+    return torch.where(change > 0, change / size.clamp(min=torch.finfo(size.dtype).tiny), 0).sqrt()[:, None]
+
+
+def _distance(problem: PhaseProblem, signal: Tensor) -> Tensor:
+    """How far the signal's spectrum is from the target, relative, (items, 1). Without gradient."""
+    with torch.no_grad():
+        return problem.target.distance(problem.plan.masked(problem.plan.analyse(signal)))
+
+
+def _gradient_of_stage(gradient: str | int, later: int) -> str | int:
+    """The mode of a stage that `later` iterations follow: of the last k, the stage has those that it does itself."""
+    if not isinstance(gradient, int):
+        return gradient
+    return gradient - later if gradient > later else "none"
+
+
+def run(method: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop) -> tuple[Tensor, ...]:
+    """Signal (items, samples); with an account also steps, residual, convergence (items) and history (items, n_iter).
+
+    The history goes on constant once all items have stopped. An item that stopped in one stage goes on in the next.
+    """
+    steps: Any = 0
+    converged: Any = None
+    history: list[Tensor] = []
+    stages = method.stages(loop.n_iter)
+    for index, (stage, count) in enumerate(stages):
+        measure = None
+        if loop.account or loop.keep_best:
+            measure = lambda state, stage=stage: _distance(problem, stage.signal(problem, state))  # noqa: E731
+        done = len(history)
+        hook = loop.hook
+        if hook is not None and index:
+            hook = lambda iteration, state, done=done: loop.hook(done + iteration, state)  # noqa: E731
+        result = iterate(
+            lambda state, stage=stage: stage.step(problem, state),
+            stage.init(problem, spectrum),
+            count,
+            change=_moved,
+            tolerance=loop.tolerance,
+            measure=measure,
+            keep_best=loop.keep_best,
+            hook=hook,
+            gradient=_gradient_of_stage(loop.gradient, sum(later for _, later in stages[index + 1 :])),
+        )
+        signal = stage.signal(problem, result.state)
+        steps = steps + (count if result.steps is None else result.steps[:, 0])
+        converged, history = result.converged, history + result.history
+        if index + 1 < len(stages):
+            spectrum = problem.impose(problem.plan.analyse(signal))
+    if loop.gradient == "phase_detached":
+        signal = problem.plan.synthesise(problem.impose(problem.plan.analyse(signal.detach())))
+    if not loop.account:
+        return (signal,)
+    residual = _distance(problem, signal)
+    history = [*history, *[residual] * (loop.n_iter - len(history))]
+    return (
+        signal,
+        torch.as_tensor(steps, device=signal.device).expand(len(signal)),
+        residual[:, 0],
+        torch.zeros(len(signal), dtype=torch.bool, device=signal.device) if converged is None else converged[:, 0],
+        torch.cat(history, 1) if history else residual[:, :0],
+    )
