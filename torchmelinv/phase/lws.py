@@ -18,7 +18,7 @@ those quieter than alpha · exp(−beta · i^gamma) times the item's mean modulu
 each frame's phase from the frames before it: `RtisiLa(look_ahead=0)`, the authors' "no future" with compensated windows.
 
 Shapes: spectra (items, frames, n_freqs). Cost of an iteration: 2 · bins + 16 complex products for each bin and kept frame, as
-one matrix product: about four iterations of Griffin-Lim on a CPU. The paper's speed comes from visiting the loud bins alone, one
+one matrix product: several iterations of Griffin-Lim on a CPU. The paper's speed comes from visiting the loud bins alone, one
 after the other, which tensors cannot.
 """
 

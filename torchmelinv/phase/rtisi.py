@@ -13,9 +13,9 @@ to come too, cost 2 to 4 dB of spectral convergence on speech.) From one iterati
 Griffin-Lim. look_ahead = 0 and n_iter = 1 set each phase from the frames before it: "no future" of Le Roux et al. (2010).
 
 The start lends its magnitude only, and so the answer does not depend on a seed: on speech, new frames that began with random
-phases instead of the signal's so far ended 10 dB worse. (PGHI's ended 1 to 3 dB better, but it reads all frames, and there would be
-no latency to speak of.) A bin that nothing reaches, as in the first frame or after silence, begins with angle 0 at the
-window's centre.
+phases instead of the signal's so far ended 10 dB worse. (PGHI's ended 1 to 3 dB better, but it reads all frames and would
+leave no latency to speak of.) A bin that nothing reaches, as in the first frame or after silence, begins with angle 0 at
+the window's centre.
 
 Invariants: what leaves at frame t depends on no frame after t + look_ahead (`retrieve` scales by the peak, but by an exact power
 of two); scale-equivariant. Cost: for each frame n_iter · (look_ahead + 1) real FFTs and as many inverse ones, in sequence;
