@@ -27,6 +27,20 @@ def modulus(spectrum: Tensor, offset: float = 0.0, floor: float = 0.0, power: fl
     return torch.where(dead, 0, torch.where(dead, 1, squared).pow(power / 2))
 
 
+def take_back_offset(magnitude: Tensor, convention: MelConvention) -> Tensor:
+    """Magnitude to its power, as the filterbank saw it -> |STFT|: the root, and the offset that was added under it.
+
+    A root has no finite slope at 0: where the result is 0, so is its gradient.
+    """
+    magnitude = magnitude.relu()
+    if convention.power == 1 and convention.magnitude_offset == 0:
+        return magnitude
+    squared = magnitude if convention.power == 2 else magnitude.pow(2 / convention.power)
+    squared = squared - convention.magnitude_offset
+    dead = squared <= torch.finfo(squared.dtype).tiny
+    return torch.where(dead, 0, torch.where(dead, 1, squared).sqrt())
+
+
 class MelAnalyzer(nn.Module):
     """Waveform (…, n_samples) -> mel (…, n_mels, n_frames) in the convention's own values.
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from torchmelinv.analysis import take_back_offset
 from torchmelinv.conventions import MelConvention
 from torchmelinv.door import check_shape, check_values
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import Frame
 from torchmelinv.iterate import Solution, check_gradient
+from torchmelinv.joint.mel_consistent import MelConsistent
 from torchmelinv.level import expand
 from torchmelinv.magnitude.entropic import entropic
 from torchmelinv.magnitude.least_distance import least_distance
@@ -24,10 +27,13 @@ from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.ops.checks import as_lengths, check_options
 from torchmelinv.ops.items import leading
 from torchmelinv.ops.precision import full_precision
+from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
+from torchmelinv.phase.admm import Admm
 from torchmelinv.phase.griffin_lim import GriffinLim
 from torchmelinv.phase.method import PhaseMethod
+from torchmelinv.phase.raar import raar_then_fast_griffin_lim
 from torchmelinv.phase.retrieve import retrieve
-from torchmelinv.phase.start import STARTS
+from torchmelinv.phase.start import check_start
 from torchmelinv.presets import as_convention
 
 # name: (linear mel, filterbank) -> magnitude to the convention's power
@@ -39,10 +45,14 @@ MAGNITUDES: dict[str, Callable[[Tensor, MelFilterbank], Tensor]] = {
     "entropic": entropic,
 }
 
-# name: (the method's numbers, its usual momentum)
-PHASES: dict[str, Callable[..., PhaseMethod]] = {
+# name: the method with its usual numbers; what takes a `momentum` has one
+PHASES: dict[str, Callable[..., PhaseMethod | MelConsistent]] = {
     "griffin_lim": GriffinLim,
     "fast_griffin_lim": functools.partial(GriffinLim, momentum=0.99),
+    "accelerated_griffin_lim": AcceleratedGriffinLim,
+    "admm": Admm,
+    "raar": raar_then_fast_griffin_lim,
+    "mel_consistent": lambda momentum=0.99: MelConsistent(AcceleratedGriffinLim(momentum, momentum)),
 }
 
 
@@ -52,18 +62,18 @@ def _named(kind: str, name: str, table: dict[str, Any]) -> Any:
     return table[name]
 
 
-def take_back_offset(magnitude: Tensor, convention: MelConvention) -> Tensor:
-    """Magnitude to its power, as the filterbank saw it -> |STFT|: the root, and the offset that was added under it.
-
-    A root has no finite slope at 0: where the result is 0, so is its gradient.
-    """
-    magnitude = magnitude.relu()
-    if convention.power == 1 and convention.magnitude_offset == 0:
-        return magnitude
-    squared = magnitude if convention.power == 2 else magnitude.pow(2 / convention.power)
-    squared = squared - convention.magnitude_offset
-    dead = squared <= torch.finfo(squared.dtype).tiny
-    return torch.where(dead, 0, torch.where(dead, 1, squared).sqrt())
+def _method(phase: str | PhaseMethod | MelConsistent, momentum: float | None) -> PhaseMethod | MelConsistent:
+    """The phase method by its name, or one that is given."""
+    if isinstance(phase, (PhaseMethod, MelConsistent)):
+        if momentum is not None:
+            raise InputError(f"momentum is {momentum!r} beside a method that has its own numbers; give it to {type(phase).__name__}")
+        return phase
+    factory = _named("phase", phase, PHASES)
+    if momentum is None:
+        return factory()
+    if "momentum" not in inspect.signature(factory).parameters:
+        raise InputError(f"momentum is {momentum!r}, but phase {phase!r} has none; leave it out")
+    return factory(momentum=momentum)
 
 
 class MelInverter(nn.Module):
@@ -71,8 +81,9 @@ class MelInverter(nn.Module):
 
     `convention`: a `MelConvention`, a preset's name or a JSON file: how the mel was made.
     `magnitude`: how the filterbank is undone, one of `MAGNITUDES`; `phase`: the iteration that finds the phase, one of
-    `PHASES`, `n_iter` of it, with `momentum` (by default the method's own). `start`: `zero`, or `random`, a function of `seed`,
-    frame and bin alone. `tolerance`: an item stops when an iteration moves its waveform by at most this part of its norm.
+    `PHASES` or a method's record such as `Admm(softness=0.2)`, `n_iter` of it, with `momentum` (by default the method's own).
+    `mel_consistent` keeps the mel instead of that magnitude, from which it starts. `start`: `zero`, `random` (a
+    function of `seed`, frame and bin alone), `spsi` or `pghi` (read off the magnitude). `tolerance`: an item stops when an iteration moves its waveform by at most this part of its norm.
     `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory), `phase_detached`
     (exact for the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False`: no look at values.
 
@@ -86,7 +97,7 @@ class MelInverter(nn.Module):
         self,
         convention: MelConvention | str,
         magnitude: str = "entropic",
-        phase: str = "fast_griffin_lim",
+        phase: str | PhaseMethod | MelConsistent = "fast_griffin_lim",
         n_iter: int = 32,
         *,
         start: str = "random",
@@ -101,13 +112,10 @@ class MelInverter(nn.Module):
         self.frame = Frame(self.convention)
         self.filterbank = MelFilterbank(self.convention)
         self._magnitude = _named("magnitude", magnitude, MAGNITUDES)
-        numbers = {} if momentum is None else {"momentum": momentum}
-        self._phase = _named("phase", phase, PHASES)(**numbers)
+        self._phase = _method(phase, momentum)
         check_options(n_iter, seed, None, tolerance)
-        if start not in STARTS:
-            raise InputError(f"start is {start!r}; it must be one of {', '.join(map(repr, STARTS))}")
         self.magnitude, self.phase, self.n_iter = magnitude, phase, n_iter
-        self.start, self.seed, self.tolerance = start, seed, tolerance
+        self.start, self.seed, self.tolerance = check_start(start), seed, tolerance
         self.gradient, self.check = check_gradient(gradient), check
 
     def extra_repr(self) -> str:
@@ -142,8 +150,8 @@ class MelInverter(nn.Module):
     ) -> Solution:
         """`forward` with its account: waveform, and for each item steps, residual, convergence and history.
 
-        The residual is ‖|STFT(x)| − A‖ / ‖A‖ against the magnitude A that was found for the mel; history (n_iter, …) holds
-        it after every iteration, constant once an item has stopped. `keep_best` returns the iterate where it was least.
+        The residual is ‖|STFT(x)| − A‖ / ‖A‖ against the magnitude A that was found for the mel, with `mel_consistent` that of the
+        linear mel itself; history (n_iter, …) holds it after every iteration, constant once an item has stopped. `keep_best` returns the iterate where it was least.
         `hook(iteration, state)` is called after each iteration; with one, the whole batch iterates together on the CPU too.
         """
         return self._invert(mel, lengths, length, start_waveform, account=True, keep_best=keep_best, hook=hook)
@@ -151,6 +159,10 @@ class MelInverter(nn.Module):
     @full_precision
     def to_magnitude(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """The first half of the way: mel -> magnitude |STFT| (…, n_freqs, n_frames), zero in frames after an item's own."""
+        return self._to_magnitude(self._linear(mel, lengths))
+
+    def _linear(self, mel: Tensor, lengths: Tensor | None) -> Tensor:
+        """The mel checked, without its level, and zero in frames after an item's own."""
         mel = check_shape(mel, self.convention)
         frames = None
         if lengths is not None:
@@ -161,8 +173,9 @@ class MelInverter(nn.Module):
         if frames is not None:
             mel = torch.where(frames, mel, 0)
         linear = expand(mel, self.convention.level)
-        if frames is not None:
-            linear = torch.where(frames, linear, 0)
+        return linear if frames is None else torch.where(frames, linear, 0)
+
+    def _to_magnitude(self, linear: Tensor) -> Tensor:
         return take_back_offset(self._magnitude(linear, self.filterbank), self.convention)
 
     def _invert(
@@ -172,9 +185,13 @@ class MelInverter(nn.Module):
             raise InputError(f"start_waveform is on {start_waveform.device} and the mel on {mel.device}; move one of them")
         check_options(self.n_iter, self.seed, length, self.tolerance)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
+            linear = self._linear(mel, lengths)
+            method, wanted = self._phase, None
+            if isinstance(method, MelConsistent):
+                method, wanted = method.method, method.wanted(linear, self.filterbank, self.convention)
             return retrieve(
-                self._phase,
-                self.to_magnitude(mel, lengths=lengths),
+                method,
+                self._to_magnitude(linear),
                 self.frame,
                 self.n_iter,
                 start=self.start,
@@ -184,6 +201,7 @@ class MelInverter(nn.Module):
                 start_waveform=start_waveform,
                 tolerance=self.tolerance,
                 gradient=self.gradient,
+                wanted=wanted,
                 **account,
             )
 

@@ -27,3 +27,7 @@ class Banded:
 
     def __matmul__(self, right: Tensor) -> Tensor:
         return torch.cat([block @ right[..., columns, :] for columns, block in self.blocks], -2)
+
+    def of_rows(self, rows: Tensor) -> Tensor:
+        """The product with each row of a matrix: (…, n, columns) -> (…, n, rows), frames before bins."""
+        return torch.cat([rows[..., columns] @ block.mT for columns, block in self.blocks], -1)

@@ -1,0 +1,1 @@
+"""Mel straight to waveform: phase methods that agree with the mel itself instead of one magnitude found for it."""

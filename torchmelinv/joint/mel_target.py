@@ -1,0 +1,147 @@
+"""Spectra that have a mel: the multiplicative pull towards it that takes the place of an imposed magnitude.
+
+With s = |c|^power (the offset under the root included) and M the filterbank, one sweep is
+
+    s ← s · Mᵀ(m / Ms) / Mᵀ1,
+
+the step of Richardson (1972) and Lucy (1974), which never raises the Kullback-Leibler divergence of Ms from m, needs no step
+size, keeps s positive and leaves its fine structure alone. All angles are kept, so after some sweeps with the gains g₁, g₂, …
+
+    c ← c · (g₁ g₂ …)^(agreement / power).
+
+Bins that no filter sees become 0, as in the magnitude room. The way back is the chain rule through the sweeps, which are done again
+for it: a projection remembers its spectrum and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from torchmelinv.conventions import MelConvention
+from torchmelinv.filterbank import MelFilterbank
+from torchmelinv.ops.banded import Banded
+from torchmelinv.ops.precision import first_order
+from torchmelinv.phase.method import relative_norm
+
+# A band's ratio m / Ms is cut off here: a spectrum that is zero where the mel is not cannot be multiplied up to it anyway, and
+# the product of a few sweeps stays finite in float32.
+LARGEST_RATIO = 1e6
+
+
+class _Tables(NamedTuple):
+    """The filterbank and M with columns that sum to 1, each with its transpose; all multiply rows from the right."""
+
+    bands: Banded  # s ↦ M s
+    spread: Banded  # r ↦ Mᵀ r / Mᵀ1
+    gather: Banded  # the transpose of `spread`
+    bins: Banded  # the transpose of `bands`
+
+
+def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
+    def make() -> _Tables:
+        share = filterbank.table.sum(0)
+        spread = torch.where(share > 0, filterbank.table / torch.where(share > 0, share, 1), 0)
+        matrices = ((filterbank.table, 16), (spread.T, 64), (spread, 16), (filterbank.table.T, 64))
+        return _Tables(*(Banded(matrix.to(like.dtype).to(like.device), rows) for matrix, rows in matrices))
+
+    return filterbank.derived("mel target", like, make)
+
+
+class MelTarget(NamedTuple):
+    """M |c|^power = m, for spectra (items, frames, n_freqs)."""
+
+    mel: Tensor  # m, (items, frames, n_mels)
+    tables: _Tables
+    power: float
+    offset: Tensor  # under the root, (items, 1, 1)
+    floor: Tensor | None  # least |c|² that the filterbank sees, (items, 1, 1)
+    sweeps: int
+    agreement: float
+
+    def impose(self, spectrum: Tensor) -> Tensor:
+        """The spectrum after the sweeps, angles kept. Where no gradient is wanted it is overwritten."""
+        if torch.is_grad_enabled() and (spectrum.requires_grad or self.mel.requires_grad):
+            return _ImposeMel.apply(spectrum, self.mel, self)
+        return spectrum.mul_(self.gain(self.seen(spectrum)))
+
+    def distance(self, spectrum: Tensor) -> Tensor:
+        """‖M |c|^power − m‖ / ‖m‖ of each item, (items, 1)."""
+        return relative_norm(self.tables.bands.of_rows(self.seen(spectrum)) - self.mel, self.mel)
+
+    def seen(self, spectrum: Tensor) -> Tensor:
+        """s, what the filterbank sees: |c|^power with what the convention does under the root."""
+        parts = torch.view_as_real(spectrum)
+        squares = torch.addcmul(self.offset[..., None] / 2, parts, parts)
+        squared = torch.add(squares[..., 0], squares[..., 1])
+        if self.floor is not None:
+            squared = torch.maximum(squared, self.floor)
+        return squared if self.power == 2 else squared.sqrt_() if self.power == 1 else squared.pow_(self.power / 2)
+
+    def ratio(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """m / Ms, and Ms."""
+        had = self.tables.bands.of_rows(seen).clamp_(min=torch.finfo(seen.dtype).tiny)
+        return (self.mel / had).clamp_(max=LARGEST_RATIO), had
+
+    def gain(self, seen: Tensor) -> Tensor:
+        """What the sweeps multiply c by; overwrites its argument."""
+        total = factor = self.tables.spread.of_rows(self.ratio(seen)[0])
+        for _ in range(1, self.sweeps):
+            factor = self.tables.spread.of_rows(self.ratio(seen.mul_(factor))[0])
+            total.mul_(factor)
+        return self.root(total)
+
+    def root(self, gain: Tensor) -> Tensor:
+        """gain^(agreement / power), in place."""
+        exponent = self.agreement / self.power
+        return gain if exponent == 1 else gain.sqrt_() if exponent == 0.5 else gain.pow_(exponent)
+
+    def through_seen(self, spectrum: Tensor, seen: Tensor, grad: Tensor) -> Tensor:
+        """The gradient by c, from that by s: p s / |c|² · c, and 0 where c is, or where the floor is what is seen."""
+        squared = seen if self.power == 2 else seen.square() if self.power == 1 else seen.pow(2 / self.power)
+        alive = squared > (torch.finfo(seen.dtype).tiny if self.floor is None else self.floor)
+        return spectrum * torch.where(alive, self.power * seen / torch.where(alive, squared, 1) * grad, 0)
+
+
+class _ImposeMel(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, spectrum: Tensor, mel: Tensor, target: MelTarget) -> Tensor:
+        ctx.save_for_backward(spectrum, mel)
+        ctx.target = target._replace(mel=mel.detach())
+        return spectrum * ctx.target.gain(ctx.target.seen(spectrum))
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        spectrum, mel = ctx.saved_tensors
+        target: MelTarget = ctx.target._replace(mel=mel)
+        tables, seen = target.tables, [target.seen(spectrum)]
+        sweeps = []
+        for _ in range(target.sweeps):
+            ratio, had = target.ratio(seen[-1])
+            gain = tables.spread.of_rows(ratio)
+            sweeps.append((seen[-1], had, ratio, gain))
+            seen.append(seen[-1] * gain)
+        product = torch.stack([gain for *_, gain in sweeps]).prod(0)
+        root = target.root(product.clone())
+        alive = product > 0
+        along = spectrum.real * grad[0].real + spectrum.imag * grad[0].imag
+        to_log = torch.where(alive, target.agreement / target.power * root * along, 0)  # by the logarithm of the product
+        to_seen, to_mel = torch.zeros_like(along), torch.zeros_like(mel)
+        for before, had, ratio, gain in reversed(sweeps):
+            to_gain = torch.where(gain > 0, to_log / torch.where(gain > 0, gain, 1), 0) + to_seen * before
+            to_ratio = torch.where(ratio < LARGEST_RATIO, tables.gather.of_rows(to_gain), 0)
+            to_mel = to_mel + to_ratio / had
+            to_seen = to_seen * gain - tables.bins.of_rows(to_ratio * ratio / had)
+        return grad[0] * root + target.through_seen(spectrum, seen[0], to_seen), to_mel, None
+
+
+def mel_target(
+    mel: Tensor, filterbank: MelFilterbank, convention: MelConvention, scale: Tensor, sweeps: int, agreement: float
+) -> MelTarget:
+    """The target of spectra that were divided by `scale` (items, 1, 1), from their linear mel (items, frames, n_mels)."""
+    floor = convention.magnitude_floor / scale.square() if convention.magnitude_floor else None
+    offset = convention.magnitude_offset / scale.square()
+    return MelTarget(mel, _tables(filterbank, mel), convention.power, offset, floor, sweeps, agreement)
