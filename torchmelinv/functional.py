@@ -20,5 +20,7 @@ from torchmelinv.phase.accelerated_griffin_lim import accelerated_griffin_lim as
 from torchmelinv.phase.admm import admm as admm
 from torchmelinv.phase.griffin_lim import fast_griffin_lim as fast_griffin_lim
 from torchmelinv.phase.griffin_lim import griffin_lim as griffin_lim
+from torchmelinv.phase.lws import lws as lws
 from torchmelinv.phase.raar import raar as raar
+from torchmelinv.phase.rtisi import rtisi_la as rtisi_la
 from torchmelinv.phase.start import start_angles as start_angles

@@ -30,9 +30,11 @@ from torchmelinv.ops.precision import full_precision
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
 from torchmelinv.phase.admm import Admm
 from torchmelinv.phase.griffin_lim import GriffinLim
+from torchmelinv.phase.lws import Lws
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.raar import raar_then_fast_griffin_lim
 from torchmelinv.phase.retrieve import retrieve
+from torchmelinv.phase.rtisi import RtisiLa
 from torchmelinv.phase.start import check_start
 from torchmelinv.presets import as_convention
 
@@ -52,6 +54,8 @@ PHASES: dict[str, Callable[..., PhaseMethod | MelConsistent]] = {
     "accelerated_griffin_lim": AcceleratedGriffinLim,
     "admm": Admm,
     "raar": raar_then_fast_griffin_lim,
+    "lws": Lws,
+    "rtisi_la": RtisiLa,
     "mel_consistent": lambda momentum=0.99: MelConsistent(AcceleratedGriffinLim(momentum, momentum)),
 }
 
@@ -66,7 +70,7 @@ def _method(phase: str | PhaseMethod | MelConsistent, momentum: float | None) ->
     """The phase method by its name, or one that is given."""
     if isinstance(phase, (PhaseMethod, MelConsistent)):
         if momentum is not None:
-            raise InputError(f"momentum is {momentum!r} beside a method that has its own numbers; give it to {type(phase).__name__}")
+            raise InputError(f"momentum is {momentum!r} beside {phase!r}, which has its own numbers; give it there")
         return phase
     factory = _named("phase", phase, PHASES)
     if momentum is None:
@@ -82,8 +86,9 @@ class MelInverter(nn.Module):
     `convention`: a `MelConvention`, a preset's name or a JSON file: how the mel was made.
     `magnitude`: how the filterbank is undone, one of `MAGNITUDES`; `phase`: the iteration that finds the phase, one of
     `PHASES` or a method's record such as `Admm(softness=0.2)`, `n_iter` of it, with `momentum` (by default the method's own).
-    `mel_consistent` keeps the mel instead of that magnitude, from which it starts. `start`: `zero`, `random` (a
-    function of `seed`, frame and bin alone), `spsi` or `pghi` (read off the magnitude). `tolerance`: an item stops when an iteration moves its waveform by at most this part of its norm.
+    `mel_consistent` keeps the mel instead of that magnitude, from which it starts. `start`: `zero`, `random` (a function of
+    `seed`, frame and bin alone), `spsi` or `pghi` (read off the magnitude). `tolerance`: an item stops when an iteration moves
+    its waveform by at most this part of its norm.
     `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory), `phase_detached`
     (exact for the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False`: no look at values.
 
@@ -150,8 +155,9 @@ class MelInverter(nn.Module):
     ) -> Solution:
         """`forward` with its account: waveform, and for each item steps, residual, convergence and history.
 
-        The residual is ‖|STFT(x)| − A‖ / ‖A‖ against the magnitude A that was found for the mel, with `mel_consistent` that of the
-        linear mel itself; history (n_iter, …) holds it after every iteration, constant once an item has stopped. `keep_best` returns the iterate where it was least.
+        The residual is ‖|STFT(x)| − A‖ / ‖A‖ against the magnitude A that was found for the mel; with `mel_consistent` it is
+        ‖Ms − m‖ / ‖m‖ against the linear mel m. History (n_iter, …) holds it after every iteration, constant once an item has
+        stopped. `keep_best` returns the iterate where it was least.
         `hook(iteration, state)` is called after each iteration; with one, the whole batch iterates together on the CPU too.
         """
         return self._invert(mel, lengths, length, start_waveform, account=True, keep_best=keep_best, hook=hook)
@@ -186,9 +192,11 @@ class MelInverter(nn.Module):
         check_options(self.n_iter, self.seed, length, self.tolerance)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
             linear = self._linear(mel, lengths)
-            method, wanted = self._phase, None
-            if isinstance(method, MelConsistent):
-                method, wanted = method.method, method.wanted(linear, self.filterbank, self.convention)
+            wanted = None
+            if isinstance(self._phase, MelConsistent):
+                method, wanted = self._phase.method, self._phase.wanted(linear, self.filterbank, self.convention)
+            else:
+                method = self._phase
             return retrieve(
                 method,
                 self._to_magnitude(linear),

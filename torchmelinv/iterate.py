@@ -57,7 +57,11 @@ def _first_with_gradient(gradient: str | int, n_iter: int) -> int:
 
 
 def _choose(mask: Tensor, yes: State, no: State) -> State:
-    return type(yes)(*(torch.where(mask, a, b) for a, b in zip(yes, no, strict=True)))
+    def one(a: Tensor, b: Tensor) -> Tensor:
+        """`mask` has a dimension of size 1 after the items, and fields may have more: it goes on with as many."""
+        return torch.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
+
+    return type(yes)(*(one(a, b) for a, b in zip(yes, no, strict=True)))
 
 
 def iterate(

@@ -40,11 +40,11 @@ def test_waveforms(phase):
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_padding_frames_do_not_leak_into_a_shorter_item(phase):
-    mel = MelAnalyzer(TINY).linear(tones(1600, (3,)))
+    mel = MelAnalyzer(TINY).linear(tones(1600, (3,), torch.float64))  # rounding alone moves single precision by 1e-5
     lengths = torch.tensor([mel.shape[-1], 20, 7])
     inverter = MelInverter(TINY, phase=phase, n_iter=5)
     together = inverter(mel, lengths=lengths)
     for item, count, waveform in zip(mel, lengths.tolist(), together, strict=True):
         alone = inverter(item[:, :count])
-        torch.testing.assert_close(waveform[: len(alone)], alone, atol=2e-5 * float(alone.abs().max()), rtol=0)
+        torch.testing.assert_close(waveform[: len(alone)], alone, atol=1e-9, rtol=0)
         assert (waveform[len(alone) :] == 0).all()

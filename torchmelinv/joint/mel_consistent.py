@@ -30,6 +30,8 @@ from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
 from torchmelinv.phase.method import PhaseMethod, check_number
 from torchmelinv.phase.retrieve import Wanted, retrieve
 
+USUAL_METHOD = AcceleratedGriffinLim()
+
 
 @dataclasses.dataclass(frozen=True)
 class MelConsistent:
@@ -39,7 +41,7 @@ class MelConsistent:
     sweeps go; less lets consistency win where the two disagree, as for predicted, smoothed or noisy mels.
     """
 
-    method: PhaseMethod = AcceleratedGriffinLim()
+    method: PhaseMethod = USUAL_METHOD
     sweeps: int = 2
     agreement: float = 1.0
 
@@ -64,16 +66,17 @@ def mel_consistent(
     mel: Tensor,
     convention: MelConvention,
     n_iter: int = 32,
-    method: PhaseMethod = AcceleratedGriffinLim(),
+    method: PhaseMethod = USUAL_METHOD,
     sweeps: int = 2,
     agreement: float = 1.0,
     **options: Any,
 ) -> Tensor:
     """Linear mel (…, n_mels, n_frames) of the convention -> waveform (…, n_samples) that has this mel.
 
-    `method`, `sweeps`, `agreement` as in `MelConsistent`. `options` are those of `retrieve`. Invariants: c · mel gives c · waveform (√c at
-    power 2); items do not see each other; n_iter = 0 is the start at the entropic magnitude. Cost of an iteration: the method's,
-    with four banded products and the square of the modulus for each sweep in place of one real product.
+    `method`, `sweeps`, `agreement` as in `MelConsistent`; `options` are those of `retrieve`. Invariants: c · mel gives
+    c · waveform
+    (√c at power 2); items do not see each other; n_iter = 0 is the start, at the entropic magnitude. Cost of an iteration: the
+    method's, and two banded products a sweep.
     """
     filterbank = MelFilterbank(convention)
     mel = as_rows(mel, "mel", convention.n_mels)

@@ -9,8 +9,8 @@ size, keeps s positive and leaves its fine structure alone. All angles are kept,
 
     c ← c · (g₁ g₂ …)^(agreement / power).
 
-Bins that no filter sees become 0, as in the magnitude room. The way back is the chain rule through the sweeps, which are done again
-for it: a projection remembers its spectrum and nothing else.
+Bins that no filter sees become 0, as in the magnitude room. The way back is the chain rule through the sweeps, which are done
+again for it: a projection remembers its spectrum and nothing else.
 """
 
 from __future__ import annotations

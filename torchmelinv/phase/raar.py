@@ -65,8 +65,8 @@ def raar(
     """RAAR, then fast Griffin-Lim: magnitude (…, n_freqs, n_frames) -> waveform (…, n_samples).
 
     `relaxation` β from 0 to 1. `after`: iterations of RAAR before Griffin-Lim with `momentum` takes over, a whole number or a
-    share of `n_iter` below 1. `options` as in `griffin_lim`, and so the invariants. Cost of an iteration of RAAR: that of Griffin-Lim
-    and four more passes over complex spectra, one of which is the state.
+    share of `n_iter` below 1. `options` as in `griffin_lim`, and so the invariants. Cost of an iteration of RAAR: that of
+    Griffin-Lim and four more passes over complex spectra, one of which is the state.
     """
     method = raar_then_fast_griffin_lim(relaxation, after, momentum)
     return retrieve(method, magnitude, frame, n_iter, **options).waveform

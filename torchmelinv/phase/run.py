@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from torchmelinv.iterate import iterate
+from torchmelinv.iterate import Iterated, iterate
 from torchmelinv.phase.method import PhaseMethod, PhaseProblem
 
 
@@ -42,34 +42,45 @@ def _gradient_of_stage(gradient: str | int, later: int) -> str | int:
     return gradient - later if gradient > later else "none"
 
 
+def _run_stage(
+    stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: Tensor, loop: Loop, later: int, done: int
+) -> Iterated:
+    """`count` steps of one method, with `done` before them and `later` after them."""
+
+    def measure(state: Any) -> Tensor:
+        return _distance(problem, stage.signal(problem, state))
+
+    def hook(iteration: int, state: Any) -> None:
+        if loop.hook is not None:
+            loop.hook(done + iteration, state)
+
+    return iterate(
+        lambda state: stage.step(problem, state),
+        stage.init(problem, spectrum),
+        count,
+        change=_moved,
+        tolerance=loop.tolerance,
+        measure=measure if loop.account or loop.keep_best else None,
+        keep_best=loop.keep_best,
+        hook=None if loop.hook is None else hook,
+        gradient=_gradient_of_stage(loop.gradient, later),
+    )
+
+
 def run(method: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop) -> tuple[Tensor, ...]:
     """Signal (items, samples); with an account also steps, residual, convergence (items) and history (items, n_iter).
 
     The history goes on constant once all items have stopped. An item that stopped in one stage goes on in the next.
     """
     steps: Any = 0
+    done = 0
     converged: Any = None
     history: list[Tensor] = []
     stages = method.stages(loop.n_iter)
+    stages = [stage for stage in stages if stage[1] > 0] or stages[:1]
     for index, (stage, count) in enumerate(stages):
-        measure = None
-        if loop.account or loop.keep_best:
-            measure = lambda state, stage=stage: _distance(problem, stage.signal(problem, state))  # noqa: E731
-        done = len(history)
-        hook = loop.hook
-        if hook is not None and index:
-            hook = lambda iteration, state, done=done: loop.hook(done + iteration, state)  # noqa: E731
-        result = iterate(
-            lambda state, stage=stage: stage.step(problem, state),
-            stage.init(problem, spectrum),
-            count,
-            change=_moved,
-            tolerance=loop.tolerance,
-            measure=measure,
-            keep_best=loop.keep_best,
-            hook=hook,
-            gradient=_gradient_of_stage(loop.gradient, sum(later for _, later in stages[index + 1 :])),
-        )
+        result = _run_stage(stage, count, problem, spectrum, loop, sum(later for _, later in stages[index + 1 :]), done)
+        done += count
         signal = stage.signal(problem, result.state)
         steps = steps + (count if result.steps is None else result.steps[:, 0])
         converged, history = result.converged, history + result.history

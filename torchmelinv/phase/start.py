@@ -63,10 +63,10 @@ def start_angles(
     convention = (frame.convention if isinstance(frame, Frame) else frame).frame
     magnitude = as_rows(magnitude, "magnitude", convention.n_freqs).detach()
     rows = magnitude.reshape(-1, *magnitude.shape[-2:]).mT.contiguous()
-    if previous is None:
-        angles = start_spectrum(start, seed, torch.ones_like(rows), convention).angle() if start in ("zero", "random") else (
-            _READ[check_start(start)](rows, convention, seed)
-        )
+    if previous is None and start in _READ:
+        angles = _READ[start](rows, convention, seed)
+    elif previous is None:
+        angles = start_spectrum(start, seed, torch.ones_like(rows), convention).angle()
     else:
         if start != "spsi" or previous.shape != magnitude.shape[:-1]:
             wanted = f"start is {start!r} and previous has shape {tuple(previous.shape)}"
