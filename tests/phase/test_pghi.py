@@ -84,7 +84,8 @@ def test_a_glide_clicks_and_noise_beat_random_phases():
         random = inner_error_db(random_phasors(0, *magnitude.shape[1:], F64, magnitude.device).angle()[None], magnitude)
         tree, heap = (inner_error_db(method(magnitude, CONVENTION), magnitude) for method in (pghi, pghi_heap))
         assert tree < bound < random - 5
-        assert tree < heap + 1
+        if signal is not clicks:  # whose bins are all equally loud, so that rounding chooses the paths
+            assert tree < heap + 1
 
 
 def test_both_orders_agree_on_a_tone():
