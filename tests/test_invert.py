@@ -86,7 +86,7 @@ def test_a_mel_at_its_floor_is_quiet(name):
     convention = preset(name)
     mel = MelAnalyzer(convention)(torch.zeros(2 * convention.n_fft))
     if not convention.level.reference_max:
-        assert MelInverter(convention, n_iter=8)(mel).abs().max() < 3e-3
+        assert MelInverter(convention, n_iter=8)(mel).abs().max() < 6e-3
 
 
 def test_what_is_not_finite_stays_visible():
@@ -156,9 +156,9 @@ def test_a_given_waveform_lends_its_phase():
 
 
 def test_seeds_are_deterministic_and_matter():
-    same = MelInverter(TINY_LOG, n_iter=2)(LOG)
-    assert torch.equal(same, MelInverter(TINY_LOG, n_iter=2)(LOG))
-    assert not torch.equal(same, MelInverter(TINY_LOG, n_iter=2, seed=1)(LOG))
+    same = MelInverter(TINY_LOG, n_iter=2, start="random")(LOG)
+    assert torch.equal(same, MelInverter(TINY_LOG, n_iter=2, start="random")(LOG))
+    assert not torch.equal(same, MelInverter(TINY_LOG, n_iter=2, start="random", seed=1)(LOG))
 
 
 def test_one_call():

@@ -46,7 +46,7 @@ def _method_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-space", action="store_true",
                         help="the mel is normalised further, as the preset's acoustic model sees it")
     parser.add_argument("--magnitude", choices=sorted(MAGNITUDES), help="how the filterbank is undone (default: entropic)")
-    parser.add_argument("--phase", choices=sorted(PHASES), help="how the phase is found (default: fast_griffin_lim)")
+    parser.add_argument("--phase", choices=sorted(PHASES), help="how the phase is found (default: mel_consistent)")
     parser.add_argument("--n-iter", type=int, metavar="N", help="iterations of the phase method (default: 32)")
     parser.add_argument("--seed", type=int, metavar="N", help="of the random start (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: cpu)")

@@ -90,10 +90,11 @@ class MelInverter(nn.Module):
     `seed`, frame and bin alone), `spsi` or `pghi` (read off the magnitude). `tolerance`: an item stops when an iteration moves
     its waveform by at most this part of its norm.
     `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory), `phase_detached`
-    (exact for the magnitude at the phase that was found), `none`, or k, the last k of them. `check=False`: no look at values.
+    (exact for the magnitude at the phase that was found), `none`, or k, the last k of them; the angles of the start count as
+    given. `check=False`: no look at values.
 
     Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends
-    neither on the batch nor on the padding; silence (linear zeros) gives exact silence, a preset's floor less than 0.003.
+    neither on the batch nor on the padding; silence (linear zeros) gives exact silence, a preset's floor less than 0.006.
     Half precisions are computed in and returned as float32. Tables follow the mel's device and dtype: there is nothing to
     move and nothing to save. Under `torch.compile` the call runs as it is, between two graphs.
     """
@@ -102,10 +103,10 @@ class MelInverter(nn.Module):
         self,
         convention: MelConvention | str,
         magnitude: str = "entropic",
-        phase: str | PhaseMethod | MelConsistent = "fast_griffin_lim",
+        phase: str | PhaseMethod | MelConsistent = "mel_consistent",
         n_iter: int = 32,
         *,
-        start: str = "random",
+        start: str = "pghi",
         seed: int = 0,
         momentum: float | None = None,
         tolerance: float | None = None,

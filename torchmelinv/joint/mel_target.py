@@ -26,9 +26,12 @@ from torchmelinv.ops.banded import Banded
 from torchmelinv.ops.precision import first_order
 from torchmelinv.phase.method import relative_norm
 
-# A band's ratio m / Ms is cut off here: a spectrum that is zero where the mel is not cannot be multiplied up to it anyway, and
-# the product of a few sweeps stays finite in float32.
+# A band's ratio m / Ms is cut off here: a spectrum that is zero where the mel is not cannot be multiplied up to it anyway. So is
+# what c is multiplied by after some sweeps, and no gradient goes through a band that had less than this (the peak is near 1):
+# all of it stays finite in float32.
 LARGEST_RATIO = 1e6
+LARGEST_GAIN = 1e12
+FAINTEST = 1e-15
 
 
 class _Tables(NamedTuple):
@@ -71,11 +74,15 @@ class MelTarget(NamedTuple):
         """‖M |c|^power − m‖ / ‖m‖ of each item, (items, 1)."""
         return relative_norm(self.tables.bands.of_rows(self.seen(spectrum)) - self.mel, self.mel)
 
-    def seen(self, spectrum: Tensor) -> Tensor:
-        """s, what the filterbank sees: |c|^power with what the convention does under the root."""
+    def squared(self, spectrum: Tensor) -> Tensor:
+        """|c|² and the offset."""
         parts = torch.view_as_real(spectrum)
         squares = torch.addcmul(self.offset[..., None] / 2, parts, parts)
-        squared = torch.add(squares[..., 0], squares[..., 1])
+        return torch.add(squares[..., 0], squares[..., 1])
+
+    def seen(self, spectrum: Tensor) -> Tensor:
+        """s, what the filterbank sees: |c|^power with what the convention does under the root."""
+        squared = self.squared(spectrum)
         if self.floor is not None:
             squared = torch.maximum(squared, self.floor)
         return squared if self.power == 2 else squared.sqrt_() if self.power == 1 else squared.pow_(self.power / 2)
@@ -96,11 +103,12 @@ class MelTarget(NamedTuple):
     def root(self, gain: Tensor) -> Tensor:
         """gain^(agreement / power), in place."""
         exponent = self.agreement / self.power
-        return gain if exponent == 1 else gain.sqrt_() if exponent == 0.5 else gain.pow_(exponent)
+        root = gain if exponent == 1 else gain.sqrt_() if exponent == 0.5 else gain.pow_(exponent)
+        return root.clamp_(max=LARGEST_GAIN) if LARGEST_RATIO ** (self.sweeps * exponent) > LARGEST_GAIN else root
 
     def through_seen(self, spectrum: Tensor, seen: Tensor, grad: Tensor) -> Tensor:
         """The gradient by c, from that by s: p s / |c|² · c, and 0 where c is, or where the floor is what is seen."""
-        squared = seen if self.power == 2 else seen.square() if self.power == 1 else seen.pow(2 / self.power)
+        squared = self.squared(spectrum)  # not taken back from `seen`, whose rounding could lift a floor above itself
         alive = squared > (torch.finfo(seen.dtype).tiny if self.floor is None else self.floor)
         return spectrum * torch.where(alive, self.power * seen / torch.where(alive, squared, 1) * grad, 0)
 
@@ -126,13 +134,13 @@ class _ImposeMel(torch.autograd.Function):
             seen.append(seen[-1] * gain)
         product = torch.stack([gain for *_, gain in sweeps]).prod(0)
         root = target.root(product.clone())
-        alive = product > 0
+        alive = (product > 0) & (root < LARGEST_GAIN)
         along = spectrum.real * grad[0].real + spectrum.imag * grad[0].imag
         to_log = torch.where(alive, target.agreement / target.power * root * along, 0)  # by the logarithm of the product
         to_seen, to_mel = torch.zeros_like(along), torch.zeros_like(mel)
         for before, had, ratio, gain in reversed(sweeps):
             to_gain = torch.where(gain > 0, to_log / torch.where(gain > 0, gain, 1), 0) + to_seen * before
-            to_ratio = torch.where(ratio < LARGEST_RATIO, tables.gather.of_rows(to_gain), 0)
+            to_ratio = torch.where((ratio < LARGEST_RATIO) & (had > FAINTEST), tables.gather.of_rows(to_gain), 0)
             to_mel = to_mel + to_ratio / had
             to_seen = to_seen * gain - tables.bins.of_rows(to_ratio * ratio / had)
         return grad[0] * root + target.through_seen(spectrum, seen[0], to_seen), to_mel, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,6 +36,11 @@ def _distance(problem: PhaseProblem, signal: Tensor) -> Tensor:
         return problem.target.distance(problem.plan.masked(problem.plan.analyse(signal)))
 
 
+def _nearer(problem: PhaseProblem, one: Tensor, other: Tensor) -> Tensor:
+    """Of two signals, each item's that is nearer to the target: a stage need not reach what the stage before it had."""
+    return torch.where(_distance(problem, other) < _distance(problem, one), other, one)
+
+
 def _gradient_of_stage(gradient: str | int, later: int) -> str | int:
     """The mode of a stage that `later` iterations follow: of the last k, the stage has those that it does itself."""
     if not isinstance(gradient, int):
@@ -42,10 +48,8 @@ def _gradient_of_stage(gradient: str | int, later: int) -> str | int:
     return gradient - later if gradient > later else "none"
 
 
-def _run_stage(
-    stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: Tensor, loop: Loop, later: int, done: int
-) -> Iterated:
-    """`count` steps of one method, with `done` before them and `later` after them."""
+def _run_stage(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: Tensor, loop: Loop, done: int) -> Iterated:
+    """`count` steps of one method, with `done` before them."""
 
     def measure(state: Any) -> Tensor:
         return _distance(problem, stage.signal(problem, state))
@@ -63,7 +67,7 @@ def _run_stage(
         measure=measure if loop.account or loop.keep_best else None,
         keep_best=loop.keep_best,
         hook=None if loop.hook is None else hook,
-        gradient=_gradient_of_stage(loop.gradient, later),
+        gradient=loop.gradient,
     )
 
 
@@ -76,16 +80,23 @@ def run(method: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop
     done = 0
     converged: Any = None
     history: list[Tensor] = []
+    signals: list[Tensor] = []
     stages = method.stages(loop.n_iter)
     stages = [stage for stage in stages if stage[1] > 0] or stages[:1]
     for index, (stage, count) in enumerate(stages):
-        result = _run_stage(stage, count, problem, spectrum, loop, sum(later for _, later in stages[index + 1 :]), done)
+        gradient = _gradient_of_stage(loop.gradient, sum(later for _, later in stages[index + 1 :]))
+        # A stage that no gradient passes has none in its start and in its answer either.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and gradient != "none"):
+            result = _run_stage(stage, count, problem, spectrum, loop._replace(gradient=gradient), done)
+            signal = stage.signal(problem, result.state)
         done += count
-        signal = stage.signal(problem, result.state)
+        signals.append(signal)
         steps = steps + (count if result.steps is None else result.steps[:, 0])
         converged, history = result.converged, history + result.history
         if index + 1 < len(stages):
             spectrum = problem.impose(problem.plan.analyse(signal))
+    if loop.keep_best:
+        signal = functools.reduce(functools.partial(_nearer, problem), signals)
     if loop.gradient == "phase_detached":
         signal = problem.plan.synthesise(problem.impose(problem.plan.analyse(signal.detach())))
     if not loop.account:
