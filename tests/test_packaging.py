@@ -49,9 +49,12 @@ def test_citation_is_valid():
 
 @pytest.mark.parametrize("reference", CITATION["references"], ids=lambda reference: reference["title"])
 def test_references_can_be_found(reference):
-    assert {"type", "title", "authors", "year", "doi", "notes"} <= set(reference)
+    assert {"type", "title", "authors", "year", "notes"} <= set(reference)
     assert all({"given-names", "family-names"} == set(author) for author in reference["authors"])
-    assert re.fullmatch(r"10\.\d{4,}/\S+", reference["doi"])
+    if reference["type"] == "conference-paper" and "doi" not in reference:  # proceedings without identifiers
+        assert {"collection-title", "start", "end"} <= set(reference)
+    else:
+        assert re.fullmatch(r"10\.\d{4,}/\S+", reference["doi"])
 
 
 def build_wheel(folder: Path) -> Path:
