@@ -1,6 +1,7 @@
 """torchmelinv: mel spectrograms back into magnitudes, waveforms and gradients, as batched PyTorch modules."""
 
 from torchmelinv import functional as functional
+from torchmelinv import phases as phases
 from torchmelinv.analysis import MelAnalyzer as MelAnalyzer
 from torchmelinv.conventions import FrameConvention as FrameConvention
 from torchmelinv.conventions import Level as Level
