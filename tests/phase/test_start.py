@@ -1,44 +1,20 @@
-"""Starts: the promised magnitude, the promised angles, and randomness that depends on seed, frame and bin alone."""
+"""Starts: the promised magnitude and angles, by name or given, as a spectrum or as angles that a start takes again."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from tests.problems import frame_convention
+from tests.problems import TINY, frame_convention, tones
 from torchmelinv.errors import InputError
-from torchmelinv.phase.random_phase import random_phasors
-from torchmelinv.phase.start import borrow_phase, start_spectrum
+from torchmelinv.frame import Frame
+from torchmelinv.functional import griffin_lim, start_angles
+from torchmelinv.phase.pghi import pghi
+from torchmelinv.phase.spsi import spsi
+from torchmelinv.phase.start import STARTS, borrow_phase, check_start, start_spectrum
 
-CPU = torch.device("cpu")
 FRAME = frame_convention(n_fft=16, hop_length=4)
 MAGNITUDE = torch.rand(2, 6, 9, dtype=torch.float64)
-
-
-def phasors(seed: int = 0, n_frames: int = 200, n_freqs: int = 300) -> torch.Tensor:
-    return random_phasors(seed, n_frames, n_freqs, torch.float64, CPU)
-
-
-def test_random_phasors_are_uniform_on_the_circle_and_independent():
-    unit = phasors()
-    torch.testing.assert_close(unit.abs(), torch.ones_like(unit.real))
-    grid = unit.angle()
-    counts = torch.histc(grid, 36, -torch.pi, torch.pi)
-    expected = grid.numel() / 36
-    assert ((counts - expected).square() / expected).sum() < 80  # chi-square with 35 degrees: 1e-5 above this
-    for moved in (unit.roll(1, 0), unit.roll(1, 1), unit.roll((1, 1), (0, 1)), unit.square().roll(1, 1)):
-        assert (unit * moved.conj()).mean().abs() < 4 / grid.numel() ** 0.5
-    assert unit.mean().abs() < 4 / grid.numel() ** 0.5
-
-
-def test_random_phasors_are_a_function_of_seed_frame_and_bin():
-    before = torch.random.get_rng_state()
-    longer = phasors()
-    assert torch.equal(longer[:50], phasors(n_frames=50))
-    assert torch.equal(longer[:, :40], phasors(n_freqs=40))
-    for seed in (1, -1, 2**40, 2**32):
-        assert (longer != phasors(seed)).double().mean() > 0.99
-    assert torch.equal(before, torch.random.get_rng_state())
 
 
 def test_starts_have_the_magnitude_and_the_same_angles_for_each_item():
@@ -51,9 +27,97 @@ def test_starts_have_the_magnitude_and_the_same_angles_for_each_item():
     torch.testing.assert_close(start_spectrum(given, 0, MAGNITUDE, FRAME), torch.polar(MAGNITUDE, given))
 
 
-def test_unknown_starts():
+def test_what_is_read_off_the_magnitude_goes_by_its_name():
+    for name, angles in (("spsi", spsi(MAGNITUDE, FRAME)), ("pghi", pghi(MAGNITUDE, FRAME, 3))):
+        torch.testing.assert_close(start_spectrum(name, 3, MAGNITUDE, FRAME), torch.polar(MAGNITUDE, angles))
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_magnitudes_have_their_gradient_and_angles_none(name):
+    """The derivative of A e^(iφ) along itself is 1, for every start: no angle answers to the magnitude."""
+    magnitude = MAGNITUDE.clone().requires_grad_()
+    spectrum = start_spectrum(name, 0, magnitude, FRAME)
+    along = (spectrum * spectrum.detach().sgn().conj()).real.sum()
+    across = (spectrum * spectrum.detach().sgn().conj()).imag.sum()
+    torch.testing.assert_close(torch.autograd.grad(along, magnitude, retain_graph=True)[0], torch.ones_like(MAGNITUDE))
+    gradient = torch.autograd.grad(across, magnitude)[0]
+    torch.testing.assert_close(gradient, torch.zeros_like(MAGNITUDE), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["randm", "Zero", "", None, 0, ["zero"]])
+def test_unknown_starts(name):
+    with pytest.raises(InputError, match="it must be one of 'zero', 'random', 'spsi', 'pghi'"):
+        check_start(name)
+    with pytest.raises(InputError, match="start is"):
+        start_spectrum(name, 0, MAGNITUDE, FRAME)
+
+
+def test_a_near_miss_is_named():
     with pytest.raises(InputError, match="did you mean 'random'"):
-        start_spectrum("randm", 0, MAGNITUDE, FRAME)
+        check_start("randm")
+    assert [check_start(name) for name in STARTS] == list(STARTS)
+
+
+@pytest.mark.parametrize("name", STARTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_start_angles_are_what_the_start_itself_does(name, dtype):
+    frame = TINY.frame
+    magnitude = Frame(frame).analyse(tones(800, (2, 2), dtype)).abs()
+    angles = start_angles(magnitude, frame, name, seed=4)
+    assert (angles.shape, angles.dtype) == (magnitude.shape, dtype)
+    ours, theirs = (griffin_lim(magnitude, frame, 2, start=start, seed=4) for start in (angles, name))
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-8  # two iterations of rounding in quiet bins
+    torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_start_angles_take_every_kind_of_frame_and_have_no_gradient(name):
+    magnitude = Frame(TINY).analyse(tones(800)).abs()
+    angles = start_angles(magnitude.clone().requires_grad_(), TINY, name)
+    assert not angles.requires_grad
+    assert torch.equal(angles, start_angles(magnitude, Frame(TINY), name))
+    assert torch.equal(start_angles(magnitude[None, None], TINY, name)[0, 0], angles)
+    half = start_angles(magnitude.half(), TINY, name)
+    assert half.dtype == torch.float32
+    assert half.isfinite().all()
+
+
+def test_the_usual_start_angles_are_pghis():
+    assert torch.equal(start_angles(MAGNITUDE.mT, FRAME), start_angles(MAGNITUDE.mT, FRAME, "pghi", 0))
+
+
+def test_previous_goes_on_from_the_chunk_before():
+    magnitude = Frame(TINY).analyse(tones(1600, (2,), torch.float64)).abs()
+    whole = start_angles(magnitude, TINY, "spsi")
+    rest = start_angles(magnitude[..., 20:], TINY, "spsi", previous=whole[..., 19])
+    expected = spsi(magnitude[..., 20:].mT, TINY.frame, whole[..., 19]).mT
+    torch.testing.assert_close(rest, expected)
+    joined = torch.cat([whole[..., :20], rest], -1)
+    errors = []
+    for angles in (whole, joined, torch.cat([whole[..., :20], start_angles(magnitude[..., 20:], TINY, "spsi")], -1)):
+        again = Frame(TINY).analyse(Frame(TINY).synthesise(torch.polar(magnitude, angles))).abs()
+        errors.append((again - magnitude)[..., 16:26].norm())  # around the seam
+    assert errors[1] < 1.1 * errors[0] < errors[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start": "spsy"}, "did you mean 'spsi'"),
+        ({"start": "pghi", "previous": torch.zeros(2, 9)}, r"start is 'pghi' .* it takes start='spsi'"),
+        ({"start": "spsi", "previous": torch.zeros(9)}, r"previous has shape \(9,\); .* \(2, 9\)"),
+    ],
+)
+def test_start_angles_that_cannot_be(options, message):
+    with pytest.raises(InputError, match=message):
+        start_angles(MAGNITUDE.mT, FRAME, **options)
+
+
+def test_start_angles_want_a_magnitude():
+    with pytest.raises(InputError, match="magnitude has shape"):
+        start_angles(MAGNITUDE, FRAME)
+    with pytest.raises(InputError, match="take its magnitude first"):
+        start_angles(MAGNITUDE.mT + 0j, FRAME)
 
 
 def test_borrowed_phase():
