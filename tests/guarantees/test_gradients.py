@@ -9,8 +9,9 @@ from tests.problems import DEFICIENT, TINY, TINY_LOG, TINY_POWER, tones
 from torchmelinv.analysis import MelAnalyzer
 from torchmelinv.conventions import MelConvention
 from torchmelinv.frame import Frame
-from torchmelinv.functional import fast_griffin_lim
+from torchmelinv.functional import fast_griffin_lim, start_angles
 from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
+from torchmelinv.phase.start import STARTS
 
 SMALL = MelConvention(sample_rate=8000, n_fft=16, hop_length=4, n_mels=4, padding="same_reflect")
 
@@ -31,11 +32,12 @@ def test_unrolled_gradients_with_lengths():
     assert (gradient[1, :, 6:] == 0).all()
 
 
-def test_whole_path_gradients_are_finite_differences():
+@pytest.mark.parametrize("phase", ["fast_griffin_lim", "mel_consistent"])
+def test_whole_path_gradients_are_finite_differences(phase):
     convention = SMALL.replace(magnitude_offset=1e-9, level={"log": "ln", "floor": 1e-5})
     mel = MelAnalyzer(convention)(tones(40, dtype=torch.float64)).requires_grad_()
     for power in (1, 2):
-        inverter = MelInverter(convention.replace(power=power), n_iter=2)
+        inverter = MelInverter(convention.replace(power=power), phase=phase, n_iter=2, start="random")
         assert torch.autograd.gradcheck(inverter, mel, eps=1e-6, atol=1e-3, rtol=1e-3)
 
 
@@ -89,6 +91,51 @@ def test_finite_at_the_floor_under_autocast_and_in_half(magnitude, phase):
             MelInverter(TINY_LOG, magnitude, phase, 4)(values).square().sum().backward()
         assert values.grad.isfinite().all()
         assert values.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("convention", [TINY, TINY_POWER, DEFICIENT])
+@pytest.mark.parametrize("phase", PHASES)
+def test_every_phase_is_finite_on_silence_and_at_every_scale(phase, convention, scale):
+    mel = scale * MelAnalyzer(convention).linear(tones(320, (2,)))
+    mel[1, :, 3:7] = 0
+    mel[1, 5:9] = 0  # bands that are silent throughout
+    for mode in ("unrolled", "phase_detached"):
+        leaf = mel.clone().requires_grad_()
+        waveform = MelInverter(convention, phase=phase, n_iter=3, gradient=mode)(leaf)
+        waveform.sum().backward()
+        assert waveform.isfinite().all()
+        assert leaf.grad.isfinite().all()
+        assert leaf.grad.abs().max() > 0 or scale == 0
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("phase", ["fast_griffin_lim", "raar", "mel_consistent"])
+def test_every_start_is_finite_in_every_precision(phase, start):
+    mel = MelAnalyzer(TINY_LOG)(torch.cat([tones(300), torch.zeros(300)]))
+    inverter = MelInverter(TINY_LOG, phase=phase, n_iter=2, start=start)
+    expected = inverter(mel)
+    for values in (mel, mel.half(), mel.bfloat16(), mel.double()):
+        leaf = values.detach().requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            waveform = inverter(leaf)
+            waveform.square().sum().backward()
+        assert waveform.dtype == (torch.float64 if values.dtype == torch.float64 else torch.float32)
+        assert leaf.grad.isfinite().all()
+        assert leaf.grad.abs().max() > 0
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(inverter(mel), expected)
+
+
+@pytest.mark.parametrize("start", ["spsi", "pghi"])
+def test_a_start_that_is_read_off_counts_as_given(start):
+    frame = SMALL.frame
+    magnitude = (Frame(frame).analyse(tones(80, dtype=torch.float64)).abs() + 0.05).requires_grad_()
+    gradients = [
+        torch.autograd.grad(fast_griffin_lim(magnitude, frame, 2, start=each).square().sum(), magnitude)[0]
+        for each in (start, start_angles(magnitude, frame, start))
+    ]
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 def test_analysis_has_finite_gradients_on_silence():

@@ -9,6 +9,7 @@ from tests.problems import DEFICIENT, TINY, TINY_POWER, tones
 from torchmelinv.analysis import MelAnalyzer
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
+from torchmelinv.phase.start import STARTS
 
 SCALES = [1e-8, 1e-4, 3.7, 1e8]
 
@@ -31,4 +32,14 @@ def test_waveforms(phase, convention, scale):
     mel = MelAnalyzer(convention).linear(tones(800, dtype=torch.float64))
     inverter = MelInverter(convention, phase=phase, n_iter=4)
     expected, result = inverter(mel), inverter(scale * mel) / scale ** (1 / convention.power)
+    assert (result - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("phase", ["fast_griffin_lim", "mel_consistent"])
+def test_starts(phase, start, scale):
+    mel = MelAnalyzer(TINY_POWER).linear(tones(800, (2,), torch.float64))
+    inverter = MelInverter(TINY_POWER, phase=phase, n_iter=2, start=start)
+    expected, result = inverter(mel), inverter(scale * mel) / scale**0.5
     assert (result - expected).abs().max() <= 1e-5 * expected.abs().max()
