@@ -141,13 +141,13 @@ def test_iterations_pay():
     assert then.history.shape == (40,)
 
 
-def test_stages():
-    method = Lws()
-    assert method.stages(0) == [(method, 0)]
-    assert method.stages(1) == method.stages(7)[:1]
-    assert [count for _, count in method.stages(7)] == [1, 6]
-    assert method.stages(7)[0][0] == RtisiLa(look_ahead=0, n_iter=1)
+def test_the_first_iteration_is_without_future_unless_a_start_is_given():
     magnitude = magnitude_of(SMALL)
+    schedule = Then(RtisiLa(look_ahead=0), Lws(), after=1)
+    torch.testing.assert_close(lws(magnitude, SMALL, 4), retrieve(schedule, magnitude, SMALL, 4).waveform)
+    for start in ("random", "spsi", "pghi"):
+        given = retrieve(Lws(), magnitude, SMALL, 4, start=start).waveform
+        torch.testing.assert_close(lws(magnitude, SMALL, 4, start=start), given)
     torch.testing.assert_close(lws(magnitude, SMALL, 0, start="zero"), Frame(SMALL).synthesise(magnitude + 0j))
 
 

@@ -69,17 +69,18 @@ def mel_consistent(
     method: PhaseMethod = USUAL_METHOD,
     sweeps: int = 2,
     agreement: float = 1.0,
+    start: str | Tensor = "pghi",
     **options: Any,
 ) -> Tensor:
     """Linear mel (…, n_mels, n_frames) of the convention -> waveform (…, n_samples) that has this mel.
 
-    `method`, `sweeps`, `agreement` as in `MelConsistent`; `options` are those of `retrieve`. Invariants: c · mel gives
+    `method`, `sweeps`, `agreement` as in `MelConsistent`; `start` and `options` are those of `retrieve`. Invariants: c · mel gives
     c · waveform
     (√c at power 2); items do not see each other; n_iter = 0 is the start, at the entropic magnitude. Cost of an iteration: the
     method's, and two banded products a sweep.
     """
     filterbank = MelFilterbank(convention)
     mel = as_rows(mel, "mel", convention.n_mels)
-    how = MelConsistent(method, sweeps, agreement)
+    wanted = MelConsistent(method, sweeps, agreement).wanted(mel, filterbank, convention)
     magnitude = take_back_offset(entropic(mel, filterbank), convention)
-    return retrieve(method, magnitude, convention, n_iter, wanted=how.wanted(mel, filterbank, convention), **options).waveform
+    return retrieve(method, magnitude, convention, n_iter, start=start, wanted=wanted, **options).waveform
