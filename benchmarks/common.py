@@ -10,7 +10,7 @@ import platform
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,20 +100,6 @@ def others_share(run: Callable[[], object]) -> float:
     return max(0.0, others / (elapsed * (os.cpu_count() or 1)))
 
 
-def timed(run: Callable[[], Tensor], tries: int = 5) -> tuple[Tensor, float]:
-    """What `run` gives and the seconds it took, from the first try that others left alone, or the last."""
-    results: list[tuple[Tensor, float]] = []
-
-    def once() -> None:
-        start = time.perf_counter()
-        result = run()
-        results.append((result, time.perf_counter() - start))
-
-    while others_share(once) > MOST_OTHERS and len(results) < tries:
-        time.sleep(1)
-    return results[-1]
-
-
 def alternate(
     contestants: dict[str, Callable[[], object]], repeats: int = REPEATS, patience: float = 600
 ) -> tuple[Seconds, Record]:
@@ -164,13 +150,6 @@ def check(what: str, value: float, *, at_most: float | None = None, at_least: fl
     return {"what": what, "value": float(f"{value:.6g}"), **limit}
 
 
-def means(clips: list[Record], name: str) -> dict[str, float]:
-    """Average of every metric of one method over the clips; of the seconds, the median."""
-    columns = {metric: [clip["scores"][name][metric] for clip in clips] for metric in clips[0]["scores"][name]}
-    middle = {"seconds": statistics.median}
-    return {metric: middle.get(metric, statistics.fmean)(column) for metric, column in columns.items()}
-
-
 def save(suite: str, record: Record) -> None:
     """Write `benchmarks/results/<suite>.json`, innermost lists and objects on one line each."""
     text = json.dumps(record, indent=1, ensure_ascii=False)
@@ -182,3 +161,17 @@ def save(suite: str, record: Record) -> None:
 def load(suite: str) -> Record:
     """What `save` wrote last."""
     return json.loads((RESULTS / f"{suite}.json").read_text(encoding="utf-8"))
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; the first column is text, the rest numbers."""
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def where(record: Record) -> str:
+    """Date, machine and versions of a record, in words."""
+    machine, versions = record["machine"], record["versions"]
+    packages = ", ".join(f"{name} {versions[name]}" for name in ("torch", "torchaudio", "librosa"))
+    threads = f"{machine['threads']} of {machine['cores']} cores"
+    return f"{record['date']}, {machine['cpu']} ({threads}), {packages}, Python {versions['python']}"

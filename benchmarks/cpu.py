@@ -11,16 +11,21 @@ import librosa
 import numpy as np
 import torch
 import torchaudio
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 import torchmelinv as tmi
 from benchmarks import common, peers, tables
 from benchmarks.common import Record, check
+from benchmarks.transcription import fast_griffin_lim_by_hand, mel_consistent_by_hand, stft
 from torchmelinv import functional
-from torchmelinv.conventions import FrameConvention
+from torchmelinv.conventions import FrameConvention, MelConvention
+from torchmelinv.frame import Frame
+from torchmelinv.joint.mel_consistent import MelConsistent
 from torchmelinv.magnitude.entropic import entropic
+from torchmelinv.phase.griffin_lim import GriffinLim
+from torchmelinv.phase.method import MagnitudeTarget, PhaseProblem
+from torchmelinv.phase.retrieve import retrieve
 
 FRAME = FrameConvention(n_fft=1024, hop_length=256, padding="center_reflect")
 SAMPLE_RATE = 22050
@@ -39,52 +44,20 @@ class Case(NamedTuple):
     notes: Record
 
 
-# Fast Griffin-Lim as its authors write it, in float64 and with nothing of torchmelinv
-
-
-def _stft(signal: NDArray[np.float64], n_fft: int, hop: int) -> NDArray[np.complex128]:
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    padded = np.pad(signal, n_fft // 2, mode="reflect")
-    starts = range(0, len(padded) - n_fft + 1, hop)
-    return np.stack([np.fft.rfft(window * padded[start : start + n_fft]) for start in starts], axis=1)
-
-
-def _istft(spectrum: NDArray[np.complex128], n_fft: int, hop: int) -> NDArray[np.float64]:
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    total = np.zeros((2, n_fft + hop * (spectrum.shape[1] - 1)))
-    for start, column in zip(range(0, total.shape[1], hop), spectrum.T, strict=False):
-        total[0, start : start + n_fft] += window * np.fft.irfft(column, n_fft)
-        total[1, start : start + n_fft] += window**2
-    signal, envelope = total[:, n_fft // 2 : -(n_fft // 2)]
-    return signal / envelope
-
-
-def transcription(magnitude: NDArray[np.float64], angles: NDArray[np.float64], n_iter: int) -> NDArray[np.float64]:
-    """Perraudin et al. 2013, algorithm 2: t ← P_C(P_A(c)), c ← t + α (t − t before), on complex spectra."""
-    shape = (FRAME.n_fft, FRAME.hop_length)
-    target = magnitude * np.exp(1j * angles)
-    before = None
-    for _ in range(n_iter):
-        projected = _stft(_istft(target, *shape), *shape)
-        ahead = projected if before is None else projected + MOMENTUM * (projected - before)
-        before, target = projected, magnitude * np.exp(1j * np.angle(ahead))
-    return _istft(target, *shape)
-
-
 def convergence_db(waveforms: Tensor, magnitudes: Tensor) -> list[float]:
     """20 log10(‖|STFT(x)| − A‖ / ‖A‖) of each item, by the transcription's own transform."""
     pairs = zip(waveforms.double().numpy(), magnitudes.double().numpy(), strict=True)
-    spectra = [(np.abs(_stft(waveform, FRAME.n_fft, FRAME.hop_length)), magnitude) for waveform, magnitude in pairs]
+    spectra = [(np.abs(stft(waveform, FRAME)), magnitude) for waveform, magnitude in pairs]
     return [20 * np.log10(np.linalg.norm(found - wanted) / np.linalg.norm(wanted)) for found, wanted in spectra]
 
 
 def fast_griffin_lim(batch: int) -> Case:
     """Ours, torchaudio's and librosa's fast Griffin-Lim on the same magnitudes; their random starts differ."""
     waveform, source = common.speech(batch, FRAME.n_samples(N_FRAMES), SAMPLE_RATE)
-    spectra = [_stft(item, FRAME.n_fft, FRAME.hop_length) for item in waveform.double().numpy()]
+    spectra = [stft(item, FRAME) for item in waveform.double().numpy()]
     magnitude = torch.from_numpy(np.abs(spectra)).float()
     angles = 2 * np.pi * np.random.default_rng(0).random(magnitude.shape[1:])
-    expected = transcription(magnitude[0].double().numpy(), angles, 4)
+    expected = fast_griffin_lim_by_hand(magnitude[0].double().numpy(), angles, FRAME, 4, MOMENTUM)
     found = functional.fast_griffin_lim(magnitude[0], FRAME, 4, MOMENTUM, start=torch.from_numpy(angles)).numpy()
     distance = np.abs(found - expected).max() / np.abs(expected).max()
     window, array = torch.hann_window(FRAME.n_fft), magnitude.numpy()
@@ -121,6 +94,82 @@ def fast_griffin_lim(batch: int) -> Case:
         checks,
         {"spectral_convergence_db": {"from zero phase": same, "from random phases": free}, "signal": source},
     )
+
+
+class Inversion(NamedTuple):
+    """The mel of 10 s of speech, and where an iteration on it starts."""
+
+    convention: MelConvention
+    mel: Tensor  # linear, (n_mels, n_frames)
+    magnitude: Tensor  # entropic, (n_freqs, n_frames)
+    angles: Tensor
+    source: str
+
+
+def _inversion() -> Inversion:
+    convention = tmi.preset("hifigan_22k")
+    waveform, source = common.speech(1, convention.n_samples(N_FRAMES), SAMPLE_RATE)
+    mel = tmi.MelAnalyzer(convention).linear(waveform[0])
+    magnitude = entropic(mel, tmi.MelFilterbank(convention))
+    angles = torch.from_numpy(2 * np.pi * np.random.default_rng(0).random(magnitude.shape)).float()
+    return Inversion(convention, mel, magnitude, angles, source)
+
+
+def mel_consistent() -> Case:
+    """Iterations that keep the mel beside iterations that keep a magnitude, from the same magnitude and angles."""
+    given = _inversion()
+    filterbank = tmi.MelFilterbank(given.convention)
+
+    def iterations(how: MelConsistent | GriffinLim, n_iter: int = N_ITER) -> Tensor:
+        joint = isinstance(how, MelConsistent)
+        wanted = how.wanted(given.mel, filterbank, given.convention) if joint else None
+        method = how.method if joint else how
+        return retrieve(method, given.magnitude, given.convention, n_iter, start=given.angles, wanted=wanted).waveform
+
+    usual, fast = MelConsistent(), MelConsistent(GriffinLim(MOMENTUM))
+    arrays = [each.double().numpy() for each in (given.mel, given.magnitude, given.angles)]
+    checks = []
+    for n_iter in (1, 3):
+        expected = mel_consistent_by_hand(*arrays, given.convention, n_iter)
+        distance = np.abs(iterations(usual, n_iter).numpy() - expected).max() / np.abs(expected).max()
+        what = f"distance from a dense float64 transcription, {n_iter} iterations, of the peak"
+        checks.append(check(what, float(distance), at_most=1e-4))
+    contestants: dict[str, Callable[[], object]] = {
+        "mel_consistent": lambda: iterations(usual),
+        "mel_consistent, GriffinLim(0.99)": lambda: iterations(fast),
+        "fast_griffin_lim": lambda: iterations(GriffinLim(MOMENTUM)),
+    }
+    title = f"{N_ITER} mel-consistent iterations beside {N_ITER} of fast Griffin-Lim, hifigan_22k, 10 s"
+    # an iteration may take 1.6 times that of Griffin-Lim
+    return Case(title, "mel_consistent", contestants, {"fast_griffin_lim": 1 / 1.6}, checks, {"signal": given.source})
+
+
+def starts() -> Case:
+    """What a start that is read off the magnitude takes beside one iteration of fast Griffin-Lim."""
+    given = _inversion()
+    frame, method = Frame(given.convention), GriffinLim(MOMENTUM)
+    rows = given.magnitude.mT[None].contiguous()
+    plan = frame.plan(N_FRAMES, given.convention.n_samples(N_FRAMES), rows)
+    problem = PhaseProblem(MagnitudeTarget(rows), plan)
+    state = method.init(problem, torch.polar(rows, given.angles.mT[None]))
+    contestants: dict[str, Callable[[], object]] = {"an iteration": lambda: method.step(problem, state)}
+    chance = convergence_of(given, "random")
+    checks = []
+    for name in ("spsi", "pghi"):
+        contestants[name] = functools.partial(functional.start_angles, given.magnitude, frame, name)
+        what = f"spectral convergence from {name} behind that from random phases, no iterations, dB"
+        checks.append(check(what, convergence_of(given, name) - chance, at_most=-3))
+    return Case(
+        "a start beside one iteration of fast Griffin-Lim, hifigan_22k, 10 s", "an iteration", contestants, {}, checks,
+        {"signal": given.source},
+    )  # fmt: skip
+
+
+def convergence_of(given: Inversion, start: str) -> float:
+    """Spectral convergence towards the magnitude without any iteration, dB."""
+    waveform = retrieve(GriffinLim(), given.magnitude, given.convention, 0, start=start).waveform
+    found = Frame(given.convention).analyse(waveform).abs()
+    return float(functional.spectral_convergence_db(found, given.magnitude))
 
 
 def magnitude_inverse(power: int) -> Case:
@@ -172,6 +221,8 @@ def cases() -> Iterator[Case]:
     yield from map(fast_griffin_lim, (1, 8))
     yield from map(magnitude_inverse, (1, 2))
     yield end_to_end()
+    yield mel_consistent()
+    yield starts()
 
 
 def main() -> int:
@@ -180,7 +231,7 @@ def main() -> int:
     record: Record = {"suite": "cpu", **common.surroundings(), "repeats": common.REPEATS, "cases": []}
     missed = []
     with torch.inference_mode():
-        for case in tqdm(cases(), total=5, unit="case"):
+        for case in tqdm(cases(), total=7, unit="case"):
             seconds, rounds = common.alternate(case.contestants)
             faster = {name: round(common.ratio(seconds, name, case.ours), 3) for name in case.contestants if name != case.ours}
             for peer, wanted in case.at_least.items():
@@ -190,7 +241,7 @@ def main() -> int:
             record["cases"].append({**entry, "at_least": case.at_least, "checks": case.checks, **case.notes})
             tqdm.write(f"{case.title}: " + ", ".join(f"{x:.2f} × {peer}" for peer, x in faster.items()))
     common.save("cpu", record)
-    tables.write_readme()
+    tables.write_pages()
     print("\n".join(missed or ["every target is reached"]))
     return 0
 

@@ -1,6 +1,7 @@
 """librosa and torchaudio inverting the mel of one of our conventions, each as its own documentation does it.
 
-Both take frames that are centred; a mel with `same` padding is handed to them in the way that costs them nothing at the edges.
+Both take frames that are centred; a mel with `same` padding, or one that lost its last frame, is handed to them in the way that
+costs them nothing at the edges.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ def _is_same_padded(convention: MelConvention) -> bool:
     if convention.padding not in ("same_reflect", "center_reflect", "center_zero"):
         raise ValueError(f"the peers know no {convention.padding!r} padding")
     return convention.padding == "same_reflect"
+
+
+def _with_last_frame(mel: Tensor, convention: MelConvention) -> Tensor:
+    """The mel, its last frame repeated where the convention drops one: the peers make no sound after the last centre."""
+    return pad(mel, (0, 1), mode="replicate") if convention.drop_last_frame else mel
 
 
 def librosa_filterbank(convention: MelConvention) -> NDArray[np.float32]:
@@ -51,7 +57,7 @@ def librosa_waveform(mel: Tensor, convention: MelConvention, n_iter: int = 32, s
     A same-padded mel is one of frames that are not centred; the padding is cut off the result at both ends.
     """
     magnitude = librosa.feature.inverse.mel_to_stft(
-        mel.numpy(),
+        _with_last_frame(mel, convention).numpy(),
         sr=convention.sample_rate,
         n_fft=convention.n_fft,
         power=convention.power,
@@ -107,7 +113,7 @@ class TorchaudioInverter:
         image, so the first and the last magnitude are repeated, and half a hop is cut off the result at both ends.
         """
         torch.manual_seed(seed)
-        power = self.inverse_mel(mel)
+        power = self.inverse_mel(_with_last_frame(mel, self.convention))
         if not self.same:
             return self.griffin_lim(power)
         half = self.convention.hop_length // 2

@@ -1,39 +1,16 @@
-"""`python -m benchmarks.tables`: README.md's tables of results, made from the files in `benchmarks/results`."""
+"""`python -m benchmarks.tables`: the pages' tables of results, made from the files in `benchmarks/results`."""
 
 from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
-import torchmelinv as tmi
-from benchmarks.common import RESULTS, ROOT, Record, load, means
+from benchmarks import quality_tables
+from benchmarks.common import RESULTS, ROOT, Record, load, markdown, where
 
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
 BLOCK = re.compile(r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)", re.DOTALL)
-
-# key of the file: (head of the column, how a number is written)
-METRICS: dict[str, tuple[str, str]] = {
-    "pesq_wb": ("PESQ-WB", "{:.2f}"),
-    "estoi": ("ESTOI", "{:.3f}"),
-    "mel_error_db": ("mel error, dB", "{:.1f}"),
-    "log_mel_l1": ("log-mel L1", "{:.3f}"),
-    "spectral_convergence_db": ("spectral convergence, dB", "{:.1f}"),
-    "seconds": ("seconds", "{:.2f}"),
-}
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _where(record: Record) -> str:
-    machine, versions = record["machine"], record["versions"]
-    packages = ", ".join(f"{name} {versions[name]}" for name in ("torch", "torchaudio", "librosa"))
-    threads = f"{machine['threads']} of {machine['cores']} cores"
-    return f"{record['date']}, {machine['cpu']} ({threads}), {packages}, Python {versions['python']}"
-
 
 def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s" if value >= 0.1 else f"{value * 1000:.0f} ms"
@@ -57,81 +34,36 @@ def render_cpu(record: Record) -> str:
                 "" if own else f"{_short(case['times_faster'][name])} ×",
                 "" if residual is None else f"{residual:.0e}",
             ])  # fmt: skip
-    table = _table(["case", "", "median time", "times ours", "‖Ms − m‖ / ‖m‖"], rows)
+    table = markdown(["case", "", "median time", "times ours", "‖Ms − m‖ / ‖m‖"], rows)
     others = max(case["rounds"]["others_share"] for case in record["cases"])
     how = f"Medians of {record['repeats']} alternating runs of at least half a second in one process, each warmed up"
     how = f"{how}, while others took at most {others:.0%} of the machine; the ratios are of this one run"
-    return f"{table}\n\n{how}. What was checked before stands in `benchmarks/results/cpu.json`.\n{_where(record)}.\n"
+    return f"{table}\n\n{how}. What was checked before stands in `benchmarks/results/cpu.json`.\n{where(record)}.\n"
 
 
-def _scores(clips: list[Record], labels: dict[str, str]) -> str:
-    rows = [[labels.get(name, f"`{name}`"), *_numbers(clips, name, METRICS)] for name in clips[0]["scores"]]
-    return _table(["", *(head for head, _ in METRICS.values())], rows)
-
-
-def _numbers(clips: list[Record], name: str, metrics: Iterable[str]) -> list[str]:
-    mean = means(clips, name) if name in clips[0]["scores"] else {}
-    return [METRICS[metric][1].format(mean[metric]) if mean else "absent" for metric in metrics]
-
-
-def _distances(conventions: Record, labels: dict[str, str]) -> str:
-    """One table for all conventions, two columns each."""
-    metrics = ("mel_error_db", "spectral_convergence_db")
-    head = ["", *(f"{METRICS[metric][0]}, `{name}`" for name in conventions for metric in metrics)]
-    names = dict.fromkeys(name for entry in conventions.values() for name in entry["music"][0]["scores"])
-    columns = [entry["music"] for entry in conventions.values()]
-    rows = [[text for clips in columns for text in _numbers(clips, name, metrics)] for name in names]
-    return _table(head, [[labels.get(name, f"`{name}`"), *row] for name, row in zip(names, rows, strict=True)])
-
-
-def _convention(name: str) -> str:
-    convention = tmi.preset(name)
-    kind = "magnitude" if convention.power == 1 else "power"
-    return f"`{name}` ({convention.n_mels} {kind} mels, {convention.n_fft}/{convention.hop_length})"
-
-
-def render_quality(record: Record) -> str:
-    """Means over the clips for each convention, speech first and then music."""
-    versions = record["versions"]
-    labels = {
-        "torchmelinv": "**torchmelinv** (`entropic`)",
-        "librosa": f"librosa {versions['librosa']}",
-        "torchaudio": f"torchaudio {versions['torchaudio']}",
-        "true magnitude": "the true magnitude",
-    }
-    parts = []
-    for name, entry in record["conventions"].items():
-        parts += [f"{_convention(name)}, {len(entry['speech'])} clips of speech:", _scores(entry["speech"], labels)]
-        parts += [f"{peer} is absent: {why}" for peer, why in entry["absent"].items()]
-    if any(entry["music"] for entry in record["conventions"].values()):
-        count = max(len(entry["music"]) for entry in record["conventions"].values())
-        parts += [f"{count} clips of music and percussion:", _distances(record["conventions"], labels)]
-    seconds, n_iter = record["clip_seconds"], record["n_iter"]
-    parts.append(
-        f"Means over the clips, of the times medians: the first {seconds:g} s of each, {n_iter} iterations of fast Griffin-Lim "
-        "from a random start. Rows in code font are other `magnitude=` of torchmelinv. Higher is better for PESQ and ESTOI, "
-        f"lower for the others. From one run; `benchmarks/results/quality.json` has every clip.\n{_where(record)}."
-    )
-    return "\n\n".join(parts) + "\n"
-
-
-RENDERERS: dict[str, Callable[[Record], str]] = {"cpu": render_cpu, "quality": render_quality}
+# what stands in the marker: (the file of results, how it is rendered)
+RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
+    "cpu": ("cpu", render_cpu),
+    **{name: ("quality", render) for name, render in quality_tables.SECTIONS.items()},
+}
 
 
 def fill(page: str) -> str:
     """The page with everything between its markers rendered anew; where there is no file, nothing stands there."""
 
     def render(found: re.Match[str]) -> str:
-        before, suite, after = found.groups()
-        return before + (RENDERERS[suite](load(suite)) if (RESULTS / f"{suite}.json").exists() else "") + after
+        before, name, after = found.groups()
+        suite, renderer = RENDERERS[name]
+        return before + (renderer(load(suite)) if (RESULTS / f"{suite}.json").exists() else "") + after
 
     return BLOCK.sub(render, page)
 
 
-def write_readme() -> None:
-    """Bring README.md's tables to what the files say."""
-    README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
+def write_pages() -> None:
+    """Bring the pages' tables to what the files say."""
+    for page in PAGES:
+        page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write_readme()
+    write_pages()
