@@ -74,10 +74,9 @@ def mel_consistent(
 ) -> Tensor:
     """Linear mel (…, n_mels, n_frames) of the convention -> waveform (…, n_samples) that has this mel.
 
-    `method`, `sweeps`, `agreement` as in `MelConsistent`; `start` and `options` are those of `retrieve`. Invariants: c · mel gives
-    c · waveform
-    (√c at power 2); items do not see each other; n_iter = 0 is the start, at the entropic magnitude. Cost of an iteration: the
-    method's, and two banded products a sweep.
+    `method`, `sweeps`, `agreement` as in `MelConsistent`; `start` and `options` are those of `retrieve`. Invariants: c · mel
+    gives c · waveform (√c at power 2); items do not see each other; n_iter = 0 is the start, at the entropic magnitude. Cost of
+    an iteration: the method's, and two banded products a sweep.
     """
     filterbank = MelFilterbank(convention)
     mel = as_rows(mel, "mel", convention.n_mels)

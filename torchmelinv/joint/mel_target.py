@@ -9,8 +9,9 @@ size, keeps s positive and leaves its fine structure alone. All angles are kept,
 
     c ← c · (g₁ g₂ …)^(agreement / power).
 
-Bins that no filter sees become 0, as in the magnitude room. The way back is the chain rule through the sweeps, which are done
-again for it: a projection remembers its spectrum and nothing else.
+Bins that no filter sees become 0, but for DC where the first filter rises from there: unless the mel is silent, it stays what the
+signal makes it, for beside a DC of 0 no signal has the mel of a rumble. The way back is the chain rule through the sweeps, which
+are done again for it: a projection remembers its spectrum and nothing else.
 """
 
 from __future__ import annotations
@@ -41,14 +42,16 @@ class _Tables(NamedTuple):
     spread: Banded  # r ↦ Mᵀ r / Mᵀ1
     gather: Banded  # the transpose of `spread`
     bins: Banded  # the transpose of `bands`
+    free_dc: bool  # whether bin 0 is unseen and bin 1 is not
 
 
 def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
     def make() -> _Tables:
         share = filterbank.table.sum(0)
         spread = torch.where(share > 0, filterbank.table / torch.where(share > 0, share, 1), 0)
-        matrices = ((filterbank.table, 16), (spread.T, 64), (spread, 16), (filterbank.table.T, 64))
-        return _Tables(*(Banded(matrix.to(like.dtype).to(like.device), rows) for matrix, rows in matrices))
+        matrices = ((filterbank.table, 16), (spread.T, 96), (spread, 16), (filterbank.table.T, 96))
+        one, two, three, four = (Banded(matrix.to(like.dtype).to(like.device), rows) for matrix, rows in matrices)
+        return _Tables(one, two, three, four, free_dc=bool((share[0] == 0) & (share[1] > 0)))
 
     return filterbank.derived("mel target", like, make)
 
@@ -61,6 +64,7 @@ class MelTarget(NamedTuple):
     power: float
     offset: Tensor  # under the root, (items, 1, 1)
     floor: Tensor | None  # least |c|² that the filterbank sees, (items, 1, 1)
+    dc: Tensor | None  # what bin 0 is multiplied by where no filter sees it, (items, frames)
     sweeps: int
     agreement: float
 
@@ -92,11 +96,18 @@ class MelTarget(NamedTuple):
         had = self.tables.bands.of_rows(seen).clamp_(min=torch.finfo(seen.dtype).tiny)
         return (self.mel / had).clamp_(max=LARGEST_RATIO), had
 
+    def spread(self, ratio: Tensor) -> Tensor:
+        """What one sweep multiplies s by: the bands' ratios over their bins."""
+        factor = self.tables.spread.of_rows(ratio)
+        if self.dc is not None:
+            factor[..., 0] = self.dc
+        return factor
+
     def gain(self, seen: Tensor) -> Tensor:
         """What the sweeps multiply c by; overwrites its argument."""
-        total = factor = self.tables.spread.of_rows(self.ratio(seen)[0])
+        total = factor = self.spread(self.ratio(seen)[0])
         for _ in range(1, self.sweeps):
-            factor = self.tables.spread.of_rows(self.ratio(seen.mul_(factor))[0])
+            factor = self.spread(self.ratio(seen.mul_(factor))[0])
             total.mul_(factor)
         return self.root(total)
 
@@ -129,7 +140,7 @@ class _ImposeMel(torch.autograd.Function):
         sweeps = []
         for _ in range(target.sweeps):
             ratio, had = target.ratio(seen[-1])
-            gain = tables.spread.of_rows(ratio)
+            gain = target.spread(ratio)
             sweeps.append((seen[-1], had, ratio, gain))
             seen.append(seen[-1] * gain)
         product = torch.stack([gain for *_, gain in sweeps]).prod(0)
@@ -152,4 +163,6 @@ def mel_target(
     """The target of spectra that were divided by `scale` (items, 1, 1), from their linear mel (items, frames, n_mels)."""
     floor = convention.magnitude_floor / scale.square() if convention.magnitude_floor else None
     offset = convention.magnitude_offset / scale.square()
-    return MelTarget(mel, _tables(filterbank, mel), convention.power, offset, floor, sweeps, agreement)
+    tables = _tables(filterbank, mel)
+    dc = mel.detach().any(-1).to(mel.dtype) if tables.free_dc else None  # silent frames stay silent
+    return MelTarget(mel, tables, convention.power, offset, floor, dc, sweeps, agreement)
