@@ -84,13 +84,13 @@ def start_worker() -> None:
 
 
 def _heard(row: Row, name: str, clip: Tensor, clip_name: str) -> tuple[Tensor, float]:
-    """A row's waveform and the seconds that it took, its tables made before."""
+    """A row's waveform and the processor seconds that it took (others do not lengthen them), its tables made before."""
     convention = mels.CONVENTIONS[name]
     mel = mels.degraded(mels.analyzer(name)(clip), row.mel, convention, clip_name)
     method = rows.method(row, name)
-    start = time.perf_counter()
+    start = time.process_time()
     waveform = method(mel, clip)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     if waveform.shape != clip.shape:
         raise common.CheckFailed(f"{row.key} gave {len(waveform)} samples for {len(clip)} of {clip_name}")
     return waveform, seconds

@@ -181,7 +181,7 @@ def _how(record: Record) -> str:
     speech = sum(name.startswith("speech_") for name in section)
     return (
         f"Speech: means over {speech} recordings, the first {record['clip_seconds']:g} s of each; of the times, medians. "
-        f"Seconds are the wall time of one call on one thread, while {record['workers']} processes measured side by side. "
+        f"Seconds are the processor time of one call on one thread. "
         "Higher is better for PESQ and ESTOI, lower for the others. "
     )
 
