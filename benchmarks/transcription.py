@@ -58,7 +58,10 @@ def mel_consistent_by_hand(
         spectrum = stft(ahead, convention)
         seen = first = np.sqrt(np.abs(spectrum) ** 2 + convention.magnitude_offset)
         for _ in range(sweeps):
-            seen = seen * np.divide(matrix.T @ (mel / (matrix @ seen)), share, where=share > 0, out=np.zeros_like(seen))
+            gain = np.divide(matrix.T @ (mel / (matrix @ seen)), share, where=share > 0, out=np.zeros_like(seen))
+            if share[0] == 0 < share[1]:
+                gain[0] = mel.any(0)  # DC beside the first filter is free
+            seen = seen * gain
         signal = istft(spectrum * (seen / first), convention)
         new = relaxed + USUAL_METHOD.relaxation * (signal - relaxed)
         ahead = new + USUAL_METHOD.momentum * (new - before)

@@ -12,10 +12,12 @@ import pytest
 import torch
 
 import torchmelinv as tmi
-from benchmarks import common, joint_forms, mels, rows, scores, tables, targets
+from benchmarks import common, joint_forms, mels, rows, scores, tables, targets, transcription
 from torchmelinv.demo import signal
 from torchmelinv.invert import PHASES
+from torchmelinv.joint.mel_consistent import USUAL_METHOD, MelConsistent
 from torchmelinv.phase.method import PhaseProblem
+from torchmelinv.phase.retrieve import retrieve
 
 SUITES = ("cpu", "quality")
 
@@ -139,7 +141,7 @@ def _mel_problem(weight: float) -> tuple[PhaseProblem, torch.Tensor, torch.Tenso
     spectrum = analyzer.frame.analyse(waveform).mT[None]
     mel = analyzer.filterbank(spectrum[0].abs().mT)
     plan = analyzer.frame.plan(spectrum.shape[1], len(waveform), spectrum.real)
-    return PhaseProblem(joint_forms.mel_distance(mel.mT[None], analyzer.filterbank, weight), plan), spectrum, mel
+    return PhaseProblem(joint_forms.mel_distance(mel.mT[None], analyzer.filterbank, weight), plan, spectrum.abs()), spectrum, mel
 
 
 def test_the_published_forms_rest_where_a_signal_has_the_mel():
@@ -199,3 +201,22 @@ def test_without_recordings_speech_is_synthetic(tmp_path, monkeypatch: pytest.Mo
     waveform, source = common.speech(2, 40_000, 22050)
     assert waveform.shape == (2, 40_000)
     assert "synthetic" in source
+
+
+@pytest.mark.parametrize("n_iter", [1, 3])
+def test_the_transcriptions_are_the_recursions(n_iter: int):
+    """What the times of `benchmarks/cpu.py` are checked against; in float64, on a signal with a rumble."""
+    convention = tmi.preset("hifigan_22k")
+    analyzer, n_samples = tmi.MelAnalyzer(convention), convention.n_samples(30)
+    waveform = signal(sample_rate=22050)[:n_samples].double()
+    mel = analyzer.linear(waveform + 0.05 * torch.linspace(0, 6, n_samples, dtype=torch.float64).sin())
+    magnitude = tmi.functional.entropic(mel, analyzer.filterbank)
+    angles = 2 * torch.pi * torch.rand_like(magnitude)
+    arrays = [each.numpy() for each in (mel, magnitude, angles)]
+    joint = MelConsistent().wanted(mel, analyzer.filterbank, convention)
+    found = retrieve(USUAL_METHOD, magnitude, convention, n_iter, start=angles, wanted=joint).waveform
+    expected = torch.from_numpy(transcription.mel_consistent_by_hand(*arrays, convention, n_iter))
+    torch.testing.assert_close(found, expected, atol=1e-4 * float(expected.abs().max()), rtol=0)  # librosa's filters are float32
+    found = tmi.functional.fast_griffin_lim(magnitude, convention, n_iter, start=angles)
+    expected = torch.from_numpy(transcription.fast_griffin_lim_by_hand(arrays[1], arrays[2], convention, n_iter, 0.99))
+    torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)

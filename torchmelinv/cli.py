@@ -22,6 +22,7 @@ from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
 from torchmelinv.jobs import describe, roundtrip
 from torchmelinv.jobs.console import DONE, PROGRAM, SOME_FAILED, decibels, guarded, print_json, say, usable_device
 from torchmelinv.jobs.invert_files import Outcome, invert_files, plan
+from torchmelinv.phase.start import STARTS
 from torchmelinv.presets import as_convention, preset, preset_names
 
 _MANY = 32  # files from which on progress is shown to a log, too
@@ -36,7 +37,7 @@ def _convention(options: argparse.Namespace) -> MelConvention:
 
 
 def _inverter(options: argparse.Namespace) -> MelInverter:
-    chosen = {name: getattr(options, name) for name in ("magnitude", "phase", "n_iter", "seed")}
+    chosen = {name: getattr(options, name) for name in ("magnitude", "phase", "n_iter", "start", "seed")}
     return MelInverter(_convention(options), **{name: value for name, value in chosen.items() if value is not None})
 
 
@@ -48,7 +49,8 @@ def _method_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--magnitude", choices=sorted(MAGNITUDES), help="how the filterbank is undone (default: entropic)")
     parser.add_argument("--phase", choices=sorted(PHASES), help="how the phase is found (default: mel_consistent)")
     parser.add_argument("--n-iter", type=int, metavar="N", help="iterations of the phase method (default: 32)")
-    parser.add_argument("--seed", type=int, metavar="N", help="of the random start (default: 0)")
+    parser.add_argument("--start", choices=STARTS, help="where the phase begins (default: pghi, read off the magnitude)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of random phases (default: 0)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: cpu)")
     parser.add_argument("--subtype", choices=SUBTYPES, help="sample format of the audio (default: PCM_16)")
     parser.add_argument("--json", action="store_true", help="report as JSON on stdout")

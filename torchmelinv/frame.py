@@ -46,6 +46,12 @@ def window_table(convention: FrameConvention) -> Tensor:
     return pad(window, (left, right - left))
 
 
+def hop_envelope(convention: FrameConvention) -> Tensor:
+    """Σ_s w²(n − s hop) where all frames are there: it repeats every hop, (hop_length,) in float64."""
+    hop_length = convention.hop_length
+    return pad(window_table(convention).square(), (0, -convention.n_fft % hop_length)).reshape(-1, hop_length).sum(0)
+
+
 def _reflect(position: Tensor, length: Tensor | int) -> Tensor:
     """Index into a signal of `length` samples for any integer position, mirrored at both ends as often as needed."""
     length = torch.as_tensor(length, device=position.device)

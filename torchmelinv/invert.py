@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from torchmelinv.errors import InputError, nearest
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import Frame
 from torchmelinv.iterate import Solution, check_gradient
-from torchmelinv.joint.mel_consistent import MelConsistent
+from torchmelinv.joint.mel_consistent import USUAL_METHOD, MelConsistent
 from torchmelinv.level import expand
 from torchmelinv.magnitude.entropic import entropic
 from torchmelinv.magnitude.least_distance import least_distance
@@ -56,7 +57,7 @@ PHASES: dict[str, Callable[..., PhaseMethod | MelConsistent]] = {
     "raar": raar_then_fast_griffin_lim,
     "lws": Lws,
     "rtisi_la": RtisiLa,
-    "mel_consistent": lambda momentum=0.99: MelConsistent(AcceleratedGriffinLim(momentum, momentum)),
+    "mel_consistent": lambda momentum=USUAL_METHOD.momentum: MelConsistent(dataclasses.replace(USUAL_METHOD, momentum=momentum)),
 }
 
 
@@ -88,7 +89,7 @@ class MelInverter(nn.Module):
     `PHASES` or a method's record such as `Admm(softness=0.2)`, `n_iter` of it, with `momentum` (by default the method's own).
     `mel_consistent` keeps the mel instead of that magnitude, from which it starts. `start`: `zero`, `random` (a function of
     `seed`, frame and bin alone), `spsi` or `pghi` (read off the magnitude). `tolerance`: an item stops when an iteration moves
-    its waveform by at most this part of its norm.
+    its waveform (its spectrum, in methods that iterate on spectra) by at most this part of its norm.
     `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory), `phase_detached`
     (exact for the magnitude at the phase that was found), `none`, or k, the last k of them; the angles of the start count as
     given. `check=False`: no look at values.

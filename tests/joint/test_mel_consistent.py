@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,6 +22,8 @@ from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
 from torchmelinv.phase.admm import Admm
 from torchmelinv.phase.griffin_lim import GriffinLim
 from torchmelinv.phase.lws import Lws
+from torchmelinv.phase.method import Then
+from torchmelinv.phase.rtisi import RtisiLa
 
 ZERO = TINY.replace(n_fft=64, hop_length=16, n_mels=12, padding="center_zero")
 CONVENTIONS = pytest.mark.parametrize(
@@ -214,7 +218,7 @@ def test_a_record_is_a_phase():
     torch.testing.assert_close(inverter(mel), mel_consistent(mel, TINY, 4, Admm(), 1), **LOCK_STEP)
     shown = repr(inverter)
     assert "MelConsistent(method=Admm(softness=0.1), sweeps=1, agreement=1.0)" in shown
-    usual = "MelConsistent(method=AcceleratedGriffinLim(momentum=0.5, inertia=0.5, relaxation=1.1), sweeps=2, agreement=1.0)"
+    usual = "MelConsistent(method=AcceleratedGriffinLim(momentum=0.5, inertia=0.99, relaxation=1.1), sweeps=2, agreement=1.0)"
     assert usual in repr(MelInverter(TINY, phase="mel_consistent", momentum=0.5))
     assert "phase=GriffinLim(momentum=0.99)" in repr(MelInverter(TINY, phase="fast_griffin_lim"))
 
@@ -249,3 +253,32 @@ def test_numbers_that_are_none(wrong, message):
         MelConsistent(**wrong)
     with pytest.raises(InputError, match=message):
         mel_consistent(linear(TINY), TINY, 1, **wrong)
+
+
+def test_methods_that_keep_a_magnitude_do_not_finish():
+    with pytest.raises(InputError, match=r"keeps the magnitude .* let another one finish"):
+        MelConsistent(RtisiLa())
+    mel = linear(TINY)
+    schedule = MelConsistent(Then(RtisiLa(look_ahead=0), GriffinLim(0.99), after=1))
+    assert mel_error_db_of(schedule, mel) < mel_error_db_of("rtisi_la", mel)
+
+
+def mel_error_db_of(phase, mel: Tensor) -> Tensor:
+    return mel_error_db(MelAnalyzer(TINY).linear(MelInverter(TINY, phase=phase, n_iter=8)(mel)), mel)
+
+
+def test_a_linear_mel_below_zero_counts_as_silent():
+    mel = linear(TINY)
+    below = torch.where(mel < 0.1 * mel.max(), -mel, mel)
+    torch.testing.assert_close(mel_consistent(below, TINY, 3), mel_consistent(below.relu(), TINY, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("changes", [{}, {"magnitude_offset": 1e-9}, {"magnitude_floor": 1e-5}, {"power": 2.0}])
+@pytest.mark.parametrize("scale", [1e-38, 1e-30, 1e-21])
+def test_mels_far_below_everything_are_finite(scale, changes, dtype):
+    convention = TINY.replace(**changes)
+    mel = scale * MelAnalyzer(convention).linear(tones(640, (), dtype))
+    assert MelInverter(convention, n_iter=3)(mel).isfinite().all()
+    log = convention.replace(level={"log": "ln", "floor": scale})
+    assert MelInverter(log, n_iter=3)(torch.full((16, 20), math.log(scale), dtype=dtype)).isfinite().all()

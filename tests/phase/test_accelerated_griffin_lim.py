@@ -59,3 +59,10 @@ def test_numbers_that_are_none(name, wrong):
 def test_a_relaxation_out_of_bounds(wrong):
     with pytest.raises(InputError, match=r"relaxation .* from 0.001 to 2"):
         AcceleratedGriffinLim(relaxation=wrong)
+
+
+@pytest.mark.parametrize("relaxation", [1.5, 1.34, 1.9])
+def test_relaxations_that_would_grow_by_themselves_are_refused(relaxation):
+    with pytest.raises(InputError, match="to settle"):
+        AcceleratedGriffinLim(relaxation=relaxation)
+    AcceleratedGriffinLim(inertia=0.0, relaxation=1.9)

@@ -119,7 +119,7 @@ def test_lock_step_with_the_paper(alpha):
 def test_a_consistent_spectrum_nearly_stays():
     spectrum = Frame(LARGER).analyse(tones(3200, dtype=F64)).mT[None]
     plan = Frame(LARGER).plan(spectrum.shape[1], 3200, spectrum.real)
-    problem = PhaseProblem(MagnitudeTarget(spectrum.abs()), plan)
+    problem = PhaseProblem(MagnitudeTarget(spectrum.abs()), plan, spectrum.abs())
     inner = slice(4, -4)
     moved = weighted_sums(spectrum, LARGER, 5) - spectrum
     assert moved[:, inner].norm() < 0.02 * spectrum[:, inner].norm()
@@ -145,6 +145,7 @@ def test_the_first_iteration_is_without_future_unless_a_start_is_given():
     magnitude = magnitude_of(SMALL)
     schedule = Then(RtisiLa(look_ahead=0), Lws(), after=1)
     torch.testing.assert_close(lws(magnitude, SMALL, 4), retrieve(schedule, magnitude, SMALL, 4).waveform)
+    torch.testing.assert_close(lws(magnitude, SMALL, 4, start_waveform=None), lws(magnitude, SMALL, 4))
     for start in ("random", "spsi", "pghi"):
         given = retrieve(Lws(), magnitude, SMALL, 4, start=start).waveform
         torch.testing.assert_close(lws(magnitude, SMALL, 4, start=start), given)

@@ -201,3 +201,17 @@ def test_gradients_are_finite_differences():
 def test_refusals(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         RtisiLa(**wrong)
+
+
+def test_the_start_does_not_matter():
+    """Not to the last bit, in single precision and at a size where the recursion would amplify it."""
+    frame = frame_convention(n_fft=256, hop_length=64)
+    magnitude = Frame(frame).analyse(tones(6400)).abs()
+    expected = rtisi_la(magnitude, frame, 5)
+    for options in ({"start": "zero"}, {"start": "pghi"}, {"seed": 1}, {"start_waveform": tones(6400).flip(-1)}):
+        assert torch.equal(rtisi_la(magnitude, frame, 5, **options), expected)
+
+
+def test_hops_beyond_the_frame_are_refused():
+    with pytest.raises(InputError, match="hop_length is 200"):
+        rtisi_la(torch.rand(65, 4), frame_convention(n_fft=128, hop_length=200), 2)

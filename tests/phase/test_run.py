@@ -194,3 +194,12 @@ def test_phase_detached_where_a_mel_is_wanted(method):
     for answer in (waveform, once(other)):
         (answer * tones(320, dtype=F64).flip(-1)).sum().backward()
     torch.testing.assert_close(leaf.grad, other.grad, atol=1e-8 * float(other.grad.abs().max()), rtol=1e-6)
+
+
+def test_the_history_does_not_depend_on_the_batch_nor_end_on_another_iterate():
+    """Each stage has its place in the history, whether all its items stopped early or not."""
+    for method in (Then(GriffinLim(), FAST, 20), FAST):
+        options = {"tolerance": 0.1, "account": True, "keep_best": True}
+        together_, alone = (retrieve(method, MAGNITUDE, ZERO, 40, hook=hook, **options) for hook in (together, None))
+        torch.testing.assert_close(together_.history, alone.history, **LOCK_STEP)
+        assert torch.equal(alone.history[-1], alone.history[-2])

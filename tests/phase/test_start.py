@@ -104,13 +104,37 @@ def test_previous_goes_on_from_the_chunk_before():
     ("options", "message"),
     [
         ({"start": "spsy"}, "did you mean 'spsi'"),
-        ({"start": "pghi", "previous": torch.zeros(2, 9)}, r"start is 'pghi' .* it takes start='spsi'"),
-        ({"start": "spsi", "previous": torch.zeros(9)}, r"previous has shape \(9,\); .* \(2, 9\)"),
+        ({"start": ["spsi"]}, "start is a list"),
+        ({"start": MAGNITUDE}, "start is a Tensor"),
+        ({"seed": "x"}, "seed is 'x'"),
+        ({"start": "pghi", "previous": torch.zeros(2, 9)}, "spsi alone goes on"),
+        ({"previous": torch.zeros(9)}, r"previous has shape \(9,\); it must be \(2, 9\)"),
+        ({"previous": [0.0]}, "previous is a list"),
     ],
 )
 def test_start_angles_that_cannot_be(options, message):
     with pytest.raises(InputError, match=message):
         start_angles(MAGNITUDE.mT, FRAME, **options)
+
+
+def test_start_angles_want_a_frame():
+    with pytest.raises(InputError, match="Frame"):
+        start_angles(MAGNITUDE.mT, "hifigan_22k")
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 6), (1, 2, 9, 6), (2, 9, 5)])
+def test_given_angles_that_cannot_be(shape):
+    with pytest.raises(InputError, match="start"):
+        griffin_lim(MAGNITUDE.mT, FRAME, 1, start=torch.zeros(shape))
+    with pytest.raises(InputError, match="floating point"):
+        griffin_lim(MAGNITUDE.mT, FRAME, 1, start=torch.zeros(2, 9, 6).int())
+
+
+def test_given_angles_broadcast_and_pass_no_gradient():
+    angles = torch.rand(9, 6, dtype=torch.float64)
+    expected = griffin_lim(MAGNITUDE.mT, FRAME, 1, start=angles.expand(2, -1, -1))
+    found = griffin_lim(MAGNITUDE.mT, FRAME, 1, start=angles.requires_grad_())
+    assert torch.equal(found, expected)
 
 
 def test_start_angles_want_a_magnitude():

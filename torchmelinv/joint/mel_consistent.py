@@ -24,10 +24,10 @@ from torchmelinv.errors import InputError
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.joint.mel_target import mel_target
 from torchmelinv.magnitude.entropic import entropic
-from torchmelinv.ops.checks import as_rows, check_whole
+from torchmelinv.ops.checks import as_rows, check_number, check_whole
 from torchmelinv.ops.precision import full_precision
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
-from torchmelinv.phase.method import PhaseMethod, check_number
+from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.retrieve import Wanted, retrieve
 
 USUAL_METHOD = AcceleratedGriffinLim()
@@ -47,7 +47,10 @@ class MelConsistent:
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, PhaseMethod):
-            raise InputError(f"method is {self.method!r}; it must be a phase method, as GriffinLim(0.99) is one")
+            raise InputError(f"method is {self.method!r}; it must be a phase method such as GriffinLim(0.99)")
+        if not self.method.stages(1000)[-1][0].imposes:
+            hint = "let another one finish: Then(RtisiLa(), GriffinLim(0.99), after=1)"
+            raise InputError(f"method is {self.method!r}, which keeps the magnitude that it starts from and not a mel; {hint}")
         check_whole("sweeps", self.sweeps, 1)
         check_number("sweeps", self.sweeps, 1, 4)
         check_number("agreement", self.agreement, 1e-3, 1)
@@ -72,14 +75,14 @@ def mel_consistent(
     start: str | Tensor = "pghi",
     **options: Any,
 ) -> Tensor:
-    """Linear mel (…, n_mels, n_frames) of the convention -> waveform (…, n_samples) that has this mel.
+    """Linear mel (…, n_mels, n_frames), below 0 taken for 0, of the convention -> waveform (…, n_samples) that has this mel.
 
     `method`, `sweeps`, `agreement` as in `MelConsistent`; `start` and `options` are those of `retrieve`. Invariants: c · mel
     gives c · waveform (√c at power 2); items do not see each other; n_iter = 0 is the start, at the entropic magnitude. Cost of
     an iteration: the method's, and two banded products a sweep.
     """
     filterbank = MelFilterbank(convention)
-    mel = as_rows(mel, "mel", convention.n_mels)
+    mel = as_rows(mel, "mel", convention.n_mels).relu()
     wanted = MelConsistent(method, sweeps, agreement).wanted(mel, filterbank, convention)
     magnitude = take_back_offset(entropic(mel, filterbank), convention)
     return retrieve(method, magnitude, convention, n_iter, start=start, wanted=wanted, **options).waveform

@@ -161,8 +161,13 @@ def mel_target(
     mel: Tensor, filterbank: MelFilterbank, convention: MelConvention, scale: Tensor, sweeps: int, agreement: float
 ) -> MelTarget:
     """The target of spectra that were divided by `scale` (items, 1, 1), from their linear mel (items, frames, n_mels)."""
-    floor = convention.magnitude_floor / scale.square() if convention.magnitude_floor else None
-    offset = convention.magnitude_offset / scale.square()
+    most = torch.finfo(mel.dtype).max / 4  # a scale may be so small that its square is 0
+
+    def scaled(number: float) -> Tensor:
+        return (number / scale / scale).clamp(max=most) if number else torch.zeros_like(scale)
+
+    floor = scaled(convention.magnitude_floor) if convention.magnitude_floor else None
+    offset = scaled(convention.magnitude_offset)
     tables = _tables(filterbank, mel)
     dc = mel.detach().any(-1).to(mel.dtype) if tables.free_dc else None  # silent frames stay silent
     return MelTarget(mel, tables, convention.power, offset, floor, dc, sweeps, agreement)

@@ -5,6 +5,7 @@ Nothing here looks at the values of a tensor that lies on an accelerator, so no 
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any, cast
 
@@ -60,6 +61,14 @@ def check_whole(name: str, value: Any, least: int | None = None) -> None:
     if not whole or (least is not None and int(value) < least):
         bound = "" if least is None else f" of at least {least}"
         raise InputError(f"{name} is {value!r}; it must be a whole number{bound}")
+
+
+def check_number(name: str, value: Any, least: float, most: float = math.inf, hint: str = "") -> None:
+    """Refuse what is no finite number from `least` to `most`."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or not least <= value <= most or value == math.inf:
+        bound = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        raise InputError(f"{name} is {value!r}; it must be a number {bound}{hint and f' ({hint})'}")
 
 
 def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:

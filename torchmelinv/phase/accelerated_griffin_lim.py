@@ -1,6 +1,6 @@
 """Accelerated Griffin-Lim, in the signal domain.
 
-Nenov, Nguyen, Balazs and Boţ (2023) extrapolate twice from what the projections gave, and relax:
+Nenov, Nguyen and Balazs (2023) extrapolate twice from what the projections gave, and relax:
 
     t_n = (1 − γ) d_n−1 + γ P_C(P_A(c_n−1)),    c_n = t_n + α (t_n − t_n−1),    d_n = t_n + β (t_n − t_n−1).
 
@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from torchmelinv.conventions import FrameConvention
+from torchmelinv.errors import InputError
 from torchmelinv.frame import Frame
-from torchmelinv.phase.method import PhaseMethod, PhaseProblem, check_number
+from torchmelinv.ops.checks import check_number
+from torchmelinv.phase.method import PhaseMethod, PhaseProblem
 from torchmelinv.phase.retrieve import retrieve
 
 
@@ -31,7 +33,10 @@ class AcceleratedState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class AcceleratedGriffinLim(PhaseMethod):
-    """The numbers of the recursion: `momentum` α and `inertia` β, at least 0, and `relaxation` γ, above 0 and below 2."""
+    """The numbers of the recursion: `momentum` α and `inertia` β, at least 0 (above 1 it may not settle), and `relaxation` γ.
+
+    Between projections t follows (1 − γ) d: γ from 0.001 to below 1 + 1 / (1 + 2 β), or this part would grow by itself.
+    """
 
     momentum: float = 0.99
     inertia: float = 0.99
@@ -41,6 +46,10 @@ class AcceleratedGriffinLim(PhaseMethod):
         check_number("momentum", self.momentum, 0)
         check_number("inertia", self.inertia, 0)
         check_number("relaxation", self.relaxation, 1e-3, 2)
+        beyond, inertia = self.relaxation - 1, self.inertia
+        if beyond * (1 + 2 * inertia) >= 1 or -beyond * inertia >= 1:
+            most = 1 + 1 / (1 + 2 * inertia)
+            raise InputError(f"relaxation is {self.relaxation!r}; with inertia {inertia!r} it must be below {most:.4g} to settle")
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> AcceleratedState:
         signal = problem.plan.synthesise(spectrum)

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.frame import Frame
-from torchmelinv.phase.method import PhaseMethod, PhaseProblem, check_number
+from torchmelinv.ops.checks import check_number
+from torchmelinv.phase.method import PhaseMethod, PhaseProblem
 from torchmelinv.phase.retrieve import retrieve
 
 

@@ -19,8 +19,8 @@ first iteration is `RtisiLa(look_ahead=0)`, which sets each frame's phase from t
 with compensated windows. It is worth some 10 dB of spectral convergence against random phases.
 
 Shapes: spectra (items, frames, n_freqs). Cost of an iteration: 2 · bins + 16 complex products for each bin and kept frame, as
-one matrix product: several iterations of Griffin-Lim on a CPU. The paper's speed comes from visiting the loud bins alone, one
-after the other, which tensors cannot.
+one matrix product, for which the spectrum is copied once for each kept frame: several iterations of Griffin-Lim on a CPU. The
+paper's speed comes from visiting the loud bins alone, one after the other, which tensors cannot.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from torchmelinv.conventions import FrameConvention
-from torchmelinv.frame import Frame, window_table
-from torchmelinv.ops.checks import check_whole
+from torchmelinv.frame import Frame, hop_envelope, window_table
+from torchmelinv.ops.checks import check_number, check_whole
 from torchmelinv.ops.precision import lasting
-from torchmelinv.phase.method import PhaseMethod, PhaseProblem, Then, check_number
+from torchmelinv.phase.method import PhaseMethod, PhaseProblem, Then
 from torchmelinv.phase.retrieve import retrieve
 from torchmelinv.phase.rtisi import RtisiLa
 
@@ -51,8 +51,7 @@ def consistency_kernel(convention: FrameConvention, bins: int) -> Tensor:
     n_fft, hop = convention.n_fft, convention.hop_length
     window = window_table(convention)
     reach = -(-n_fft // hop) - 1
-    hops = pad(window.square(), (0, -n_fft % hop)).reshape(-1, hop).sum(0)
-    envelope = hops.repeat(reach + 1)[:n_fft]
+    envelope = hop_envelope(convention).repeat(reach + 1)[:n_fft]
     weight = torch.where(envelope > 0, window / torch.where(envelope > 0, envelope, 1), 0)
     beside = pad(window, (reach * hop, reach * hop)).unfold(0, n_fft, hop)  # w[n + q hop]
     turns = torch.outer(torch.arange(n_fft), torch.arange(-bins, bins + 1)).remainder(n_fft)
@@ -170,6 +169,7 @@ def lws(
     `tolerance` leave `alpha` at 0: an iteration in which few bins are loud enough to move looks converged.
     """
     method: PhaseMethod = Lws(bins, alpha, beta, gamma)
-    if options.keys().isdisjoint(("start", "start_waveform")):
+    if options.get("start") is None and options.get("start_waveform") is None:
+        options.pop("start", None)
         method = Then(RtisiLa(look_ahead=0), method, after=1)
     return retrieve(method, magnitude, frame, n_iter, **options).waveform

@@ -8,14 +8,14 @@ mel. So a method written once serves both.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from torchmelinv.errors import InputError
 from torchmelinv.frame import FramePlan
-from torchmelinv.ops.checks import check_whole
+from torchmelinv.ops.checks import check_number
 from torchmelinv.ops.impose_magnitude import impose_magnitude
 
 
@@ -53,6 +53,7 @@ class PhaseProblem(NamedTuple):
 
     target: Target
     plan: FramePlan  # analysis and synthesis between signals and (items, frames, n_freqs)
+    magnitude: Tensor  # of the start, (items, frames, n_freqs); the target itself where that is a magnitude
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """P_A; may overwrite its argument."""
@@ -60,7 +61,12 @@ class PhaseProblem(NamedTuple):
 
 
 class PhaseMethod:
-    """A method's numbers with what it does; a state is a NamedTuple of tensors whose first dimension is the item."""
+    """A method's numbers with what it does; a state is a NamedTuple of tensors whose first dimension is the item.
+
+    `imposes`: whether the answer has what `PhaseProblem.impose` gives, and not only the start's magnitude.
+    """
+
+    imposes: ClassVar[bool] = True
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> Any:
         """State before the first step, from a spectrum that has the target."""
@@ -89,19 +95,15 @@ class Then(PhaseMethod):
 
     def __post_init__(self) -> None:
         for name in ("first", "second"):
-            if not isinstance(getattr(self, name), PhaseMethod):
-                raise InputError(f"{name} is {getattr(self, name)!r}; it must be a phase method, as GriffinLim(0.99) is one")
-        check_number("after", self.after, 0, hint="a whole number of iterations, or a share of them below 1")
-        if self.after >= 1:
-            check_whole("after", self.after)
+            part = getattr(self, name)
+            if not isinstance(part, PhaseMethod):
+                hint = "such as GriffinLim(0.99); a joint schedule is MelConsistent(Then(...))"
+                raise InputError(f"{name} is {part!r}; it must be a phase method {hint}")
+        hint = "a whole number of iterations, or a share of them below 1"
+        check_number("after", self.after, 0, hint=hint)
+        if self.after >= 1 and not isinstance(self.after, int):
+            raise InputError(f"after is {self.after!r}; it must be {hint}")
 
     def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
         before = min(round(self.after * n_iter if self.after < 1 else self.after), n_iter)
         return self.first.stages(before) + self.second.stages(n_iter - before)
-
-
-def check_number(name: str, value: Any, least: float, most: float = float("inf"), hint: str = "") -> None:
-    """Refuse what is no number from `least` to `most`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most or value == float("inf"):
-        bound = f"of at least {least:g}" if most == float("inf") else f"from {least:g} to {most:g}"
-        raise InputError(f"{name} is {value!r}; it must be a number {bound}{hint and f' ({hint})'}")

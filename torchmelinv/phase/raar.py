@@ -17,8 +17,9 @@ from torch import Tensor
 
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.frame import Frame
+from torchmelinv.ops.checks import check_number
 from torchmelinv.phase.griffin_lim import GriffinLim
-from torchmelinv.phase.method import PhaseMethod, PhaseProblem, Then, check_number
+from torchmelinv.phase.method import PhaseMethod, PhaseProblem, Then
 from torchmelinv.phase.retrieve import retrieve
 
 

@@ -22,7 +22,7 @@ from torchmelinv.ops.items import leading, over_items
 from torchmelinv.ops.precision import full_precision
 from torchmelinv.phase.method import MagnitudeTarget, PhaseMethod, PhaseProblem, Target
 from torchmelinv.phase.run import Loop, run
-from torchmelinv.phase.start import borrow_phase, start_spectrum
+from torchmelinv.phase.start import borrow_phase, check_angles, start_spectrum
 
 
 class Wanted(NamedTuple):
@@ -69,9 +69,7 @@ def _request(
         if length is not None:
             samples = torch.where(counts == convention.n_frames(asked), min(asked, n_samples), samples)
     if isinstance(start, Tensor):
-        if start.shape[-2:] != magnitude.shape[-2:]:
-            raise InputError(f"the start's angles have shape {tuple(start.shape)}; they must be like the magnitude's")
-        angles = start.expand(magnitude.shape).reshape(-1, *magnitude.shape[-2:]).mT
+        angles = check_angles(start, magnitude).expand(magnitude.shape).reshape(-1, *magnitude.shape[-2:]).mT
     if start_waveform is not None:
         if start_waveform.shape[:-1] != items or start_waveform.shape[-1] == 0:
             allowed = ", ".join([*map(str, items), "n_samples ≥ 1"])
@@ -105,8 +103,9 @@ def retrieve(
     """Magnitude (…, n_freqs, n_frames) -> waveform (…, n_samples), with its account where `account` asks for it.
 
     `lengths` (…): frames of each item of a padded batch; each is padded at its own end and zero after it. `length`: samples
-    wanted, by default what the convention says. An item stops when an iteration moves its waveform by at most `tolerance` of its
-    norm. `start_waveform` (…, any number of samples; cut, or filled with zeros) lends its phase instead of `start`'s. The
+    wanted, by default what the convention says. `start`: a name of `STARTS`, or angles in radians like the magnitude.
+    `start_waveform` (…, any number of samples; cut, or filled with zeros) lends its phase instead. An item stops when an
+    iteration moves its waveform (its spectrum, in methods that iterate on spectra) by at most `tolerance` of its norm. The
     residual is ‖|STFT(x)| − A‖ / ‖A‖; keeping it after every iteration costs one more analysis each. Without `account`, all but
     the waveform is empty. `hook` sees the state in the loop's own units: each item scaled by a power of two. `wanted` takes the
     magnitude's place in the iteration and in the residual; the magnitude is then only where it starts.
@@ -129,12 +128,13 @@ def retrieve(
         rows = rows / scale
         target: Target = MagnitudeTarget(rows)
         if wanted is not None:
-            target = wanted.target(here.masked(values / scale**wanted.power), scale)
+            root = scale ** (wanted.power / 2)  # in two steps: the power of a small scale may be 0
+            target = wanted.target(here.masked(values / root / root), scale)
         if lent is None:
             spectrum = start_spectrum(start if angles is None else angles, seed, rows, frame.convention)
         else:
             spectrum = borrow_phase(here.analyse(lent), rows)
-        signal, *results = run(method, PhaseProblem(target, here), spectrum, loop)
+        signal, *results = run(method, PhaseProblem(target, here, rows), spectrum, loop)
         return signal * scale[:, 0], *results
 
     signal, *results = one(*request) if hook else over_items(one, *request)

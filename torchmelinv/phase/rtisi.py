@@ -32,14 +32,15 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from torchmelinv.conventions import FrameConvention
-from torchmelinv.frame import ENVELOPE_FLOOR, Frame, window_table
+from torchmelinv.errors import InputError
+from torchmelinv.frame import ENVELOPE_FLOOR, Frame, hop_envelope, window_table
 from torchmelinv.iterate import iterate
-from torchmelinv.ops.checks import check_whole
+from torchmelinv.ops.checks import check_number, check_whole
 from torchmelinv.ops.impose_magnitude import impose_magnitude
 from torchmelinv.ops.overlap_add import frame_signal, overlap_add
 from torchmelinv.ops.precision import lasting
 from torchmelinv.phase.bin_angle import bin_angles, window_centre
-from torchmelinv.phase.method import PhaseMethod, PhaseProblem, check_number
+from torchmelinv.phase.method import PhaseMethod, PhaseProblem
 from torchmelinv.phase.retrieve import retrieve
 
 
@@ -71,15 +72,13 @@ class _Estimate(NamedTuple):
 
 class RtisiState(NamedTuple):
     signal: Tensor  # (items, samples)
-    spectrum: Tensor  # whose magnitude is asked for, complex (items, frames, n_freqs)
 
 
 @lasting
 def rtisi_tables(convention: FrameConvention, like: Tensor) -> RtisiTables:
     """The tables on `like`'s device and in its dtype."""
     window = window_table(convention)
-    hops = pad(window.square(), (0, -convention.n_fft % convention.hop_length)).reshape(-1, convention.hop_length)
-    floor = ENVELOPE_FLOOR * hops.sum(0).amax()
+    floor = ENVELOPE_FLOOR * hop_envelope(convention).amax()
     angles = bin_angles(convention, -window_centre(convention), window)
     window, floor, cosine, sine = (table.to(like.dtype).to(like.device) for table in (window, floor, angles.cos(), angles.sin()))
     return RtisiTables(convention.hop_length, window, floor, torch.complex(cosine, sine))
@@ -91,6 +90,8 @@ class RtisiLa(PhaseMethod):
 
     `stages` puts the number of iterations asked for in the place of `n_iter`; one step is then the whole pass.
     """
+
+    imposes = False
 
     look_ahead: int | None = None
     momentum: float = 0.99
@@ -110,6 +111,8 @@ class RtisiLa(PhaseMethod):
     def empty(self, convention: FrameConvention, items: int, like: Tensor) -> RtisiBuffer:
         """The buffer before the first frame."""
         ahead = self.latency(convention)
+        if convention.hop_length > convention.n_fft:
+            raise InputError(f"hop_length is {convention.hop_length}; RTISI-LA needs one of at most n_fft = {convention.n_fft}")
         past = like.new_zeros(items, ahead * convention.hop_length + convention.n_fft)
         magnitude = like.new_zeros(items, ahead, convention.n_freqs)
         waiting = torch.complex(magnitude, magnitude)
@@ -161,11 +164,11 @@ class RtisiLa(PhaseMethod):
         return RtisiBuffer(spectra[:, 0], finished, past, weight, spectra[:, 1:], asked[:, 1:], there[:, 1:])
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> RtisiState:
-        return RtisiState(problem.plan.synthesise(spectrum), spectrum)
+        return RtisiState(problem.plan.synthesise(spectrum))
 
     def step(self, problem: PhaseProblem, state: RtisiState) -> RtisiState:
         convention, ahead = problem.plan.convention, self.latency(problem.plan.convention)
-        magnitude = state.spectrum.abs()
+        magnitude = problem.magnitude
         present = problem.plan.counted
         present = magnitude.new_ones(*magnitude.shape[:2], 1) if present is None else present.to(magnitude.dtype)
         tables, empty = rtisi_tables(convention, magnitude), self.empty(convention, len(magnitude), magnitude)
@@ -177,7 +180,7 @@ class RtisiLa(PhaseMethod):
             magnitude.shape[1] + ahead,
             hook=lambda _, buffer: left.append(buffer.committed),
         )
-        return RtisiState(problem.plan.synthesise(torch.stack(left[ahead:], 1)), state.spectrum)
+        return RtisiState(problem.plan.synthesise(torch.stack(left[ahead:], 1)))
 
     def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
         return [(dataclasses.replace(self, n_iter=n_iter), 1)] if n_iter else [(self, 0)]

@@ -74,7 +74,8 @@ def _run_stage(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: 
 def run(method: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop) -> tuple[Tensor, ...]:
     """Signal (items, samples); with an account also steps, residual, convergence (items) and history (items, n_iter).
 
-    The history goes on constant once all items have stopped. An item that stopped in one stage goes on in the next.
+    The history goes on constant to the end of a stage once all items have stopped; an item that stopped in one stage goes on in
+    the next. A method that does all its iterations in one step has one entry for them.
     """
     steps: Any = 0
     done = 0
@@ -92,7 +93,9 @@ def run(method: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop
         done += count
         signals.append(signal)
         steps = steps + (count if result.steps is None else result.steps[:, 0])
-        converged, history = result.converged, history + result.history
+        converged = result.converged
+        if result.history:
+            history += [*result.history, *[result.history[-1]] * (count - len(result.history))]
         if index + 1 < len(stages):
             spectrum = problem.impose(problem.plan.analyse(signal))
     if loop.keep_best:
@@ -102,7 +105,7 @@ def run(method: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop
     if not loop.account:
         return (signal,)
     residual = _distance(problem, signal)
-    history = [*history, *[residual] * (loop.n_iter - len(history))]
+    history = [*history, *[history[-1] if history else residual] * (loop.n_iter - len(history))]
     return (
         signal,
         torch.as_tensor(steps, device=signal.device).expand(len(signal)),

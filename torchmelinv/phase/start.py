@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.frame import Frame
-from torchmelinv.ops.checks import as_rows
+from torchmelinv.ops.checks import as_real, as_rows, check_whole
 from torchmelinv.ops.impose_magnitude import impose_magnitude
 from torchmelinv.phase.pghi import pghi
 from torchmelinv.phase.random_phase import random_phasors
@@ -28,7 +28,23 @@ def check_start(start: object) -> str:
     """The start's name, if it is one."""
     if isinstance(start, str) and start in STARTS:
         return start
-    raise InputError(f"start is {start!r}; it must be one of {', '.join(map(repr, STARTS))}{nearest(str(start), STARTS)}")
+    allowed = f"one of {', '.join(map(repr, STARTS))}"
+    if not isinstance(start, str):
+        raise InputError(f"start is a {type(start).__name__}; it must be {allowed} (functions of a magnitude take angles, too)")
+    raise InputError(f"start is {start!r}; it must be {allowed}{nearest(start, STARTS)}")
+
+
+def check_angles(angles: Tensor, magnitude: Tensor) -> Tensor:
+    """Given angles, if they are real and broadcast to the magnitude; without gradient, in its dtype."""
+    angles = as_real(angles, "start (angles)")
+    if angles.device != magnitude.device:
+        raise InputError(f"the start's angles are on {angles.device} and the magnitude on {magnitude.device}; move one of them")
+    lead = zip(reversed(angles.shape[:-2]), reversed(magnitude.shape[:-2]), strict=False)
+    fits = angles.shape[-2:] == magnitude.shape[-2:] and angles.ndim <= magnitude.ndim and all(a in (1, b) for a, b in lead)
+    if not fits:
+        shapes = f"{tuple(angles.shape)}; they must be like the magnitude, {tuple(magnitude.shape)}"
+        raise InputError(f"the start's angles have shape {shapes}")
+    return angles.detach().to(magnitude.dtype)
 
 
 def start_spectrum(start: str | Tensor, seed: int, magnitude: Tensor, convention: FrameConvention) -> Tensor:
@@ -43,34 +59,38 @@ def start_spectrum(start: str | Tensor, seed: int, magnitude: Tensor, convention
             return torch.complex(magnitude, torch.zeros_like(magnitude))
         if start == "random":
             return random_phasors(seed, magnitude.shape[-2], magnitude.shape[-1], magnitude.dtype, magnitude.device) * magnitude
+        if start == "pghi" and magnitude.is_cuda and torch.cuda.is_current_stream_capturing():
+            raise InputError("start 'pghi' asks the device for sizes, which a graph capture cannot; use start='spsi' or 'random'")
         start = _READ[start](magnitude, convention, seed)
-    angles = start.to(magnitude.dtype)
-    return torch.complex(magnitude * angles.cos(), magnitude * angles.sin())
+    return torch.complex(magnitude * start.cos(), magnitude * start.sin())
 
 
 def start_angles(
     magnitude: Tensor,
     frame: Frame | FrameConvention,
-    start: str = "pghi",
+    start: str | None = None,
     seed: int = 0,
     previous: Tensor | None = None,
 ) -> Tensor:
-    """Magnitude (…, n_freqs, n_frames) -> angles in radians, same shape, that `start=` takes.
+    """Magnitude (…, n_freqs, n_frames) -> angles in radians, same shape, that `start=` takes. Without gradient.
 
-    `start`: one of `STARTS`. With `previous` (…, n_freqs), the angles of the frame before the first, the phases go on from there
-    (`spsi` alone can): a chunk that follows another one. Without gradient.
+    `start`: one of `STARTS`, by default `pghi`. With `previous` (…, n_freqs), the angles of the frame before the first one, the
+    phases go on from there, by `spsi`: for a chunk that follows another.
     """
-    convention = (frame.convention if isinstance(frame, Frame) else frame).frame
+    convention = Frame(frame).convention if not isinstance(frame, Frame) else frame.convention
+    check_whole("seed", seed)
     magnitude = as_rows(magnitude, "magnitude", convention.n_freqs).detach()
     rows = magnitude.reshape(-1, *magnitude.shape[-2:]).mT.contiguous()
-    if previous is None and start in _READ:
-        angles = _READ[start](rows, convention, seed)
-    elif previous is None:
-        angles = start_spectrum(start, seed, torch.ones_like(rows), convention).angle()
+    name = check_start(("pghi" if previous is None else "spsi") if start is None else start)
+    if previous is None:
+        known = torch.ones_like(rows)  # what is not read off the magnitude can be read off again
+        angles = _READ[name](rows, convention, seed) if name in _READ else start_spectrum(name, seed, known, convention).angle()
     else:
-        if start != "spsi" or previous.shape != magnitude.shape[:-1]:
-            wanted = f"start is {start!r} and previous has shape {tuple(previous.shape)}"
-            raise InputError(f"{wanted}; it takes start='spsi' and {tuple(magnitude.shape[:-1])} to go on from a frame before")
+        previous = as_real(previous, "previous")
+        if name != "spsi":
+            raise InputError(f"start is {start!r} with previous=; spsi alone goes on from a frame before")
+        if previous.shape != magnitude.shape[:-1]:
+            raise InputError(f"previous has shape {tuple(previous.shape)}; it must be {tuple(magnitude.shape[:-1])}")
         angles = spsi(rows, convention, previous.to(rows.dtype).reshape(-1, convention.n_freqs))
     return angles.mT.reshape(magnitude.shape)
 
