@@ -220,3 +220,40 @@ def test_the_transcriptions_are_the_recursions(n_iter: int):
     found = tmi.functional.fast_griffin_lim(magnitude, convention, n_iter, start=angles)
     expected = torch.from_numpy(transcription.fast_griffin_lim_by_hand(arrays[1], arrays[2], convention, n_iter, 0.99))
     torch.testing.assert_close(found, expected, atol=1e-8, rtol=0)
+
+
+CONVENTIONS = tuple(common.load("quality")["finalists"])
+
+
+def _of(convention: str, mel: str, method: str, start: str, n_iter: int) -> dict[str, float]:
+    section = common.load("quality")["finalists"][convention]
+    return targets.speech_mean(section, rows.Row(mel, method, start, n_iter))
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_what_the_readme_says_of_the_default_holds(convention: str):
+    """Closer than every cascade and peer after 32 and 100 iterations; after 10, than the cascade after 100."""
+    for mel in mels.MELS:
+        for n_iter in (32, 100):
+            ours = _of(convention, mel, "mel_consistent", "pghi", n_iter)
+            rivals = [(method, "random", n) for method in ("entropic+fast_griffin_lim", "librosa", "torchaudio") for n in (n_iter, 32)]
+            found = [_of(convention, mel, *rival) for rival in (*rivals, ("entropic+raar", "pghi", n_iter))]
+            theirs = [each for each in found if each]
+            assert len(theirs) >= 2
+            assert all(ours["pesq_wb"] > each["pesq_wb"] for each in theirs), (mel, n_iter)
+            assert mel != "clean" or all(ours["mel_error_db"] < each["mel_error_db"] for each in theirs), n_iter
+    quick, cascade = (_of(convention, "clean", *which) for which in (
+        ("mel_consistent", "pghi", 10), ("entropic+fast_griffin_lim", "random", 100)))
+    assert quick["pesq_wb"] > cascade["pesq_wb"]
+    assert quick["mel_error_db"] < cascade["mel_error_db"]
+
+
+def test_what_the_readme_says_of_starts_and_phases_holds():
+    record = common.load("quality")
+    which = [rows.Row("clean", "mel_consistent", *each) for each in (("spsi", 32), ("pghi", 10))]
+    field = [targets.speech_mean(record["field"], row) for row in which]
+    assert field[0]["pesq_wb"] == pytest.approx(field[1]["pesq_wb"], abs=0.05)
+    assert field[0]["mel_error_db"] == pytest.approx(field[1]["mel_error_db"], abs=1.0)
+    for section in record["truth"].values():
+        best = min(targets.true_rows(section), key=lambda row: targets.true_mean(section, row))
+        assert (best.method, best.start, best.n_iter) == ("true+raar", "pghi", 100)
