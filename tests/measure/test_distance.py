@@ -9,6 +9,7 @@ import torch
 
 from torchmelinv.errors import InputError
 from torchmelinv.functional import log_mel_l1, mel_error_db, spectral_convergence_db
+from torchmelinv.measure.distance import bounded_relative_error, mean_distance, relative_error
 
 REFERENCE = torch.rand(2, 3, 8, 5) + 0.1
 
@@ -29,6 +30,28 @@ def test_decibels(distance):
 def test_log_mel():
     torch.testing.assert_close(log_mel_l1(math.e * REFERENCE, REFERENCE), torch.ones(2, 3))
     assert log_mel_l1(torch.zeros(8, 5), torch.full((8, 5), 1e-6)) == 0
+
+
+def test_bounded_relative_error():
+    estimate = REFERENCE * (1 + torch.rand(2, 3, 8, 5))
+    torch.testing.assert_close(bounded_relative_error(estimate, REFERENCE), relative_error(estimate, REFERENCE))
+    silence = torch.zeros(2, 3, 8, 5)
+    assert (bounded_relative_error(silence, REFERENCE) == 1).all()
+    assert (bounded_relative_error(silence, silence) == 0).all()
+    torch.testing.assert_close(bounded_relative_error(REFERENCE, silence), torch.full((2, 3), 100.0))
+    assert bounded_relative_error(torch.full((8, 5), math.nan), torch.ones(8, 5)).isnan()
+    for scale in (1e-30, 1e20):
+        found = bounded_relative_error(scale * estimate, scale * REFERENCE)
+        torch.testing.assert_close(found, relative_error(estimate, REFERENCE))
+
+
+def test_mean_distance():
+    estimate = REFERENCE + torch.randn(2, 3, 8, 5)
+    torch.testing.assert_close(mean_distance(estimate, REFERENCE), (estimate - REFERENCE).abs().mean((-2, -1)))
+    wanted = (estimate - REFERENCE).square().mean((-2, -1)).sqrt()
+    torch.testing.assert_close(mean_distance(estimate, REFERENCE, 2), wanted)
+    torch.testing.assert_close(mean_distance(1e30 * estimate, 1e30 * REFERENCE, 2), 1e30 * wanted)
+    assert (mean_distance(REFERENCE, REFERENCE, 2) == 0).all()
 
 
 def test_shapes_must_agree():

@@ -1,9 +1,13 @@
 """Distances between spectra or mels, pure and for each item: (…, rows, n_frames) twice -> (…).
 
-All are in the linear domain, and the first two do not change when both arguments are scaled.
+Relative ones do not change when both arguments are scaled. The first and those in decibels are infinite where the reference
+alone is silent; `bounded_relative_error`, `log_mel_l1` and `mean_distance` are finite, with finite gradients, in
+silence too: losses are made of these.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -12,6 +16,7 @@ from torchmelinv.errors import InputError
 from torchmelinv.ops.checks import as_real
 
 _FLOOR_DB = -300.0  # what a perfect match gives, instead of minus infinity
+_LOUDEST = 100.0  # times the reference: from there on an estimate is compared with itself
 
 
 def _pair(estimate: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,6 +34,37 @@ def relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
     error = torch.linalg.vector_norm(estimate - reference, dim=(-2, -1))
     size = torch.linalg.vector_norm(reference, dim=(-2, -1))
     return torch.where(error == 0, 0, error / size)
+
+
+def bounded_relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
+    """‖estimate − reference‖ / max(‖reference‖, ‖estimate‖ / 100) over the last two dimensions: from 0 to 101.
+
+    `relative_error` up to estimates 100 times (40 dB) as loud as the reference. Where only the reference is silent it is 100 with
+    a zero gradient (what does not change with scale has no slope towards silence), where both are it is 0 with a zero gradient.
+    """
+    estimate, reference = _pair(estimate, reference)
+    # A common factor changes nothing, so it needs no gradient; it keeps squares within float32's range.
+    peak = torch.maximum(estimate.abs().amax((-2, -1), keepdim=True), reference.abs().amax((-2, -1), keepdim=True)).detach()
+    peak = torch.where(peak > 0, peak, 1)
+    estimate, reference = estimate / peak, reference / peak
+    error, loudness, size = (torch.linalg.vector_norm(x, dim=(-2, -1)) for x in (estimate - reference, estimate, reference))
+    size = torch.maximum(size, loudness / _LOUDEST)
+    return error / torch.where(size > 0, size, 1)
+
+
+def mean_distance(estimate: Tensor, reference: Tensor, p: int = 1) -> Tensor:
+    """(mean |estimate − reference|^p)^(1/p) over the last two dimensions, in their unit: mean, p = 1, or root mean square, p = 2.
+
+    Proportional to a scale that both have. The gradient is zero where the two are equal.
+    """
+    estimate, reference = _pair(estimate, reference)
+    difference = estimate - reference
+    if p == 1:
+        return difference.abs().mean((-2, -1))
+    peak = difference.abs().amax((-2, -1), keepdim=True).detach()
+    peak = torch.where(peak > 0, peak, 1)
+    root = math.sqrt(difference.shape[-2] * difference.shape[-1])
+    return torch.linalg.vector_norm(difference / peak, dim=(-2, -1)) * (peak[..., 0, 0] / root)
 
 
 def _decibels(ratio: Tensor) -> Tensor:
