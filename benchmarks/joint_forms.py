@@ -39,21 +39,21 @@ from torchmelinv.phase.retrieve import Wanted, retrieve
 class MelDistance(NamedTuple):
     """λ/2 ‖M |c| − m‖²."""
 
-    mel: Tensor  # m, (items, frames, n_mels)
+    values: Tensor  # m, (items, frames, n_mels)
     bands: Tensor  # Mᵀ / σ, (n_freqs, n_mels): rows are multiplied from the right
     back: Tensor  # λ (I + λ M Mᵀ / σ²)⁻¹ M / σ, (n_mels, n_freqs)
     weight: float  # λ
 
     def impose(self, spectrum: Tensor) -> Tensor:
         magnitude = spectrum.abs()
-        return impose_magnitude(spectrum, (magnitude + (self.mel - magnitude @ self.bands) @ self.back).relu_())
+        return impose_magnitude(spectrum, (magnitude + (self.values - magnitude @ self.bands) @ self.back).relu_())
 
     def distance(self, spectrum: Tensor) -> Tensor:
-        return relative_norm(spectrum.abs() @ self.bands - self.mel, self.mel)
+        return relative_norm(spectrum.abs() @ self.bands - self.values, self.values)
 
     def slope(self, magnitude: Tensor) -> Tensor:
         """λ Mᵀ(M A − m)."""
-        return self.weight * (magnitude @ self.bands - self.mel) @ self.bands.mT
+        return self.weight * (magnitude @ self.bands - self.values) @ self.bands.mT
 
 
 def mel_distance(mel: Tensor, filterbank: MelFilterbank, weight: float) -> MelDistance:

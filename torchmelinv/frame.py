@@ -104,6 +104,16 @@ class FramePlan:
         left = self.convention.left_padding
         return _fit(signal[..., left:], self.n_samples) * self.inverse_envelope
 
+    def adjoint_of_synthesis(self, signal: Tensor) -> Tensor:
+        """The transpose of `synthesise`, for real and imaginary parts: signal (items, n_samples) -> (items, frames, n_freqs)."""
+        left, n_fft = self.convention.left_padding, self.convention.n_fft
+        total = self.convention.hop_length * (self.n_frames - 1) + n_fft
+        padded = _fit(pad(signal * self.inverse_envelope, (left, 0)), total)
+        spectrum = torch.fft.rfft(frame_signal(padded, self.window, self.convention.hop_length))
+        # A real signal's spectrum holds every bin twice, but for DC and, where there is one, half of the sampling rate.
+        spectrum[..., 1 : (n_fft + 1) // 2] *= 2
+        return spectrum
+
     def masked(self, spectrum: Tensor) -> Tensor:
         """The spectrum with zeros in frames after an item's own."""
         return spectrum if self.counted is None else torch.where(self.counted, spectrum, 0)

@@ -185,7 +185,7 @@ def test_phase_detached_where_a_mel_is_wanted(method):
 
     def once(values: torch.Tensor) -> torch.Tensor:
         given = Frame(convention).analyse(found).mT[None]
-        return Frame(convention).synthesise(target._replace(mel=values.mT[None]).impose(given)[0].mT)
+        return Frame(convention).synthesise(target._replace(values=values.mT[None]).impose(given)[0].mT)
 
     leaf = mel.clone().requires_grad_()
     waveform = mel_consistent(leaf, convention, 6, method, gradient="phase_detached")

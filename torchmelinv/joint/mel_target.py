@@ -59,7 +59,7 @@ def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
 class MelTarget(NamedTuple):
     """M |c|^power = m, for spectra (items, frames, n_freqs)."""
 
-    mel: Tensor  # m, (items, frames, n_mels)
+    values: Tensor  # m, (items, frames, n_mels)
     tables: _Tables
     power: float
     offset: Tensor  # under the root, (items, 1, 1)
@@ -70,13 +70,13 @@ class MelTarget(NamedTuple):
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """The spectrum after the sweeps, angles kept. Where no gradient is wanted it is overwritten."""
-        if torch.is_grad_enabled() and (spectrum.requires_grad or self.mel.requires_grad):
-            return _ImposeMel.apply(spectrum, self.mel, self)
+        if torch.is_grad_enabled() and (spectrum.requires_grad or self.values.requires_grad):
+            return _ImposeMel.apply(spectrum, self.values, self)
         return spectrum.mul_(self.gain(self.seen(spectrum)))
 
     def distance(self, spectrum: Tensor) -> Tensor:
         """‖M |c|^power − m‖ / ‖m‖ of each item, (items, 1)."""
-        return relative_norm(self.tables.bands.of_rows(self.seen(spectrum)) - self.mel, self.mel)
+        return relative_norm(self.tables.bands.of_rows(self.seen(spectrum)) - self.values, self.values)
 
     def squared(self, spectrum: Tensor) -> Tensor:
         """|c|² and the offset."""
@@ -94,7 +94,7 @@ class MelTarget(NamedTuple):
     def ratio(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """m / Ms, and Ms."""
         had = self.tables.bands.of_rows(seen).clamp_(min=torch.finfo(seen.dtype).tiny)
-        return (self.mel / had).clamp_(max=LARGEST_RATIO), had
+        return (self.values / had).clamp_(max=LARGEST_RATIO), had
 
     def spread(self, ratio: Tensor) -> Tensor:
         """What one sweep multiplies s by: the bands' ratios over their bins."""
@@ -117,6 +117,28 @@ class MelTarget(NamedTuple):
         root = gain if exponent == 1 else gain.sqrt_() if exponent == 0.5 else gain.pow_(exponent)
         return root.clamp_(max=LARGEST_GAIN) if LARGEST_RATIO ** (self.sweeps * exponent) > LARGEST_GAIN else root
 
+    def vjp(self, spectrum: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients by the spectrum and by the mel, from that by what `impose` gave."""
+        tables, seen = self.tables, [self.seen(spectrum)]
+        sweeps = []
+        for _ in range(self.sweeps):
+            ratio, had = self.ratio(seen[-1])
+            gain = self.spread(ratio)
+            sweeps.append((seen[-1], had, ratio, gain))
+            seen.append(seen[-1] * gain)
+        product = torch.stack([gain for *_, gain in sweeps]).prod(0)
+        root = self.root(product.clone())
+        alive = (product > 0) & (root < LARGEST_GAIN)
+        along = spectrum.real * grad.real + spectrum.imag * grad.imag
+        to_log = torch.where(alive, self.agreement / self.power * root * along, 0)  # by the logarithm of the product
+        to_seen, to_mel = torch.zeros_like(along), torch.zeros_like(self.values)
+        for before, had, ratio, gain in reversed(sweeps):
+            to_gain = torch.where(gain > 0, to_log / torch.where(gain > 0, gain, 1), 0) + to_seen * before
+            to_ratio = torch.where((ratio < LARGEST_RATIO) & (had > FAINTEST), tables.gather.of_rows(to_gain), 0)
+            to_mel = to_mel + to_ratio / had
+            to_seen = to_seen * gain - tables.bins.of_rows(to_ratio * ratio / had)
+        return grad * root + self.through_seen(spectrum, seen[0], to_seen), to_mel
+
     def through_seen(self, spectrum: Tensor, seen: Tensor, grad: Tensor) -> Tensor:
         """The gradient by c, from that by s: p s / |c|² · c, and 0 where c is, or where the floor is what is seen."""
         squared = self.squared(spectrum)  # not taken back from `seen`, whose rounding could lift a floor above itself
@@ -126,35 +148,15 @@ class MelTarget(NamedTuple):
 
 class _ImposeMel(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, spectrum: Tensor, mel: Tensor, target: MelTarget) -> Tensor:
-        ctx.save_for_backward(spectrum, mel)
-        ctx.target = target._replace(mel=mel.detach())
-        return spectrum * ctx.target.gain(ctx.target.seen(spectrum))
+    def forward(ctx: Any, spectrum: Tensor, values: Tensor, target: MelTarget) -> Tensor:
+        ctx.save_for_backward(spectrum, values)
+        ctx.target = target
+        return spectrum * target.gain(target.seen(spectrum))
 
     @staticmethod
     @first_order
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        spectrum, mel = ctx.saved_tensors
-        target: MelTarget = ctx.target._replace(mel=mel)
-        tables, seen = target.tables, [target.seen(spectrum)]
-        sweeps = []
-        for _ in range(target.sweeps):
-            ratio, had = target.ratio(seen[-1])
-            gain = target.spread(ratio)
-            sweeps.append((seen[-1], had, ratio, gain))
-            seen.append(seen[-1] * gain)
-        product = torch.stack([gain for *_, gain in sweeps]).prod(0)
-        root = target.root(product.clone())
-        alive = (product > 0) & (root < LARGEST_GAIN)
-        along = spectrum.real * grad[0].real + spectrum.imag * grad[0].imag
-        to_log = torch.where(alive, target.agreement / target.power * root * along, 0)  # by the logarithm of the product
-        to_seen, to_mel = torch.zeros_like(along), torch.zeros_like(mel)
-        for before, had, ratio, gain in reversed(sweeps):
-            to_gain = torch.where(gain > 0, to_log / torch.where(gain > 0, gain, 1), 0) + to_seen * before
-            to_ratio = torch.where((ratio < LARGEST_RATIO) & (had > FAINTEST), tables.gather.of_rows(to_gain), 0)
-            to_mel = to_mel + to_ratio / had
-            to_seen = to_seen * gain - tables.bins.of_rows(to_ratio * ratio / had)
-        return grad[0] * root + target.through_seen(spectrum, seen[0], to_seen), to_mel, None
+        return *ctx.target.vjp(ctx.saved_tensors[0], grad[0]), None
 
 
 def mel_target(

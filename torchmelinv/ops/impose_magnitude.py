@@ -25,6 +25,17 @@ def _inverse_modulus(spectrum: Tensor) -> Tensor:
     return torch.add(squares[..., 0], squares[..., 1]).rsqrt_()
 
 
+def impose_magnitude_vjp(spectrum: Tensor, magnitude: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients by the spectrum and by the magnitude, from that by the result."""
+    inverse = _inverse_modulus(spectrum)
+    unit = spectrum * inverse
+    products = torch.view_as_real(unit) * torch.view_as_real(grad)
+    along = products[..., 0] + products[..., 1]
+    # A bin without an angle has no direction to turn in; the clamped reciprocal would send a huge number back.
+    turn = (inverse * magnitude).masked_fill_(inverse > 0.5 * torch.finfo(inverse.dtype).tiny ** -0.5, 0)
+    return unit.mul_(along).neg_().add_(grad).mul_(turn), along
+
+
 class _ImposeMagnitude(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, spectrum: Tensor, magnitude: Tensor) -> Tensor:
@@ -35,12 +46,7 @@ class _ImposeMagnitude(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor]:
         spectrum, magnitude = ctx.saved_tensors
-        inverse = _inverse_modulus(spectrum)
-        unit = spectrum * inverse
-        along = unit.real * grad[0].real + unit.imag * grad[0].imag
-        across = (grad[0] - unit * along).mul_(inverse.mul_(magnitude))
-        # A bin without an angle has no direction to turn in; the clamped reciprocal would send a huge number back.
-        return across.masked_fill_(unit == 0, 0), along
+        return impose_magnitude_vjp(spectrum, magnitude, grad[0])
 
 
 def impose_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:

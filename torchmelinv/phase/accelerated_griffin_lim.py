@@ -56,7 +56,7 @@ class AcceleratedGriffinLim(PhaseMethod):
         return AcceleratedState(signal, signal, signal, signal)
 
     def step(self, problem: PhaseProblem, state: AcceleratedState) -> AcceleratedState:
-        signal = problem.plan.synthesise(problem.impose(problem.plan.analyse(state.ahead)))
+        signal = problem.project(state.ahead)
         new = torch.lerp(state.relaxed, signal, self.relaxation)
         ahead = torch.lerp(state.previous, new, 1 + self.momentum)
         relaxed = ahead if self.inertia == self.momentum else torch.lerp(state.previous, new, 1 + self.inertia)

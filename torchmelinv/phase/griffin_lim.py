@@ -46,8 +46,7 @@ class GriffinLim(PhaseMethod):
 
     def step(self, problem: PhaseProblem, state: GriffinLimState) -> GriffinLimState:
         ahead = torch.lerp(state.previous, state.signal, 1 + self.momentum) if self.momentum else state.signal
-        spectrum = problem.impose(problem.plan.analyse(ahead))
-        return GriffinLimState(problem.plan.synthesise(spectrum), state.signal)
+        return GriffinLimState(problem.project(ahead), state.signal)
 
 
 def griffin_lim(

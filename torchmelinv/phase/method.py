@@ -16,14 +16,22 @@ from torch import Tensor
 from torchmelinv.errors import InputError
 from torchmelinv.frame import FramePlan
 from torchmelinv.ops.checks import check_number
-from torchmelinv.ops.impose_magnitude import impose_magnitude
+from torchmelinv.ops.impose_magnitude import impose_magnitude, impose_magnitude_vjp
+from torchmelinv.ops.precision import first_order
 
 
 class Target(Protocol):
     """What a spectrum (items, frames, n_freqs) should have; 0 in frames after an item's own."""
 
+    @property
+    def values(self) -> Tensor:
+        """What is wanted, as a tensor; all that a gradient can reach."""
+
     def impose(self, spectrum: Tensor) -> Tensor:
         """The spectrum changed to have it, angles kept. May overwrite: hand over a spectrum that nobody else needs."""
+
+    def vjp(self, spectrum: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients by the spectrum and by `values`, from that by what `impose` gave for it."""
 
     def distance(self, spectrum: Tensor) -> Tensor:
         """How far the spectrum is from having it, relative, (items, 1); 0 for a silent item."""
@@ -38,14 +46,37 @@ def relative_norm(error: Tensor, size: Tensor) -> Tensor:
 class MagnitudeTarget(NamedTuple):
     """|c| = A."""
 
-    magnitude: Tensor  # A, (items, frames, n_freqs)
+    values: Tensor  # A, (items, frames, n_freqs)
 
     def impose(self, spectrum: Tensor) -> Tensor:
-        return impose_magnitude(spectrum, self.magnitude)
+        return impose_magnitude(spectrum, self.values)
+
+    def vjp(self, spectrum: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        return impose_magnitude_vjp(spectrum, self.values, grad)
 
     def distance(self, spectrum: Tensor) -> Tensor:
         modulus = (spectrum.real.square() + spectrum.imag.square()).sqrt_()
-        return relative_norm(modulus - self.magnitude, self.magnitude)
+        return relative_norm(modulus - self.values, self.values)
+
+
+class _Project(torch.autograd.Function):
+    """ISTFT(P_A(STFT(y))), which remembers y and nothing of the spectrum: that is made again on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, signal: Tensor, values: Tensor, target: Target, plan: FramePlan) -> Tensor:
+        ctx.save_for_backward(signal, values)
+        ctx.target, ctx.plan = target, plan
+        return plan.synthesise(target.impose(plan.analyse(signal)))
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        signal = ctx.saved_tensors[0].detach().requires_grad_()
+        with torch.enable_grad():
+            spectrum = ctx.plan.analyse(signal)
+        to_spectrum, to_values = ctx.target.vjp(spectrum.detach(), ctx.plan.adjoint_of_synthesis(grad[0]))
+        (to_signal,) = torch.autograd.grad(spectrum, signal, to_spectrum)
+        return to_signal, to_values, None, None
 
 
 class PhaseProblem(NamedTuple):
@@ -58,6 +89,12 @@ class PhaseProblem(NamedTuple):
     def impose(self, spectrum: Tensor) -> Tensor:
         """P_A; may overwrite its argument."""
         return self.target.impose(spectrum)
+
+    def project(self, signal: Tensor) -> Tensor:
+        """ISTFT(P_A(STFT(y))): signal (items, samples) -> signal. A gradient costs the memory of one signal."""
+        if torch.is_grad_enabled() and (signal.requires_grad or self.target.values.requires_grad):
+            return _Project.apply(signal, self.target.values, self.target, self.plan)
+        return self.plan.synthesise(self.target.impose(self.plan.analyse(signal)))
 
 
 class PhaseMethod:
