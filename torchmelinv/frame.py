@@ -213,6 +213,13 @@ class Frame(nn.Module):
         """`convention.n_samples` of each number, without a host sync."""
         return self.convention.hop_length * (n_frames - int(self.convention.ends_on_frame)).clamp(min=1)
 
+    def own_samples(self, frame_counts: Tensor, n_samples: int, length: int | None) -> Tensor:
+        """Samples of each item of a padded batch of `n_samples`, of whose longest items `length` were asked for."""
+        samples = self.natural_samples(frame_counts).clamp(max=n_samples)
+        if length is None:
+            return samples
+        return torch.where(frame_counts == self.convention.n_frames(length), min(length, n_samples), samples)
+
     def frame_counts(self, sample_counts: Tensor) -> Tensor:
         """`convention.n_frames` of each number, without a host sync."""
         reach = sample_counts + 2 * self.convention.left_padding - self.convention.support

@@ -49,9 +49,17 @@ def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
     def make() -> _Tables:
         share = filterbank.table.sum(0)
         spread = torch.where(share > 0, filterbank.table / torch.where(share > 0, share, 1), 0)
-        matrices = ((filterbank.table, 16), (spread.T, 96), (spread, 16), (filterbank.table.T, 96))
-        one, two, three, four = (Banded(matrix.to(like.dtype).to(like.device), rows) for matrix, rows in matrices)
-        return _Tables(one, two, three, four, free_dc=bool((share[0] == 0) & (share[1] > 0)))
+
+        def product(matrix: Tensor, rows_in_a_chunk: int) -> Banded:
+            return Banded(matrix.to(like.dtype).to(like.device), rows_in_a_chunk)
+
+        return _Tables(
+            bands=product(filterbank.table, 16),
+            spread=product(spread.T, 96),
+            gather=product(spread, 16),
+            bins=product(filterbank.table.T, 96),
+            free_dc=bool((share[0] == 0) & (share[1] > 0)),
+        )
 
     return filterbank.derived("mel target", like, make)
 
@@ -119,14 +127,13 @@ class MelTarget(NamedTuple):
 
     def vjp(self, spectrum: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients by the spectrum and by the mel, from that by what `impose` gave."""
-        tables, seen = self.tables, [self.seen(spectrum)]
-        sweeps = []
+        tables, first = self.tables, self.seen(spectrum)
+        seen, product, sweeps = first, torch.ones_like(first), []
         for _ in range(self.sweeps):
-            ratio, had = self.ratio(seen[-1])
+            ratio, had = self.ratio(seen)
             gain = self.spread(ratio)
-            sweeps.append((seen[-1], had, ratio, gain))
-            seen.append(seen[-1] * gain)
-        product = torch.stack([gain for *_, gain in sweeps]).prod(0)
+            sweeps.append((seen, had, ratio, gain))
+            seen, product = seen * gain, product * gain
         root = self.root(product.clone())
         alive = (product > 0) & (root < LARGEST_GAIN)
         along = spectrum.real * grad.real + spectrum.imag * grad.imag
@@ -137,7 +144,7 @@ class MelTarget(NamedTuple):
             to_ratio = torch.where((ratio < LARGEST_RATIO) & (had > FAINTEST), tables.gather.of_rows(to_gain), 0)
             to_mel = to_mel + to_ratio / had
             to_seen = to_seen * gain - tables.bins.of_rows(to_ratio * ratio / had)
-        return grad * root + self.through_seen(spectrum, seen[0], to_seen), to_mel
+        return grad * root + self.through_seen(spectrum, first, to_seen), to_mel
 
     def through_seen(self, spectrum: Tensor, seen: Tensor, grad: Tensor) -> Tensor:
         """The gradient by c, from that by s: p s / |c|² · c, and 0 where c is, or where the floor is what is seen."""
@@ -149,8 +156,8 @@ class MelTarget(NamedTuple):
 class _ImposeMel(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, spectrum: Tensor, values: Tensor, target: MelTarget) -> Tensor:
-        ctx.save_for_backward(spectrum, values)
-        ctx.target = target
+        ctx.save_for_backward(spectrum)
+        ctx.target = target  # `values` are its own; autograd needs to be told of them
         return spectrum * target.gain(target.seen(spectrum))
 
     @staticmethod

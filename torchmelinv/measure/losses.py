@@ -259,10 +259,7 @@ class ConsistencyLoss(nn.Module):
         counts = None
         if lengths is not None:
             counts = as_lengths(lengths, spectrum.shape[:-2], n_frames, spectrum.device).reshape(-1)
-            samples = self.frame.natural_samples(counts).clamp(max=n_samples)
-            if length is not None:
-                samples = torch.where(counts == n_frames, n_samples, samples)
-            plan = ragged_plan(counts, samples, plan)
+            plan = ragged_plan(counts, self.frame.own_samples(counts, n_samples, length), plan)
         rows = plan.masked(rows)
         parts = (torch.view_as_real(each).flatten(-2) for each in (plan.consistent(rows), rows))
         return _over_items(bounded_relative_error(*parts), counts)

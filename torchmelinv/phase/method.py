@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from torchmelinv.analysis import modulus
 from torchmelinv.errors import InputError
 from torchmelinv.frame import FramePlan
 from torchmelinv.ops.checks import check_number
@@ -55,8 +56,7 @@ class MagnitudeTarget(NamedTuple):
         return impose_magnitude_vjp(spectrum, self.values, grad)
 
     def distance(self, spectrum: Tensor) -> Tensor:
-        modulus = (spectrum.real.square() + spectrum.imag.square()).sqrt_()
-        return relative_norm(modulus - self.values, self.values)
+        return relative_norm(modulus(spectrum) - self.values, self.values)
 
 
 class _Project(torch.autograd.Function):
@@ -64,8 +64,8 @@ class _Project(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, signal: Tensor, values: Tensor, target: Target, plan: FramePlan) -> Tensor:
-        ctx.save_for_backward(signal, values)
-        ctx.target, ctx.plan = target, plan
+        ctx.save_for_backward(signal)
+        ctx.target, ctx.plan = target, plan  # `values` are the target's own; autograd needs to be told of them
         return plan.synthesise(target.impose(plan.analyse(signal)))
 
     @staticmethod
@@ -92,9 +92,7 @@ class PhaseProblem(NamedTuple):
 
     def project(self, signal: Tensor) -> Tensor:
         """ISTFT(P_A(STFT(y))): signal (items, samples) -> signal. A gradient costs the memory of one signal."""
-        if torch.is_grad_enabled() and (signal.requires_grad or self.target.values.requires_grad):
-            return _Project.apply(signal, self.target.values, self.target, self.plan)
-        return self.plan.synthesise(self.target.impose(self.plan.analyse(signal)))
+        return _Project.apply(signal, self.target.values, self.target, self.plan)
 
 
 class PhaseMethod:

@@ -65,9 +65,7 @@ def _request(
     counts = samples = angles = lent = None
     if lengths is not None:
         counts = as_lengths(lengths, items, n_frames, rows.device).reshape(-1)
-        samples = frame.natural_samples(counts).clamp(max=n_samples)
-        if length is not None:
-            samples = torch.where(counts == convention.n_frames(asked), min(asked, n_samples), samples)
+        samples = frame.own_samples(counts, n_samples, length)
     if isinstance(start, Tensor):
         angles = check_angles(start, magnitude).expand(magnitude.shape).reshape(-1, *magnitude.shape[-2:]).mT
     if start_waveform is not None:

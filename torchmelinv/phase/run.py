@@ -54,10 +54,8 @@ def _run_stage(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: 
     def measure(state: Any) -> Tensor:
         return _distance(problem, stage.signal(problem, state))
 
-    def hook(iteration: int, state: Any) -> None:
-        if loop.hook is not None:
-            loop.hook(done + iteration, state)
-
+    outer = loop.hook
+    hook = None if outer is None else lambda iteration, state: outer(done + iteration, state)
     return iterate(
         lambda state: stage.step(problem, state),
         stage.init(problem, spectrum),
@@ -66,7 +64,7 @@ def _run_stage(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: 
         tolerance=loop.tolerance,
         measure=measure if loop.account or loop.keep_best else None,
         keep_best=loop.keep_best,
-        hook=None if loop.hook is None else hook,
+        hook=hook,
         gradient=loop.gradient,
     )
 

@@ -77,7 +77,7 @@ def start_angles(
     `start`: one of `STARTS`, by default `pghi`. With `previous` (…, n_freqs), the angles of the frame before the first one, the
     phases go on from there, by `spsi`: for a chunk that follows another.
     """
-    convention = Frame(frame).convention if not isinstance(frame, Frame) else frame.convention
+    convention = (frame if isinstance(frame, Frame) else Frame(frame)).convention
     check_whole("seed", seed)
     magnitude = as_rows(magnitude, "magnitude", convention.n_freqs).detach()
     rows = magnitude.reshape(-1, *magnitude.shape[-2:]).mT.contiguous()
