@@ -1,0 +1,100 @@
+"""`torchmelinv invert` through `main`: what it writes, prints and returns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import QUICK, TINY, TINY_ONE, console, tiny_mel, workplace  # noqa: F401
+from torchmelinv.commands import invert
+from torchmelinv.files import read_audio
+from torchmelinv.invert import MelInverter
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+
+def test_invert_writes_the_inverters_waveform(run):
+    code, out, err = run("invert", "mel.npy", "-o", "x.wav", *QUICK, "--subtype", "FLOAT")
+    assert (code, err) == (0, "")
+    assert out.startswith("mel.npy -> x.wav, 0.20 s, mel error -")
+    waveform, rate = read_audio("x.wav")
+    assert rate == 8000
+    assert torch.allclose(waveform[0], MelInverter(TINY, n_iter=2)(tiny_mel()), atol=1e-6)
+
+
+@pytest.mark.parametrize(("options", "suffix"), [([], ".wav"), (["--format", "flac"], ".flac")])
+def test_folders_keep_their_structure(run, options, suffix):
+    for name in ("in/a.npy", "in/deep/b.npy"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(name, tiny_mel().numpy())
+    torch.save(torch.stack([tiny_mel(), tiny_mel(seed=1)]), "in/two.pt")
+    code, out, _ = run("invert", "in", "-o", "out", *QUICK, *options)
+    written = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file())
+    assert code == 0
+    assert written == [f"a{suffix}", f"deep/b{suffix}", f"two_0{suffix}", f"two_1{suffix}"]
+    assert len(out.splitlines()) == 4
+
+
+def test_one_broken_file_among_many(run):
+    np.save("nan.npy", np.full((8, 5), np.nan, dtype=np.float32))
+    Path("cut.npy").write_bytes(Path("mel.npy").read_bytes()[:300])
+    np.save("turned.npy", tiny_mel().T.numpy())
+    code, out, err = run("invert", "nan.npy", "mel.npy", "cut.npy", "turned.npy", "-o", "out", *QUICK)
+    assert code == 1
+    assert out.count("\n") == 1
+    assert [path.name for path in Path("out").iterdir()] == ["mel.wav"]
+    lines = err.splitlines()
+    assert lines[0].startswith("torchmelinv: error: nan.npy: the mel has NaN or infinite values")
+    assert lines[1].startswith("torchmelinv: error: cut.npy: cannot be read as .npy")
+    assert "transposed" in lines[2]
+    assert lines[3] == "torchmelinv: error: 3 of 4 files failed, the others are done"
+
+
+def test_the_report_as_json(run):
+    np.save("bad.npy", np.zeros((9, 5), dtype=np.float32))
+    np.save("loud.npy", tiny_mel().numpy() + 3)
+    code, out, err = run("invert", "mel.npy", "bad.npy", "loud.npy", "-o", "out", *QUICK, "--json", "--batch", "2")
+    report = json.loads(out)
+    assert code == 1
+    assert (report["done"], report["failed"], report["convention"]) == (2, 1, "tiny.json")
+    good, bad, loud = report["files"]
+    assert (good["output"], good["frames"], good["seconds"], good["gain_db"]) == ("out/mel.wav", 101, 0.2, 0)
+    assert good["mel_error_db"] < -8
+    assert bad["output"] is None
+    assert "9 bands" in bad["error"]
+    assert "9 bands" in err
+    assert loud["gain_db"] < 0
+
+
+def test_a_loud_result_is_said(run):
+    np.save("loud.npy", tiny_mel().numpy() + 3)
+    _, out, _ = run("invert", "loud.npy", "-o", "x.wav", *QUICK)
+    assert "scaled by -" in out
+    assert "its peak was" in out
+
+
+def test_warnings_name_their_file(run):
+    np.save("linear.npy", tiny_mel().exp().numpy() + 1)
+    code, _, err = run("invert", "mel.npy", "linear.npy", "-o", "out", *QUICK)
+    assert code == 0
+    assert err.startswith("torchmelinv: warning: linear.npy: all values")
+    assert err.count("\n") == 1
+
+
+def test_an_unwritable_sample_rate(run):
+    Path("odd.json").write_text(TINY.replace(sample_rate=8000.5).to_json())
+    code, _, err = run("invert", "mel.npy", "-o", "x.wav", "--convention", "odd.json", "--n-iter", "1")
+    assert code == 1
+    assert "whole sample rates" in err
+
+
+def test_progress_shows_for_many_files_only(run, monkeypatch):
+    assert "file" not in run("invert", "mel.npy", "-o", "x.wav", *QUICK)[2]
+    np.save("two.npy", tiny_mel().numpy())
+    assert run("invert", "mel.npy", "two.npy", "-o", "out", *QUICK)[2] == ""
+    monkeypatch.setattr(invert, "_MANY", 2)
+    assert "2/2" in run("invert", "mel.npy", "two.npy", "-o", "out", *QUICK)[2]
