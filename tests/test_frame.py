@@ -151,3 +151,25 @@ def test_tables_made_under_inference_mode_serve_autograd():
     frame.synthesise(frame.analyse(waveform)).square().sum().backward()
     assert waveform.grad is not None
     assert waveform.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("n_fft", [64, 63])
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_adjoints(padding, n_fft):
+    """⟨A x, c⟩ = ⟨x, Aᵀ c⟩ and ⟨S c, x⟩ = ⟨c, Sᵀ x⟩, real and imaginary parts counted as numbers of their own."""
+    plan = Frame(frame_convention(n_fft=n_fft, win_length=60, padding=padding)).plan(21, 320, tones(1, dtype=torch.float64))
+    ragged = ragged_plan(torch.tensor([21, 9]), torch.tensor([320, 128]), plan)
+    for each in (plan, ragged):
+        signal = tones(320, (2,), torch.float64)
+        spectrum = torch.randn(2, 21, n_fft // 2 + 1, dtype=torch.complex128)
+        spectrum.imag[..., 0] = 0  # no signal has these, and a transform back does not see them
+        if n_fft % 2 == 0:
+            spectrum.imag[..., -1] = 0
+
+        def product(one, other):
+            return (one.conj() * other).real.sum()
+
+        expected = product(each.analyse(signal), spectrum)
+        torch.testing.assert_close(product(signal, each.adjoint_of_analysis(spectrum.clone())), expected)
+        expected = product(each.synthesise(spectrum), signal)
+        torch.testing.assert_close(product(spectrum, each.adjoint_of_synthesis(signal)), expected)

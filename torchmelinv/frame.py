@@ -104,15 +104,32 @@ class FramePlan:
         left = self.convention.left_padding
         return _fit(signal[..., left:], self.n_samples) * self.inverse_envelope
 
+    # A real signal's spectrum stands for twice as many bins, but for DC and, where there is one, half of the sampling rate.
+
+    def _once(self, spectrum: Tensor, factor: float) -> Tensor:
+        """The spectrum with those bins multiplied, in place."""
+        n_fft = self.convention.n_fft
+        for frequency in (0,) if n_fft % 2 else (0, n_fft // 2):
+            spectrum[..., frequency] *= factor
+        return spectrum
+
     def adjoint_of_synthesis(self, signal: Tensor) -> Tensor:
         """The transpose of `synthesise`, for real and imaginary parts: signal (items, n_samples) -> (items, frames, n_freqs)."""
-        left, n_fft = self.convention.left_padding, self.convention.n_fft
-        total = self.convention.hop_length * (self.n_frames - 1) + n_fft
+        left, hop_length = self.convention.left_padding, self.convention.hop_length
+        total = hop_length * (self.n_frames - 1) + self.convention.n_fft
         padded = _fit(pad(signal * self.inverse_envelope, (left, 0)), total)
-        spectrum = torch.fft.rfft(frame_signal(padded, self.window, self.convention.hop_length))
-        # A real signal's spectrum holds every bin twice, but for DC and, where there is one, half of the sampling rate.
-        spectrum[..., 1 : (n_fft + 1) // 2] *= 2
-        return spectrum
+        return self._once(torch.fft.rfft(frame_signal(padded, 2 * self.window, hop_length)), 1 / 2)
+
+    def adjoint_of_analysis(self, spectrum: Tensor) -> Tensor:
+        """The transpose of `analyse`: (items, frames, n_freqs), which is overwritten -> signal (items, n_samples).
+
+        Half of autograd's work, which fills up all n_fft bins for a complex transform.
+        """
+        frames = torch.fft.irfft(self._once(spectrum, 2), n=self.convention.n_fft, norm="forward")
+        with torch.enable_grad():
+            signal = frames.new_zeros(len(frames), self.n_samples, requires_grad=True)
+            padded = self.pad(signal)
+        return torch.autograd.grad(padded, signal, overlap_add(frames, self.window / 2, self.convention.hop_length))[0]
 
     def masked(self, spectrum: Tensor) -> Tensor:
         """The spectrum with zeros in frames after an item's own."""

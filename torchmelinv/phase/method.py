@@ -71,12 +71,9 @@ class _Project(torch.autograd.Function):
     @staticmethod
     @first_order
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        signal = ctx.saved_tensors[0].detach().requires_grad_()
-        with torch.enable_grad():
-            spectrum = ctx.plan.analyse(signal)
-        to_spectrum, to_values = ctx.target.vjp(spectrum.detach(), ctx.plan.adjoint_of_synthesis(grad[0]))
-        (to_signal,) = torch.autograd.grad(spectrum, signal, to_spectrum)
-        return to_signal, to_values, None, None
+        plan = ctx.plan
+        to_spectrum, to_values = ctx.target.vjp(plan.analyse(*ctx.saved_tensors), plan.adjoint_of_synthesis(grad[0]))
+        return plan.adjoint_of_analysis(to_spectrum), to_values, None, None
 
 
 class PhaseProblem(NamedTuple):
