@@ -3,6 +3,7 @@
 from torchmelinv.filterbank import band_edges as band_edges
 from torchmelinv.filterbank import mel_matrix as mel_matrix
 from torchmelinv.invert import mel_to_waveform as mel_to_waveform
+from torchmelinv.invert import mfcc_to_waveform as mfcc_to_waveform
 from torchmelinv.joint.mel_consistent import mel_consistent as mel_consistent
 from torchmelinv.level import compress as compress
 from torchmelinv.level import expand as expand
@@ -16,6 +17,10 @@ from torchmelinv.magnitude.transpose import transpose as transpose
 from torchmelinv.measure.distance import log_mel_l1 as log_mel_l1
 from torchmelinv.measure.distance import mel_error_db as mel_error_db
 from torchmelinv.measure.distance import spectral_convergence_db as spectral_convergence_db
+from torchmelinv.mfcc import mel_to_mfcc as mel_to_mfcc
+from torchmelinv.mfcc import mfcc_to_log_mel as mfcc_to_log_mel
+from torchmelinv.mfcc import mfcc_to_mel as mfcc_to_mel
+from torchmelinv.measure.gradient import gradient_norm as gradient_norm
 from torchmelinv.phase.accelerated_griffin_lim import accelerated_griffin_lim as accelerated_griffin_lim
 from torchmelinv.phase.admm import admm as admm
 from torchmelinv.phase.griffin_lim import fast_griffin_lim as fast_griffin_lim
