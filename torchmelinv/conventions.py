@@ -6,7 +6,6 @@ The fields stand in the order in which they act. Nothing here computes on audio:
 from __future__ import annotations
 
 import dataclasses
-import json
 import numbers
 from collections.abc import Mapping
 
@@ -19,6 +18,7 @@ PADDINGS = ("center_reflect", "center_zero", "same_reflect", "same_reflect_win",
 MEL_SCALES = ("slaney", "htk", "kaldi")
 FILTER_NORMS = ("slaney", None)
 LOGS = ("ln", "log10", None)
+DCT_NORMS = ("ortho", None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -200,17 +200,32 @@ class MelConvention(FrameConvention):
         f_max = rate / 2 if isinstance(rate, numbers.Real) else 0  # a rate that is no number is refused later, by its name
         return {**super()._derived(), "filterbank_sample_rate": self.sample_rate, "f_max": f_max}
 
-    def to_json(self) -> str:
-        """This convention as JSON text; `from_json` gives an equal record back."""
-        return json.dumps(self.to_dict(), indent=2)
 
-    @classmethod
-    def from_json(cls, text: str) -> MelConvention:
-        """The convention of `to_json`'s text."""
-        try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ConventionError(f"this is not JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise ConventionError(f"a convention is a JSON object, not {type(values).__name__}")
-        return cls.from_dict(values)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MfccConvention(Record):
+    """How a model's mel becomes cepstral coefficients: the type-II DCT over the bands, its first `n_mfcc` rows, and a lifter.
+
+    `mel`: how that mel was made; its `level` holds the logarithm, in dB or ln, which there must be.
+    `norm`: the DCT is orthonormal (`ortho`) or, None, 2 Σ x cos(π k (2n + 1) / 2 n_mels), as in scipy, librosa and torchaudio.
+    `lifter` L above 0 multiplies coefficient k = 0, 1, … by 1 + L/2 · sin(π (k + `lifter_start`) / L), where `lifter_start` is 1
+    in librosa, and 0 in Kaldi and HTK, which leave coefficient 0 alone.
+    """
+
+    mel: MelConvention
+    n_mfcc: int
+    norm: str | None = "ortho"
+    lifter: float = 0.0
+    lifter_start: int = 1
+
+    def __post_init__(self) -> None:
+        if isinstance(self.mel, Mapping):
+            object.__setattr__(self, "mel", MelConvention.from_dict(self.mel))
+        self._require("mel", isinstance(self.mel, MelConvention), "a MelConvention or a dictionary of its fields")
+        if self.mel.level.log is None:
+            raise ConventionError("MfccConvention.mel is linear; MFCCs are of its logarithm: give one with level=Level(log=...)")
+        self._number("n_mfcc", 1, whole=True)
+        self._require("n_mfcc", self.n_mfcc <= self.mel.n_mels, f"at most n_mels = {self.mel.n_mels}")
+        self._one_of("norm", DCT_NORMS)
+        self._number("lifter", 0)
+        self._number("lifter_start", 0, whole=True)
+        self._require("lifter_start", self.lifter_start <= 1, "0 (Kaldi, HTK) or 1 (librosa)")

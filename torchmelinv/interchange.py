@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import numbers
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from torchmelinv.conventions import FILTER_NORMS, Level, MelConvention
+from torchmelinv.conventions import DCT_NORMS, FILTER_NORMS, Level, MelConvention, MfccConvention
 from torchmelinv.errors import ConventionError, FileError
+from torchmelinv.record import R
 
 _PADDINGS = {"reflect": "center_reflect", "constant": "center_zero"}
 
@@ -118,6 +121,49 @@ def from_torchaudio(transform: Any, *, level: Level | None = None) -> MelConvent
     )
 
 
+def from_librosa_mfcc(
+    *, n_mfcc: int = 20, dct_type: int = 2, norm: str | None = "ortho", lifter: float = 0, mel_norm: str | None = "slaney",
+    ref: float | Callable[..., Any] = 1.0, amin: float = 1e-10, top_db: float | None = 80.0, **mel: Any,
+) -> MfccConvention:
+    """The convention of `librosa.feature.mfcc` with the same arguments and librosa's defaults; `mel` goes to `from_librosa`.
+
+    `ref`, `amin`, `top_db` are those of the `librosa.power_to_db` before it: their defaults where librosa calls it, your own
+    where you gave it as `S`; `ref` a number or `np.max`. librosa's peak, which `top_db` goes by, is of the whole array, ours of
+    each item. For another logarithm write `MfccConvention(mel=from_librosa(..., level=...), n_mfcc=...)`.
+    `ConventionError` for another `dct_type` than 2, and for what no convention expresses.
+    """
+    if dct_type != 2:
+        raise ConventionError(f"dct_type is {dct_type!r}, which no convention expresses; it must be 2")
+    if "level" in mel:
+        raise ConventionError("from_librosa_mfcc takes no level: it is librosa's dB; MfccConvention takes any mel's convention")
+    level = Level(log="log10", floor=amin, multiplier=10, dynamic_range=top_db)
+    if isinstance(ref, numbers.Real) and math.isfinite(ref):
+        level = level.replace(shift=0 - 10 * math.log10(max(amin, abs(ref))))
+    elif ref is np.max or ref is np.amax:
+        level = level.replace(reference_max=True)
+    else:
+        raise ConventionError(f"ref is {ref!r}, which no convention expresses; it must be a finite number or np.max")
+    dct_norm = _choose("norm", norm, {name: name for name in DCT_NORMS})
+    return MfccConvention(mel=from_librosa(norm=mel_norm, level=level, **mel), n_mfcc=n_mfcc, norm=dct_norm, lifter=lifter)
+
+
+def from_torchaudio_mfcc(transform: Any) -> MfccConvention:
+    """The convention of a `torchaudio.transforms.MFCC`: its mel in dB or, with `log_mels`, ln(mel + 1e-6).
+
+    torchaudio's peak, which `top_db` goes by, is of all channels of an item, and of all items of a waveform (n_items, n_samples);
+    ours of each waveform by itself. `ConventionError` as in `from_torchaudio`, and for anything that is no MFCC.
+    """
+    try:
+        decibel, n_mfcc, norm, log_mels = transform.amplitude_to_DB, transform.n_mfcc, transform.norm, transform.log_mels
+        multiplier, amin, reference, top_db = decibel.multiplier, decibel.amin, decibel.db_multiplier, decibel.top_db
+    except AttributeError:
+        raise ConventionError(f"from_torchaudio_mfcc reads a torchaudio MFCC transform, not {type(transform).__name__}") from None
+    level = Level(log="log10", floor=amin, multiplier=multiplier, shift=0 - multiplier * reference, dynamic_range=top_db)
+    if log_mels:
+        level = Level(log="ln", offset=1e-6)
+    return MfccConvention(mel=from_torchaudio(transform, level=level), n_mfcc=n_mfcc, norm=norm)
+
+
 def _vocoder_convention(section: Mapping[str, Any]) -> MelConvention:
     """HiFi-GAN's mel function with the numbers of a HiFi-GAN or VITS configuration."""
     style, keys, offset = ("VITS", _VITS_KEYS, 1e-6) if "filter_length" in section else ("HiFi-GAN", _HIFIGAN_KEYS, 1e-9)
@@ -135,6 +181,8 @@ def _convention(values: Any) -> MelConvention:
     for section in (values, *(values[name] for name in _SECTIONS if isinstance(values.get(name), dict))):
         if "sampling_rate" in section:
             return _vocoder_convention(section)
+    if "n_mfcc" in values:
+        raise ConventionError("it describes MFCCs, not a mel; its field 'mel' alone would do")
     if "sample_rate" not in values:
         raise ConventionError(
             f"it holds {', '.join(map(repr, values)) or 'no fields'}, but neither a convention's sample_rate nor, also under "
@@ -144,13 +192,14 @@ def _convention(values: Any) -> MelConvention:
     return MelConvention.from_dict(values)
 
 
-def read_convention(path: str | os.PathLike[str]) -> MelConvention:
-    """The convention in a JSON file: `MelConvention.to_json`'s own, or the config.json of a HiFi-GAN or VITS style model.
+def _mfcc_convention(values: Any) -> MfccConvention:
+    if not isinstance(values, dict) or "n_mfcc" not in values:
+        raise ConventionError("it describes no MFCCs: MfccConvention(mel=..., n_mfcc=...).to_json() writes what is needed")
+    return MfccConvention.from_dict(values)
 
-    Such a model's mel is HiFi-GAN's: edges reflected by (n_fft − hop) / 2, 1e-9 (VITS 1e-6) under the root, ln above 1e-5. Its
-    numbers may stand under "audio" or "data". `FileError` for a file that cannot be read or is no JSON, `ConventionError` for
-    one that lacks something.
-    """
+
+def _read(path: str | os.PathLike[str], make: Callable[[Any], R]) -> R:
+    """`make` of the values in a JSON file; its errors begin with the path."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -158,6 +207,29 @@ def read_convention(path: str | os.PathLike[str]) -> MelConvention:
     except ValueError as error:  # of the encoding or of the JSON
         raise FileError(f"{os.fspath(path)} is not JSON: {error}") from None
     try:
-        return _convention(values)
+        return make(values)
     except ConventionError as error:
         raise ConventionError(f"{os.fspath(path)}: {error}") from None
+
+
+def read_convention(path: str | os.PathLike[str]) -> MelConvention:
+    """The convention in a JSON file: `MelConvention.to_json`'s own, or the config.json of a HiFi-GAN or VITS style model.
+
+    Such a model's mel is HiFi-GAN's: edges reflected by (n_fft − hop) / 2, 1e-9 (VITS 1e-6) under the root, ln above 1e-5. Its
+    numbers may stand under "audio" or "data". `FileError` for a file that cannot be read or is no JSON, `ConventionError` for
+    one that lacks something.
+    """
+    return _read(path, _convention)
+
+
+def as_mfcc_convention(convention: MfccConvention | str | os.PathLike[str]) -> MfccConvention:
+    """The record as it is, or that of the JSON file at this path, as `MfccConvention.to_json` writes it; errors as above."""
+    if isinstance(convention, MfccConvention):
+        return convention
+    if isinstance(convention, os.PathLike) or (isinstance(convention, str) and convention.lower().endswith(".json")):
+        return _read(convention, _mfcc_convention)
+    came = f"the name {convention!r}" if isinstance(convention, str) else f"a {type(convention).__name__}"
+    raise ConventionError(
+        f"MFCCs need an MfccConvention or the path of its .json file, not {came}: MfccConvention(mel=..., n_mfcc=...), "
+        "from_librosa_mfcc or from_torchaudio_mfcc"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from torchmelinv.analysis import take_back_offset
-from torchmelinv.conventions import MelConvention
+from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.door import check_shape, check_values
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import Frame
+from torchmelinv.interchange import as_mfcc_convention
 from torchmelinv.iterate import Solution, check_gradient
 from torchmelinv.joint.mel_consistent import USUAL_METHOD, MelConsistent
 from torchmelinv.level import expand
@@ -25,6 +27,7 @@ from torchmelinv.magnitude.least_distance import least_distance
 from torchmelinv.magnitude.nnls import nnls
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.magnitude.transpose import transpose
+from torchmelinv.mfcc import mfcc_to_log_mel
 from torchmelinv.ops.checks import as_lengths, check_options
 from torchmelinv.ops.items import leading
 from torchmelinv.ops.precision import full_precision
@@ -227,3 +230,9 @@ def mel_to_waveform(
 ) -> Tensor:
     """Mel (…, n_mels, n_frames) -> waveform (…, n_samples) in one call; `options` are those of `MelInverter`."""
     return MelInverter(convention, **options)(mel, lengths=lengths, length=length, start_waveform=start_waveform)
+
+
+def mfcc_to_waveform(mfcc: Tensor, convention: MfccConvention | str | os.PathLike[str], **options: Any) -> Tensor:
+    """MFCCs (…, n_mfcc, n_frames) -> waveform (…, n_samples) of the smooth mel that they have; `options` of `mel_to_waveform`."""
+    convention = as_mfcc_convention(convention)
+    return mel_to_waveform(mfcc_to_log_mel(mfcc, convention), convention.mel, **options)

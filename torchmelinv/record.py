@@ -1,8 +1,9 @@
-"""What the project's frozen records share: refusing a field by its name, and the way to and from dictionaries."""
+"""What the project's frozen records share: refusing a field by its name, and the way to and from dictionaries and JSON."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import numbers
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ R = TypeVar("R", bound="Record")
 
 
 class Record:
-    """What the records share: refusing with the field's name, and the way to and from plain dictionaries."""
+    """What the records share: refusing with the field's name, and the way to and from plain dictionaries and JSON."""
 
     def _refuse(self, field: str, allowed: str) -> None:
         raise ConventionError(f"{type(self).__name__}.{field} is {getattr(self, field)!r}; it must be {allowed}")
@@ -89,3 +90,18 @@ class Record:
         if missing:
             raise ConventionError(f"{cls.__name__} needs {', '.join(missing)}, which nobody may guess")
         return cls(**values)
+
+    def to_json(self) -> str:
+        """This record as JSON text; `from_json` gives an equal one back."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    @classmethod
+    def from_json(cls: type[R], text: str) -> R:
+        """The record of `to_json`'s text."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConventionError(f"this is not JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise ConventionError(f"a convention is a JSON object, not {type(values).__name__}")
+        return cls.from_dict(values)

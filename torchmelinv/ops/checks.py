@@ -32,7 +32,8 @@ def as_rows(tensor: Tensor, name: str, rows: int) -> Tensor:
     """`as_real` of a tensor whose shape must be (…, rows, n_frames ≥ 1)."""
     tensor = as_real(tensor, name)
     if tensor.ndim < 2 or tensor.shape[-2] != rows or tensor.numel() == 0:
-        raise InputError(f"the {name} has shape {tuple(tensor.shape)}; it must be (…, {rows}, n_frames ≥ 1)")
+        hint = " (it looks transposed: frames first)" if tensor.ndim >= 2 and tensor.shape[-1] == rows else ""
+        raise InputError(f"the {name} has shape {tuple(tensor.shape)}; it must be (…, {rows}, n_frames ≥ 1){hint}")
     return tensor
 
 
