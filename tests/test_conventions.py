@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from torchmelinv.conventions import PADDINGS, FrameConvention, Level, MelConvention
+from torchmelinv.conventions import PADDINGS, FrameConvention, Level, MelConvention, MfccConvention
 from torchmelinv.errors import ConventionError, TorchmelinvError, nearest
 from torchmelinv.presets import preset, preset_names
 
@@ -56,6 +56,13 @@ WRONG_LEVEL = [
     ("band_mean", ((), 3, (1, float("nan")), (None,)), "finite numbers"),
     ("band_scale", ((), (1, 0)), ""),
 ]
+WRONG_MFCC = [
+    ("mel", (3, None, "hifigan_22k"), "a MelConvention"),
+    ("n_mfcc", (0, 81, 13.0, None), ""),
+    ("norm", ("slaney", 1, "ORTHO"), "'ortho', None"),
+    ("lifter", (-1, None, float("inf"), "22"), "at least 0"),
+    ("lifter_start", (-1, 2, 0.5, None), ""),
+]
 
 
 def cases(table: list[tuple[str, tuple[Any, ...], str]]) -> list[Any]:
@@ -74,6 +81,13 @@ def test_a_wrong_level_is_refused_by_name(field: str, value: Any, words: str) ->
     fields = {"log": "ln", "floor": 1e-5} if field != "offset" else {"log": "ln"}
     with pytest.raises(ConventionError, match=re.escape(f"Level.{field} is ")) as caught:
         Level(**{**fields, field: value})
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("field", "value", "words"), cases(WRONG_MFCC))
+def test_a_wrong_word_about_mfccs_is_refused_by_name(field: str, value: Any, words: str) -> None:
+    with pytest.raises(ConventionError, match=re.escape(f"MfccConvention.{field} is {value!r}; it must be ")) as caught:
+        MfccConvention(**{"mel": {**BASE, "level": {"log": "ln", "floor": 1e-5}}, "n_mfcc": 13, field: value})
     assert words in str(caught.value)
 
 
@@ -146,6 +160,19 @@ def test_every_preset_survives_json_copy_and_pickle(name: str) -> None:
         assert again == convention
         assert hash(again) == hash(convention)
     assert json.loads(convention.to_json())["level"]["band_scale"] == [0.1] * n_mels
+
+
+def test_mfccs_survive_json_copy_and_pickle_with_the_mel_that_they_are_of() -> None:
+    convention = MfccConvention(mel=preset("hifigan_22k"), n_mfcc=np.int64(13), norm=None, lifter=np.float32(22))
+    for again in (
+        MfccConvention.from_json(convention.to_json()), MfccConvention.from_dict(convention.to_dict()), convention.replace(),
+        copy.deepcopy(convention), pickle.loads(pickle.dumps(convention)),
+    ):
+        assert again == convention
+        assert hash(again) == hash(convention)
+    assert json.loads(convention.to_json())["mel"] == json.loads(preset("hifigan_22k").to_json())
+    with pytest.raises(ConventionError, match="MfccConvention needs n_mfcc"):
+        MfccConvention.from_dict({"mel": preset("hifigan_22k")})
 
 
 def test_equality_and_hash_are_by_value() -> None:

@@ -14,9 +14,16 @@ import torch
 import torchaudio
 
 from torchmelinv.analysis import MelAnalyzer
-from torchmelinv.conventions import Level, MelConvention
+from torchmelinv.conventions import Level, MelConvention, MfccConvention
 from torchmelinv.errors import ConventionError, FileError
-from torchmelinv.interchange import from_librosa, from_torchaudio, read_convention
+from torchmelinv.interchange import (
+    as_mfcc_convention,
+    from_librosa,
+    from_librosa_mfcc,
+    from_torchaudio,
+    from_torchaudio_mfcc,
+    read_convention,
+)
 from torchmelinv.presets import preset
 
 NO_FILTER = ("ignore:Empty filters detected", "ignore:At least one mel filterbank has all zero values")
@@ -139,6 +146,42 @@ def test_something_that_is_no_mel_transform_is_refused(thing: Any) -> None:
         from_torchaudio(thing)
 
 
+def test_mfccs_are_of_the_mel_with_the_same_words() -> None:
+    decibel = Level(log="log10", floor=1e-10, multiplier=10, dynamic_range=80)
+    mel = {"sr": 16000, "n_fft": 512, "n_mels": 40, "htk": True}
+    words = {"n_mfcc": 13, "norm": None, "lifter": 22}
+    given = from_librosa_mfcc(**mel, **words, mel_norm=None)
+    assert given == MfccConvention(mel=from_librosa(**mel, norm=None, level=decibel), **words)
+    assert (given.lifter_start, from_librosa_mfcc().n_mfcc) == (1, 20)
+    assert from_librosa_mfcc(ref=np.max, top_db=None).mel.level == Level(
+        log="log10", floor=1e-10, multiplier=10, reference_max=True)
+    transform = torchaudio.transforms.MFCC(n_mfcc=13, log_mels=True, melkwargs={"n_fft": 512, "n_mels": 23})
+    assert from_torchaudio_mfcc(transform).mel == from_torchaudio(transform, level=Level(log="ln", offset=1e-6))
+    assert MfccConvention.from_json(given.to_json()) == given
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"dct_type": 3}, "dct_type is 3, which no convention expresses; it must be 2"),
+        ({"norm": "slaney"}, "norm is 'slaney'.*'ortho', None"), ({"mel_norm": 1}, "norm is 1.*'slaney', None"),
+        ({"lifter": -1}, "lifter is -1"), ({"n_mfcc": 129}, "n_mfcc is 129; it must be at most n_mels = 128"),
+        ({"ref": np.median}, "ref is .*finite number or np.max"), ({"ref": np.nan}, "ref is nan"), ({"amin": 0}, "floor is 0"),
+        ({"top_db": 0}, "dynamic_range is 0"), ({"S": WAVE}, "takes no 'S'"), ({"level": Level()}, "takes no level"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_no_convention_expresses_of_librosas_mfccs_is_named(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConventionError, match=words):
+        from_librosa_mfcc(**settings)
+
+
+@pytest.mark.parametrize("thing", [torchaudio.transforms.MelSpectrogram(n_mels=20), torchaudio.transforms.LFCC(), None], ids=str)
+def test_something_that_makes_no_mfccs_is_refused(thing: Any) -> None:
+    with pytest.raises(ConventionError, match=f"torchaudio MFCC transform, not {type(thing).__name__}"):
+        from_torchaudio_mfcc(thing)
+
+
 HIFIGAN = {
     "resblock": "1", "num_mels": 80, "num_freq": 1025, "n_fft": 1024, "hop_size": 256, "win_size": 1024, "sampling_rate": 22050,
     "fmin": 0, "fmax": 8000, "fmax_for_loss": None,
@@ -200,3 +243,20 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00RIFF")
     with pytest.raises(FileError, match=r"binary\.json is not JSON"):
         read_convention(binary)
+
+
+def test_a_file_about_mfccs_and_one_about_a_mel_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    given = from_librosa_mfcc(n_mfcc=13)
+    mfcc, mel = tmp_path / "mfcc.json", tmp_path / "mel.json"
+    mfcc.write_text(given.to_json(), encoding="utf-8")
+    mel.write_text(given.mel.to_json(), encoding="utf-8")
+    assert as_mfcc_convention(mfcc) == as_mfcc_convention(str(mfcc)) == as_mfcc_convention(given) == given
+    with pytest.raises(ConventionError, match=r"mel\.json: it describes no MFCCs"):
+        as_mfcc_convention(mel)
+    with pytest.raises(ConventionError, match=r"mfcc\.json: it describes MFCCs, not a mel"):
+        read_convention(mfcc)
+    with pytest.raises(FileError, match=r"cannot read .*absent\.json"):
+        as_mfcc_convention(tmp_path / "absent.json")
+    for wrong in ("hifigan_22k", given.mel, None, 13):
+        with pytest.raises(ConventionError, match="MFCCs need an MfccConvention or the path"):
+            as_mfcc_convention(wrong)  # type: ignore[arg-type]

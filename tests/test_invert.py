@@ -11,9 +11,9 @@ from torch import nn
 
 from tests.problems import TINY, TINY_LOG, TINY_POWER, tones
 from torchmelinv.analysis import MelAnalyzer, take_back_offset
-from torchmelinv.conventions import MelConvention
+from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.errors import ConventionError, InputError
-from torchmelinv.functional import mel_error_db, mel_to_waveform
+from torchmelinv.functional import mel_error_db, mel_to_mfcc, mel_to_waveform, mfcc_to_waveform
 from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
 from torchmelinv.presets import preset, preset_names
 
@@ -164,6 +164,43 @@ def test_seeds_are_deterministic_and_matter():
 
 def test_one_call():
     assert torch.equal(mel_to_waveform(LOG, TINY_LOG, n_iter=2, length=1000), MelInverter(TINY_LOG, n_iter=2)(LOG, length=1000))
+
+
+@pytest.mark.parametrize("settings", [{"n_mfcc": 16}, {"n_mfcc": 7, "lifter": 22}, {"n_mfcc": 5, "norm": None}])
+def test_mfccs_become_a_waveform_that_has_them(settings):
+    convention = MfccConvention(mel=TINY_LOG, **settings)
+    mfcc = mel_to_mfcc(LOG, convention)
+    waveform = mfcc_to_waveform(mfcc, convention, length=1600)
+    assert waveform.shape == WAVEFORM.shape
+    again = mel_to_mfcc(MelAnalyzer(TINY_LOG)(waveform), convention)
+    error = (again - mfcc).square().sum() / (mfcc - mfcc.mean((-2, -1), keepdim=True)).square().sum()
+    assert error < 0.01
+    assert torch.equal(mfcc_to_waveform(mfcc[1], convention, length=1600), waveform[1])
+    if convention.n_mfcc == 16:
+        assert (mel_error_db(MelAnalyzer(TINY_LOG).linear(waveform), LOG.exp()) < -20).all()
+
+
+def test_mfccs_of_a_padded_batch_with_gradients():
+    convention = MfccConvention(mel=TINY_LOG, n_mfcc=7)
+    mfcc = mel_to_mfcc(LOG.double(), convention)
+    mfcc[1, :, 20:] = torch.nan  # what stands there is nobody's
+    mfcc.requires_grad_()
+    waveform = mfcc_to_waveform(mfcc, convention, n_iter=4, lengths=torch.tensor([mfcc.shape[-1], 20]))
+    alone = mfcc_to_waveform(mfcc[1, :, :20], convention, n_iter=4)
+    torch.testing.assert_close(waveform[1, : len(alone)], alone, atol=1e-8, rtol=0)
+    (gradient,) = torch.autograd.grad(waveform.square().sum(), mfcc)
+    assert gradient.isfinite().all()
+    assert (gradient[1, :, 20:] == 0).all()
+
+
+def test_mfccs_of_silence_and_of_nothing():
+    convention = MfccConvention(mel=TINY_LOG, n_mfcc=7)
+    mfcc = mel_to_mfcc(MelAnalyzer(TINY_LOG)(torch.zeros(1600)), convention)
+    assert mfcc_to_waveform(mfcc, convention).abs().max() < 0.006
+    with pytest.raises(InputError, match="NaN or infinite values, first in frame 3"):
+        mfcc_to_waveform(torch.where(torch.arange(mfcc.shape[-1]) == 3, torch.nan, mfcc), convention)
+    with pytest.raises(ConventionError, match="MFCCs need an MfccConvention"):
+        mfcc_to_waveform(mfcc, TINY_LOG)
 
 
 def test_copies_pickles_states_and_moves():

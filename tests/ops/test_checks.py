@@ -34,6 +34,11 @@ def test_rows(shape):
         as_rows(torch.ones(shape), "mel", 3)
 
 
+def test_frames_before_rows_are_called_transposed():
+    with pytest.raises(InputError, match=r"mel has shape \(4, 3\); .*it looks transposed"):
+        as_rows(torch.ones(4, 3), "mel", 3)
+
+
 @pytest.mark.parametrize("good", [[3, 9], np.array([3, 9]), torch.tensor([3, 9]).byte(), torch.tensor([3, 9]).short()])
 def test_lengths_come_as_int64(good):
     lengths = as_lengths(good, torch.Size([2]), 9, CPU)
