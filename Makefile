@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 INSTALLED := $(VENV)/.installed
 METRICS := $(VENV)/.metrics
 
-.PHONY: help venv demo test slow lint bench
+.PHONY: help venv demo test slow lint bench notebooks
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make slow                   the tests marked slow"
 	@echo "make lint                   ruff, mypy and the floors of the house"
 	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and the tables of README.md"
+	@echo "make notebooks              run the notebooks and keep what they show"
 	@echo "PYTHON=python3.12 chooses the Python that .venv is made of (now: $(PYTHON))"
 
 # Made anew only where the pins or pyproject.toml changed; pip then moves an older .venv to the new pins.
@@ -52,3 +53,6 @@ lint: $(INSTALLED)
 bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu
 	$(BIN)/python -m benchmarks.quality
+
+notebooks: $(INSTALLED)
+	$(BIN)/python -m tests.notebooks
