@@ -40,12 +40,13 @@ class Written(NamedTuple):
     gain_db: float  # 0, or below it where the waveform was scaled down to fit an integer format
 
 
-def require(package: str) -> Any:
-    """An optional package, imported where it serves."""
+def require(package: str, extra: str | None = None) -> Any:
+    """An optional package, imported where it serves; `extra` is the one of ours that provides it."""
     try:
         return importlib.import_module(package)
     except (ImportError, OSError) as error:  # OSError: soundfile is there and its libsndfile is not
-        fix = f"`pip install {package}` provides it"
+        provider = f"'torchmelinv[{extra}]'" if extra else package
+        fix = f"`pip install {provider}` provides it"
         raise DependencyError(f"{package} is needed here and cannot be loaded ({error}); {fix}") from None
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv.errors import InputError
+from torchmelinv.frame import FramePlan
 from torchmelinv.ops.checks import as_real
 
 _FLOOR_DB = -300.0  # what a perfect match gives, instead of minus infinity
@@ -52,6 +53,13 @@ def bounded_relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
     return error / torch.where(size > 0, size, 1)
 
 
+def inconsistency(spectrum: Tensor, plan: FramePlan) -> Tensor:
+    """‖c − STFT(ISTFT(c))‖ / ‖c‖ of complex spectra as the plan has them, (items, frames, n_freqs) -> (items,); 0 in silence."""
+    spectrum = plan.masked(spectrum)
+    parts = (torch.view_as_real(each).flatten(-2) for each in (plan.consistent(spectrum), spectrum))
+    return bounded_relative_error(*parts)
+
+
 def mean_distance(estimate: Tensor, reference: Tensor, p: int = 1) -> Tensor:
     """(mean |estimate − reference|^p)^(1/p) over the last two dimensions, in their unit: mean, p = 1, or root mean square, p = 2.
 
@@ -67,7 +75,8 @@ def mean_distance(estimate: Tensor, reference: Tensor, p: int = 1) -> Tensor:
     return torch.linalg.vector_norm(difference / peak, dim=(-2, -1)) * (peak[..., 0, 0] / root)
 
 
-def _decibels(ratio: Tensor) -> Tensor:
+def ratio_db(ratio: Tensor) -> Tensor:
+    """20 log10 of ratios, −300 at least."""
     return 20 * ratio.clamp(min=10 ** (_FLOOR_DB / 20)).log10()
 
 
@@ -76,12 +85,12 @@ def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
 
     Sturmel and Daudet 2011. Unchanged when both are scaled.
     """
-    return _decibels(relative_error(magnitude, reference))
+    return ratio_db(relative_error(magnitude, reference))
 
 
 def mel_error_db(mel: Tensor, reference: Tensor) -> Tensor:
     """20 log10(‖m̂ − m‖ / ‖m‖) of linear mels (…, n_mels, n_frames) -> (…) in dB: spectral convergence seen through the bands."""
-    return _decibels(relative_error(mel, reference))
+    return ratio_db(relative_error(mel, reference))
 
 
 def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:

@@ -25,7 +25,7 @@ from torchmelinv.conventions import FrameConvention, MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.frame import Frame, ragged_plan
 from torchmelinv.level import expand, logarithmic
-from torchmelinv.measure.distance import bounded_relative_error, log_mel_l1, mean_distance
+from torchmelinv.measure.distance import bounded_relative_error, inconsistency, log_mel_l1, mean_distance
 from torchmelinv.ops.checks import as_lengths, as_real, as_rows, check_number, check_whole
 from torchmelinv.ops.items import leading
 from torchmelinv.ops.precision import full_precision
@@ -229,7 +229,6 @@ class ConsistencyLoss(nn.Module):
         super().__init__()
         self.frame = _frame(convention)
 
-    @full_precision
     def forward(
         self, spectrum: Tensor, phase: Tensor | None = None, *, lengths: Tensor | None = None, length: int | None = None
     ) -> Tensor:
@@ -237,6 +236,13 @@ class ConsistencyLoss(nn.Module):
 
         `lengths` (…): frames of each item. `length`: samples of the signal, where they are more than the frames determine.
         """
+        return _over_items(*self.of_items(spectrum, phase, lengths=lengths, length=length))
+
+    @full_precision
+    def of_items(
+        self, spectrum: Tensor, phase: Tensor | None = None, *, lengths: Tensor | None = None, length: int | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The loss of each item, (…), and the frames that it weighs, (…)."""
         n_freqs = self.frame.convention.n_freqs
         if phase is not None:
             spectrum, phase = as_rows(spectrum, "magnitude", n_freqs), as_rows(phase, "phase", n_freqs)
@@ -258,8 +264,7 @@ class ConsistencyLoss(nn.Module):
         plan = self.frame.plan(n_frames, n_samples, rows.real)
         counts = None
         if lengths is not None:
-            counts = as_lengths(lengths, spectrum.shape[:-2], n_frames, spectrum.device).reshape(-1)
-            plan = ragged_plan(counts, self.frame.own_samples(counts, n_samples, length), plan)
-        rows = plan.masked(rows)
-        parts = (torch.view_as_real(each).flatten(-2) for each in (plan.consistent(rows), rows))
-        return _over_items(bounded_relative_error(*parts), counts)
+            counts = as_lengths(lengths, spectrum.shape[:-2], n_frames, spectrum.device)
+            flat = counts.reshape(-1)
+            plan = ragged_plan(flat, self.frame.own_samples(flat, n_samples, length), plan)
+        return inconsistency(rows, plan).reshape(spectrum.shape[:-2]), counts

@@ -1,0 +1,80 @@
+"""PESQ and ESTOI by the packages pesq and pystoi (the extra `metrics`): at 16 kHz, on the CPU, one item after the other.
+
+Waveforms (…, n_samples) at `sample_rate` Hz, twice, and the samples of each item of a padded batch as `lengths` (…) -> (…).
+Higher is better. Both are made for speech. NaN where they have no answer: silence, no utterance, too little of it.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from torchmelinv.errors import InputError
+from torchmelinv.files import require, resample
+from torchmelinv.ops.checks import as_lengths, as_real
+
+SAMPLE_RATE = 16000  # the only one of wide-band PESQ
+_LEAST_ESTOI_SECONDS = 0.41  # 30 frames of 25.6 ms with half of it between them: an exception below, a warning above
+
+Score = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
+
+
+def _each(score: Score, waveform: Tensor, reference: Tensor, sample_rate: float, lengths: Tensor | None) -> Tensor:
+    """`score(found, wanted)` of each item at 16 kHz; not called where one is silent."""
+    waveform, reference = as_real(waveform, "waveform"), as_real(reference, "reference")
+    if waveform.shape != reference.shape or waveform.ndim == 0 or waveform.numel() == 0:
+        shapes = f"{tuple(waveform.shape)} and {tuple(reference.shape)}"
+        raise InputError(f"waveform and reference have the shapes {shapes}; both must be the same (…, n_samples), and not empty")
+    items, n_samples = waveform.shape[:-1], waveform.shape[-1]
+    counts = [n_samples] * items.numel()
+    if lengths is not None:
+        counts = as_lengths(lengths, items, n_samples, torch.device("cpu")).reshape(-1).tolist()
+    pairs = torch.stack([waveform, reference]).detach().float().cpu().reshape(2, -1, n_samples)
+    values = []
+    for pair, count in zip(pairs.unbind(1), counts, strict=True):
+        found, wanted = resample(pair[:, :count], sample_rate, SAMPLE_RATE).numpy()
+        values.append(score(found, wanted) if found.any() and wanted.any() else math.nan)
+    return torch.tensor(values, dtype=waveform.dtype, device=waveform.device).reshape(items)
+
+
+def pesq_wb(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths: Tensor | None = None) -> Tensor:
+    """Wide-band PESQ as mean opinion score, 1.04 to 4.64 (ITU-T P.862.2). At least a quarter of a second of speech."""
+    pesq = require("pesq", "metrics")
+
+    def score(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+        try:
+            return float(pesq.pesq(SAMPLE_RATE, wanted, found, "wb"))
+        except (pesq.NoUtterancesError, pesq.BufferTooShortError):
+            return math.nan
+
+    return _each(score, waveform, reference, sample_rate, lengths)
+
+
+def estoi(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths: Tensor | None = None) -> Tensor:
+    """Extended short-time objective intelligibility, about 0 to 1 (Jensen and Taal 2016). At least 0.4 s that are not silent.
+
+    pystoi adds numbers from numpy's global generator that matter in digital silence: seeded here for each item, and put back.
+    """
+    stoi = require("pystoi", "metrics").stoi
+
+    def score(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+        if len(wanted) < _LEAST_ESTOI_SECONDS * SAMPLE_RATE:
+            return math.nan
+        state = np.random.get_state()
+        try:
+            np.random.seed(0)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "Not enough STFT frames")
+                return float(stoi(wanted, found, SAMPLE_RATE, extended=True))
+        except RuntimeWarning:
+            return math.nan
+        finally:
+            np.random.set_state(state)
+
+    return _each(score, waveform, reference, sample_rate, lengths)
