@@ -174,7 +174,7 @@ def test_mfccs_become_a_waveform_that_has_them(settings):
     assert waveform.shape == WAVEFORM.shape
     again = mel_to_mfcc(MelAnalyzer(TINY_LOG)(waveform), convention)
     error = (again - mfcc).square().sum() / (mfcc - mfcc.mean((-2, -1), keepdim=True)).square().sum()
-    assert error < 0.01
+    assert error < 1e-3  # found: up to 3e-4
     assert torch.equal(mfcc_to_waveform(mfcc[1], convention, length=1600), waveform[1])
     if convention.n_mfcc == 16:
         assert (mel_error_db(MelAnalyzer(TINY_LOG).linear(waveform), LOG.exp()) < -20).all()
