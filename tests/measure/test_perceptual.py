@@ -58,8 +58,8 @@ def test_what_has_no_answer_is_nan(metric):
 
 
 def test_the_same_each_time_and_numpys_generator_untouched(metric):
-    estimate, reference = pair(0.7)
-    estimate[2000:9000] = reference[4000:9000:5].repeat_interleave(5).mean()  # a still stretch, where pystoi's noise shows
+    estimate, reference = pair()
+    estimate[4000:18000] = 0  # where pystoi's noise shows: by 0.01
     before = np.random.get_state()[1].copy()
     first = metric(estimate, reference, RATE)
     assert (np.random.get_state()[1] == before).all()
