@@ -23,8 +23,6 @@ from torchmelinv.ops.checks import as_rows
 from torchmelinv.ops.items import over_items
 from torchmelinv.ops.precision import full_precision, lasting
 
-_LOST = 1e-9  # lifter weights below this part of L / 2 are zeros with rounding: such a coefficient is lost
-
 
 @functools.lru_cache(maxsize=16)
 @lasting
@@ -36,8 +34,7 @@ def _tables(convention: MfccConvention) -> tuple[Tensor, Tensor]:
     lengths = cosines.square().sum(1).sqrt()  # √n_mels for the constant, √(n_mels / 2) for the others
     weights = torch.ones_like(order) if convention.norm == "ortho" else 2 * lengths
     if half > 0:
-        lifter = 1 + half * (math.pi * (order + convention.lifter_start) / convention.lifter).sin()
-        weights = weights * torch.where(lifter.abs() <= _LOST * half, 0, lifter)
+        weights = weights * (1 + half * (math.pi * (order + convention.lifter_start) / convention.lifter).sin())
     back = torch.where(weights == 0, 0, 1 / weights)
     rows = cosines / lengths[:, None]
     return weights[:, None] * rows, (back[:, None] * rows).T
