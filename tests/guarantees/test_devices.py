@@ -7,8 +7,10 @@ import torch
 
 from tests.problems import TINY, TINY_LOG, TINY_POWER, tones
 from torchmelinv.analysis import MelAnalyzer
+from torchmelinv.conventions import MfccConvention
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
+from torchmelinv.mfcc import mel_to_mfcc, mfcc_to_mel
 
 pytestmark = pytest.mark.gpu
 
@@ -18,6 +20,13 @@ pytestmark = pytest.mark.gpu
 def test_analysis(convention):
     analyzer, waveform = MelAnalyzer(convention), tones(1600, (2,))
     torch.testing.assert_close(analyzer(waveform.cuda()).cpu(), analyzer(waveform), atol=1e-3, rtol=1e-3)
+
+
+def test_mfccs():
+    convention, mel = MfccConvention(mel=TINY_LOG, n_mfcc=7, lifter=22), MelAnalyzer(TINY_LOG)(tones(1600, (2,))).double()
+    mfcc = mel_to_mfcc(mel, convention)
+    torch.testing.assert_close(mel_to_mfcc(mel.cuda(), convention).cpu(), mfcc)
+    torch.testing.assert_close(mfcc_to_mel(mfcc.cuda(), convention).cpu(), mfcc_to_mel(mfcc, convention))
 
 
 @pytest.mark.parametrize("magnitude", MAGNITUDES)
