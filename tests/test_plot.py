@@ -97,3 +97,25 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
 def test_no_window_and_no_global_state(mels):
     plot.compare_mels(*mels, TINY)
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_distributions_have_a_point_for_each_pair_and_the_mean_of_all():
+    values = {"PESQ-WB": [3.9, 4.1, 4.0, 3.2], "mel error, dB": [-20.0, -30.0, np.nan], "one": [1.0], "none": [-np.inf]}
+    figure = plot.distributions(values, title="a title")
+    assert figure.get_suptitle() == "a title"
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert titles == ["PESQ-WB (4 pairs)", "mel error, dB (2 pairs)", "one (1 pair)", "none: not defined"]
+    points = [next((line.get_xdata() for line in axis.lines if line.get_label() == "a pair"), []) for axis in figure.axes]
+    assert [list(each) for each in points] == [[3.9, 4.1, 4.0, 3.2], [-20, -30], [1], []]
+    bars = [axis.containers[0] for axis in figure.axes if axis.containers]
+    assert [bar.lines[0].get_xdata()[0] for bar in bars] == pytest.approx([3.8, -25, 1])
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["the middle half", "median", "a pair", "mean, 95 % interval"]
+    with pytest.raises(InputError, match="no values"):
+        plot.distributions({})
+
+
+def test_thousands_of_pairs_and_three_panels():
+    figure = plot.distributions({name: torch.randn(5000).tolist() for name in "abc"})
+    figure.canvas.draw()
+    assert [axis.get_visible() for axis in figure.axes] == [True, True, True, False]

@@ -1,8 +1,9 @@
-"""Pictures of mels, by matplotlib (the extra `plot`), drawn on figures of their own: no window, no global state."""
+"""Pictures of mels and of metrics, by matplotlib (the extra `plot`), on figures of their own: no window, no global state."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.files import aside
+from torchmelinv.measure.scores import bootstrap_mean
 from torchmelinv.scale import hz_to_mel
 
 if TYPE_CHECKING:
@@ -98,6 +100,45 @@ def compare_mels(reference: Tensor, result: Tensor, convention: MelConvention, *
         axis.set_ylabel("band centre (Hz)")
         figure.colorbar(image, ax=axis, pad=0.01, extend="both" if colours == "RdBu_r" else "min").set_label(unit)
     axes[-1].set_xlabel("time (s)")
+    return figure
+
+
+def distributions(values: Mapping[str, Sequence[float]], *, title: str = "") -> Figure:
+    """A panel for each metric, by its label: a point for every pair, and what `bootstrap_mean` makes of them.
+
+    What is not finite is left out. Where points lie across the panel means nothing; it only keeps them apart.
+    """
+    if not values:
+        raise InputError("there are no values to draw")
+    columns = min(2, len(values))
+    rows = math.ceil(len(values) / columns)
+    figure = _matplotlib().Figure(figsize=(4.8 * columns, 1.1 + 1.3 * rows), dpi=130, layout="constrained")
+    figure.suptitle(title, fontsize=13)
+    panels = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axis in panels[len(values) :]:
+        axis.set_visible(False)
+    for axis, (label, entries) in zip(panels, values.items(), strict=False):
+        finite = np.array([value for value in entries if math.isfinite(value)])
+        count = len(finite)
+        axis.set_title(f"{label} ({count} pair{'s' if count > 1 else ''})" if count else f"{label}: not defined", fontsize=11, loc="left")
+        axis.set(ylim=(0, 1), yticks=[])
+        axis.spines[["left", "right", "top"]].set_visible(False)
+        if not count:
+            axis.set_xticks([])
+            continue
+        low, middle, high = np.percentile(finite, (25, 50, 75))
+        axis.broken_barh([(low, high - low)], (0.3, 0.6), facecolor="0.9", label="the middle half")
+        axis.vlines(middle, 0.3, 0.9, color="0.5", label="median")
+        height = 0.34 + 0.52 * np.random.default_rng(0).random(count)
+        opacity = min(0.7, max(0.05, 40 / count))
+        axis.plot(finite, height, "o", color="tab:purple", markersize=4.5, alpha=opacity, markeredgewidth=0, label="a pair")
+        mean = bootstrap_mean(finite)
+        reach = None if math.isnan(mean.low) else [[mean.mean - mean.low], [mean.high - mean.mean]]
+        axis.errorbar(mean.mean, 0.14, xerr=reach, fmt="D", color="tab:orange", markersize=5, capsize=3,
+                      label="mean, 95 % interval")
+    drawn = next((axis for axis in panels if axis.has_data()), None)
+    if drawn is not None:
+        figure.legend(*drawn.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=10)
     return figure
 
 
