@@ -76,6 +76,51 @@ def test_gradient_modes(gradient, through):
         torch.testing.assert_close(torch.autograd.grad(value.sum(), rate)[0].item(), through * 0.7**5)
 
 
+class Pair(NamedTuple):
+    """What a step gave, and what it was given: handed on as it is."""
+
+    value: Tensor
+    previous: Tensor
+
+
+@pytest.mark.parametrize("options", [{}, {"measure": lambda state: -state.value, "keep_best": True}])
+@pytest.mark.parametrize("gradient", [1, 2, "none", "phase_detached"])
+def test_nothing_that_steps_hand_on_passes_a_gradient_from_before_the_last_ones(gradient, options):
+    start = torch.ones(1, 1, dtype=torch.float64, requires_grad=True)
+    rate = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    step = lambda state: Pair(rate * (state.value + state.previous), state.value)  # noqa: E731
+    result = iterate(step, Pair(start, start), 3, gradient=gradient, **options).state
+    for part in result:
+        assert not part.requires_grad or torch.autograd.grad(part, start, allow_unused=True, retain_graph=True)[0] is None
+
+
+def test_the_last_k_of_an_item_that_stopped_before_them_are_none():
+    rate = RATES.clone().requires_grad_()
+    step = lambda state: Halving(state.value * rate)  # noqa: E731
+    for gradient, through in (("unrolled", [True, True, True]), (3, [False, False, True])):
+        value = iterate(step, START, 12, change=change, tolerance=0.04, gradient=gradient).state.value
+        assert torch.autograd.grad(value.sum(), rate)[0].flatten().ne(0).tolist() == through
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"change": change, "tolerance": 1e-2},
+        {"measure": lambda state: (state.value - 0.3).abs().amax(-1, keepdim=True), "keep_best": True},
+    ],
+)
+def test_checkpointed_is_unrolled_bit_for_bit_whatever_is_asked_for_beside(options):
+    rate = RATES.clone().requires_grad_()
+    step = lambda state: Halving(state.value * rate)  # noqa: E731
+    for hook in (None, lambda iteration, state: None):
+        modes = ("unrolled", "checkpointed")
+        values = [iterate(step, START, 12, hook=hook, gradient=mode, **options).state.value for mode in modes]
+        assert torch.equal(values[0], values[1])
+        one, other = (torch.autograd.grad(value.sum(), rate)[0] for value in values)
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("wrong", ["implicit", 0, -1, True, 1.5, None])
 def test_unknown_modes_are_refused(wrong):
     with pytest.raises(InputError, match="phase_detached"):

@@ -85,8 +85,9 @@ def iterate(
     `hook(iteration, state)` is called after each iteration.
 
     `gradient` is the way back. `unrolled`: autograd through every step. `checkpointed`: the same gradient, about √n_iter states
-    kept and the steps between them done twice (`unrolled` where an account is asked for). An int k: through the last k steps
-    only. `none` and `phase_detached`: through no step (what `phase_detached` then adds is the method's matter).
+    kept and the steps between them done twice (`unrolled` where an account is asked for). An int k: through the last k of
+    `n_iter` steps only, so that an item which stopped before them passes none. `none` and `phase_detached`: through no step
+    (what `phase_detached` then adds is the method's matter).
     """
     if gradient == "checkpointed" and torch.is_grad_enabled() and (tolerance, measure, hook) == (None, None, None):
         return Iterated(_checkpointed(step, state, n_iter), None, None, [])
@@ -96,6 +97,8 @@ def iterate(
     best: Any = state
     least: Any = measure(state) if keep_best and measure is not None else None
     first = _first_with_gradient(gradient, n_iter)
+    if first > 0:  # a step may hand on a part of its state as it is
+        state = best = type(state)(*(part.detach() for part in state))
     for iteration in range(n_iter):
         with torch.set_grad_enabled(torch.is_grad_enabled() and iteration >= first):
             new = step(state)
