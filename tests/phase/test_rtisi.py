@@ -197,6 +197,18 @@ def test_gradients_are_finite_differences():
     torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("n_iter", [1, 4])
+@pytest.mark.parametrize("window", ["povey", "hann_symmetric"])
+def test_a_window_centred_between_samples_leaves_no_sign_to_rounding(window, n_iter):
+    """At half of the sampling rate such a window sees nothing of a frame whose bins all begin with angle 0 at its centre."""
+    convention = frame_convention(n_fft=16, hop_length=4, win_length=14, window=window, window_align="left", padding="none")
+    magnitude = magnitude_of(convention, 52) + 0.05
+    expected = rtisi_la(magnitude, convention, n_iter)
+    for _ in range(10):
+        moved = rtisi_la(magnitude * (1 + 1e-12 * torch.randn_like(magnitude)), convention, n_iter) - expected
+        assert moved.abs().max() < 1e-8
+
+
 @pytest.mark.parametrize("wrong", [{"look_ahead": -1}, {"look_ahead": 1.5}, {"momentum": -1}, {"momentum": None}, {"n_iter": 0}])
 def test_refusals(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):

@@ -25,6 +25,7 @@ only items and the frames of one buffer go side by side.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -80,6 +81,9 @@ def rtisi_tables(convention: FrameConvention, like: Tensor) -> RtisiTables:
     window = window_table(convention)
     floor = ENVELOPE_FLOOR * hop_envelope(convention).amax()
     angles = bin_angles(convention, -window_centre(convention), window)
+    if convention.n_fft % 2 == 0:
+        # Half of the sampling rate is real, and has no angle 0 at a centre between two samples: its sign would be chance.
+        angles[-1] = (angles[-1] / math.pi).round() * math.pi
     window, floor, cosine, sine = (table.to(like.dtype).to(like.device) for table in (window, floor, angles.cos(), angles.sin()))
     return RtisiTables(convention.hop_length, window, floor, torch.complex(cosine, sine))
 
