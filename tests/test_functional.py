@@ -17,8 +17,8 @@ def test_imports_only_and_every_function_has_shapes_in_its_docstring():
         assert "…" in function.__doc__ or "(n_mels" in function.__doc__, name
 
 
-def test_the_front_door_has_no_logic_and_about_a_dozen_names():
+def test_the_front_door_has_no_logic_and_two_dozen_names_at_most():
     public = {name for name, thing in vars(torchmelinv).items() if not name.startswith("_") and not inspect.ismodule(thing)}
-    assert 12 <= len(public) <= 20
+    assert 12 <= len(public) <= 24
     for name in public:
         assert getattr(torchmelinv, name).__doc__, name
