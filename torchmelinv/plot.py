@@ -120,8 +120,10 @@ def distributions(values: Mapping[str, Sequence[float]], *, title: str = "") -> 
     for axis, (label, entries) in zip(panels, values.items(), strict=False):
         finite = np.array([value for value in entries if math.isfinite(value)])
         count = len(finite)
-        axis.set_title(f"{label} ({count} pair{'s' if count > 1 else ''})" if count else f"{label}: not defined", fontsize=11, loc="left")
+        whole = f"{label} ({count} pair{'s' if count > 1 else ''})" if count else f"{label}: not defined"
+        axis.set_title(whole, fontsize=11, loc="left")
         axis.set(ylim=(0, 1), yticks=[])
+        axis.locator_params(axis="x", nbins=6)
         axis.spines[["left", "right", "top"]].set_visible(False)
         if not count:
             axis.set_xticks([])

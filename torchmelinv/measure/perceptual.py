@@ -19,6 +19,7 @@ from torchmelinv.errors import InputError
 from torchmelinv.files import require, resample
 from torchmelinv.ops.checks import as_lengths, as_real
 
+PACKAGES = ("pesq", "pystoi")
 SAMPLE_RATE = 16000  # the only one of wide-band PESQ
 _LEAST_ESTOI_SECONDS = 0.41  # 30 frames of 25.6 ms with half of it between them: an exception below, a warning above
 

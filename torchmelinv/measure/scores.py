@@ -97,6 +97,10 @@ def perceptual_scores(
     return {metric.__name__: metric(waveform, reference, sample_rate, lengths=lengths) for metric in (pesq_wb, estoi)}
 
 
+PERCENTILES, RESAMPLES, SEED = (2.5, 97.5), 2000, 0
+INTERVAL = f"percentiles {PERCENTILES[0]:g} and {PERCENTILES[1]:g} of {RESAMPLES} bootstrap means, seed {SEED}"
+
+
 class Mean(NamedTuple):
     """Of one metric over items; NaN where there are too few."""
 
@@ -108,7 +112,7 @@ class Mean(NamedTuple):
 
 
 def bootstrap_mean(
-    values: Iterable[float], *, percentiles: tuple[float, float] = (2.5, 97.5), resamples: int = 2000, seed: int = 0
+    values: Iterable[float], *, percentiles: tuple[float, float] = PERCENTILES, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Mean:
     """Mean of what is finite, with the percentile interval of its bootstrap (Efron 1979), by default 95 %.
 
