@@ -11,8 +11,8 @@ import pytest
 
 from tests.shared import ROOT
 from tests.tiny import QUICK, TINY_ONE, console, tiny_mel, tone, workplace  # noqa: F401
-from torchmelinv.commands import invert
 from torchmelinv.files import write_audio
+from torchmelinv.jobs import progress
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -103,7 +103,7 @@ def test_mistakes(run, words, code, says):
 def test_missing_packages(run, monkeypatch, package, words, says):
     write_audio("fast.wav", tone(), 16000)
     np.save("two.npy", tiny_mel().numpy())
-    monkeypatch.setattr(invert, "_MANY", 2)
+    monkeypatch.setattr(progress, "MANY", 2)
     monkeypatch.setitem(sys.modules, package, None)
     code, out, err = run(*words, *QUICK)
     assert (code, out) == (2, "")

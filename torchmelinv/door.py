@@ -51,6 +51,13 @@ def check_shape(mel: Tensor, convention: MelConvention) -> Tensor:
 
 def check_values(mel: Tensor, convention: MelConvention, frames: Tensor | None = None) -> None:
     """Refuse what no mel of this convention is; warn of what looks like another level. `frames`: True where one counts."""
+    doubt = doubtful_values(mel, convention, frames)
+    if doubt is not None:
+        warnings.warn(doubt, LevelWarning, stacklevel=_caller_level())
+
+
+def doubtful_values(mel: Tensor, convention: MelConvention, frames: Tensor | None = None) -> str | None:
+    """Refuse like `check_values`; what it would warn of, in words: warnings belong to the process, and are not for threads."""
     values = mel.detach() if frames is None else torch.where(frames, mel.detach(), 0)
     if not bool(torch.isfinite(values.sum())) and not bool((finite := torch.isfinite(values)).all()):
         broken = (~finite).any(-2).nonzero()
@@ -64,7 +71,7 @@ def check_values(mel: Tensor, convention: MelConvention, frames: Tensor | None =
         if low < -rounding and convention.level.affine is None and convention.level.band_mean is None:
             look = ": a log mel? Use the convention that made it" if low < -1 else ""
             raise InputError(f"the mel has negative values (down to {low:.3g}), but this convention is linear{look}")
-        return
+        return None
     counted = mel.detach() if frames is None else torch.where(frames, mel.detach(), mel.detach()[..., :1])
     logs = logarithmic(counted, convention.level)
     base = 1.0 if convention.level.log == "ln" else math.log(10)
@@ -74,11 +81,11 @@ def check_values(mel: Tensor, convention: MelConvention, frames: Tensor | None =
         raise InputError(f"the mel's values, up to {high:.3g}, stand for more than {_LARGEST:g}: another level made them")
     what = "dB or log10 values" if convention.level.log == "ln" else "dB or ln values"
     if float(logs.min()) >= 0 and not convention.level.reference_max:
-        message = f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: this looks like a linear mel, not a log"
-        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_caller_level())
+        doubt = f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: this looks like a linear mel, not a log"
     elif convention.level.floor is not None and float(logs.min()) < (math.log(convention.level.floor) - math.log(_LOUD)) / base:
-        message = f"values down to {low:.3g} are far below this convention's floor: this looks like {what}"
-        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_caller_level())
+        doubt = f"values down to {low:.3g} are far below this convention's floor: this looks like {what}"
     elif float(logs.max()) > ceiling:
-        message = f"values up to {high:.3g} are beyond what a waveform in [-1, 1] gives: this looks like {what}, or a linear mel"
-        warnings.warn(f"{message}; is this its convention?", LevelWarning, stacklevel=_caller_level())
+        doubt = f"values up to {high:.3g} are beyond what a waveform in [-1, 1] gives: this looks like {what}, or a linear mel"
+    else:
+        return None
+    return f"{doubt}; is this its convention?"

@@ -11,7 +11,7 @@ import math
 import os
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ AUDIO_FORMATS = {
 }
 SUBTYPES = AUDIO_FORMATS[".wav"][1]
 FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64")  # found in folders
 MEL_SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".safetensors")
 # The name that tells the mel from other arrays of the same file
 MEL_NAMES = ("mel", "mels", "log_mel", "logmel", "mel_spec", "mel_specgram", "mel_spectrogram", "melspec", "input_features")
@@ -60,13 +61,20 @@ def _existing(path: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def aside(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`, with its suffix, that becomes `path` when the block ends well and is removed otherwise."""
+def aside(path: str | Path, folder: Path | None = None) -> Iterator[Path]:
+    """A temporary path with the suffix of `path` that becomes `path` when the block ends well and is removed otherwise.
+
+    It lies beside `path`, or in `folder` on the same file system. What was written is on the disk before it gets its name, so
+    that not even a power failure leaves half a file there.
+    """
     path = Path(path)
-    temporary = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
+    temporary = (folder or path.parent) / f".{uuid.uuid4().hex}{path.suffix}"
     try:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
         if isinstance(error, FileError):
@@ -149,11 +157,14 @@ def audio_format(path: str | Path, subtype: str | None = None) -> tuple[str, str
     return name, subtype or subtypes[0]
 
 
-def write_audio(path: str | Path, waveform: Tensor, sample_rate: float, subtype: str | None = None) -> Written:
+def write_audio(
+    path: str | Path, waveform: Tensor, sample_rate: float, subtype: str | None = None, *, staging: Path | None = None,
+) -> Written:
     """Write a waveform (n_samples,) or (channels, n_samples) as wav or flac, 16 bit unless `subtype` says otherwise.
 
     An integer subtype cannot hold samples beyond ±1: such a waveform is scaled down as a whole until its peak is 1, and
     `Written.gain_db` says by how much. Nothing is ever clipped. NaN, Inf and a rate that is no whole number are an `InputError`.
+    `staging`: the folder where the file stands while it is written (see `aside`).
     """
     file_format, subtype = audio_format(path, subtype)
     if sample_rate != int(sample_rate) or sample_rate < 1:
@@ -169,7 +180,7 @@ def write_audio(path: str | Path, waveform: Tensor, sample_rate: float, subtype:
     if scaled:
         samples = samples / peak
     soundfile = require("soundfile")
-    with aside(path) as temporary:
+    with aside(path, staging) as temporary:
         temporary.touch()  # where that fails the system says why, and libsndfile would not
         try:
             soundfile.write(temporary, samples.numpy().T, int(sample_rate), subtype=subtype, format=file_format)
@@ -248,7 +259,12 @@ def read_mel(path: str | Path) -> Tensor:
     return _as_tensor(_one_mel(arrays, path), path)
 
 
-def find_mels(folder: str | Path) -> list[Path]:
-    """Every mel file below a folder, sorted; names that start with a dot are left alone."""
-    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in MEL_SUFFIXES and path.is_file())
+def find_files(folder: str | Path, suffixes: Sequence[str]) -> list[Path]:
+    """Every file below a folder with one of these suffixes, sorted; names that start with a dot are left alone."""
+    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
+def find_mels(folder: str | Path) -> list[Path]:
+    """`find_files` of mels."""
+    return find_files(folder, MEL_SUFFIXES)

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tests.tiny import QUICK, TINY, TINY_ONE, console, tiny_mel, workplace  # noqa: F401
-from torchmelinv.commands import invert
 from torchmelinv.files import read_audio
 from torchmelinv.invert import MelInverter
+from torchmelinv.jobs import progress
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -34,9 +34,12 @@ def test_folders_keep_their_structure(run, options, suffix):
     torch.save(torch.stack([tiny_mel(), tiny_mel(seed=1)]), "in/two.pt")
     code, out, _ = run("invert", "in", "-o", "out", *QUICK, *options)
     written = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file())
+    assert written.pop(written.index("manifest-0.jsonl"))
     assert code == 0
     assert written == [f"a{suffix}", f"deep/b{suffix}", f"two_0{suffix}", f"two_1{suffix}"]
-    assert len(out.splitlines()) == 4
+    *lines, whole = out.splitlines()
+    assert len(lines) == 4
+    assert whole.startswith("3 of 3 files done; 0.8 s of audio in ")
 
 
 def test_one_broken_file_among_many(run):
@@ -46,12 +49,12 @@ def test_one_broken_file_among_many(run):
     code, out, err = run("invert", "nan.npy", "mel.npy", "cut.npy", "turned.npy", "-o", "out", *QUICK)
     assert code == 1
     assert out.count("\n") == 1
-    assert [path.name for path in Path("out").iterdir()] == ["mel.wav"]
+    assert {path.name for path in Path("out").iterdir()} == {"mel.wav", "manifest-0.jsonl"}
     lines = err.splitlines()
     assert lines[0].startswith("torchmelinv: error: nan.npy: the mel has NaN or infinite values")
     assert lines[1].startswith("torchmelinv: error: cut.npy: cannot be read as .npy")
     assert "transposed" in lines[2]
-    assert lines[3] == "torchmelinv: error: 3 of 4 files failed, the others are done"
+    assert lines[3].startswith("torchmelinv: error: 1 of 4 files done, 3 failed; 0.2 s of audio in ")
 
 
 def test_the_report_as_json(run):
@@ -96,5 +99,5 @@ def test_progress_shows_for_many_files_only(run, monkeypatch):
     assert "file" not in run("invert", "mel.npy", "-o", "x.wav", *QUICK)[2]
     np.save("two.npy", tiny_mel().numpy())
     assert run("invert", "mel.npy", "two.npy", "-o", "out", *QUICK)[2] == ""
-    monkeypatch.setattr(invert, "_MANY", 2)
-    assert "2/2" in run("invert", "mel.npy", "two.npy", "-o", "out", *QUICK)[2]
+    monkeypatch.setattr(progress, "MANY", 2)
+    assert "2/2 files" in run("invert", "mel.npy", "two.npy", "-o", "again", *QUICK)[2]

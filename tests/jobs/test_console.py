@@ -18,7 +18,7 @@ from torchmelinv.jobs.console import decibels, guarded, print_json, usable_devic
 @pytest.mark.parametrize(("error", "code", "says"), [
     (InputError("this is wrong"), 2, "torchmelinv: error: this is wrong\n"),
     (FileError("x.npy does not exist"), 2, "torchmelinv: error: x.npy does not exist\n"),
-    (torch.OutOfMemoryError(), 1, "smaller --batch"),
+    (torch.OutOfMemoryError(), 1, "not enough memory"),
     (KeyboardInterrupt(), 130, "interrupted"),
 ])
 def test_what_goes_wrong_has_a_code_and_a_word(capsys, error, code, says):

@@ -1,4 +1,4 @@
-"""Mel files into audio files: the pairing, the batches, and one file's failure beside the others' success."""
+"""Mel files into audio files: one file's failure beside the others' success, numbered outputs, and what an earlier run did."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from tests.tiny import TINY, tiny_mel, workplace  # noqa: F401
-from torchmelinv.errors import FileError, InputError
+from torchmelinv.errors import InputError
 from torchmelinv.files import read_audio
 from torchmelinv.invert import MelInverter
-from torchmelinv.jobs import invert_files as job
-from torchmelinv.jobs.invert_files import Task, invert_files, plan
+from torchmelinv.jobs.invert_files import divide
+from torchmelinv.jobs.invert_files import invert_files as stream
+from torchmelinv.jobs.manifest import Manifest, settings
+from torchmelinv.jobs.plan import Task, plan
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -29,41 +31,10 @@ def save(path, mel):
     np.save(path, mel.numpy())
 
 
-@pytest.mark.parametrize(("inputs", "output", "suffix", "targets"), [
-    (["mel.npy"], "x.wav", ".wav", ["x.wav"]),
-    (["mel.npy"], "x.FLAC", ".wav", ["x.FLAC"]),
-    (["mel.npy"], "out", ".wav", ["out/mel.wav"]),
-    (["mel.npy"], "there", ".flac", ["there/mel.flac"]),
-    (["mel.npy", "in/a.npy"], "out.d", ".flac", ["out.d/mel.flac", "out.d/a.flac"]),
-    (["in"], "out", ".wav", ["out/a.wav", "out/deep/b.wav"]),
-    (["in", "mel.npy", "mel.npy"], "out", ".wav", ["out/mel.wav", "out/a.wav", "out/deep/b.wav"]),
-])
-def test_inputs_are_paired_with_outputs(inputs, output, suffix, targets):
-    save("in/a.npy", tiny_mel())
-    save("in/deep/b.npy", tiny_mel())
-    Path("there").mkdir()
-    assert [str(task.target) for task in plan(inputs, output, suffix)] == targets
-
-
-@pytest.mark.parametrize(("inputs", "output", "error", "says"), [
-    (["none.npy"], "x.wav", FileError, "none.npy does not exist"),
-    (["empty"], "out", FileError, "no mel file lies below the folder empty"),
-    (["mel.npy", "speech.wav"], "x.wav", InputError, "several inputs need a folder, as in -o x"),
-    (["in"], "x.wav", InputError, "several inputs need a folder"),
-    (["mel.npy"], "x.mp3", InputError, "ends in '.mp3'"),
-    (["mel.npy"], "tiny.json", InputError, "ends in '.json'"),
-    (["in"], "file", FileError, "file is a file; a folder is needed there"),
-    (["mel.npy", "in/mel.npy"], "out", InputError, "would both become out/mel.wav"),
-    (["twice"], "out", InputError, "would both become out/x.wav"),
-])
-def test_what_cannot_be_paired_is_refused(inputs, output, error, says):
-    for path in ("in/mel.npy", "twice/x.npy", "twice/x.npz"):
-        save(path, tiny_mel())
-    Path("twice/x.npz").touch()
-    Path("empty").mkdir()
-    Path("file").touch()
-    with pytest.raises(error, match=says):
-        plan(inputs, output)
+def invert_files(tasks, *args, **options):
+    """Every outcome, in the order of the tasks."""
+    place = {str(task.source): index for index, task in enumerate(tasks)}
+    return sorted(stream(tasks, *args, **options), key=lambda outcome: (place[outcome.input], outcome.index))
 
 
 def tasks(count):
@@ -90,17 +61,6 @@ def test_results_do_not_depend_on_the_batch(inverter, batch):
         assert outcome.peak == pytest.approx(float(expected.abs().max()), rel=1e-5)
 
 
-def test_long_files_go_in_smaller_batches(inverter, monkeypatch):
-    sizes = []
-    original = job._invert
-    monkeypatch.setattr(job, "_invert", lambda items, *rest: sizes.append(len(items)) or original(items, *rest))
-    monkeypatch.setattr(job, "BATCH_FRAMES", 260)
-    invert_files(tasks(7), inverter)
-    assert sum(sizes) == 7
-    assert 1 < max(sizes) < 7
-    assert sizes == sorted(sizes)  # the longest first
-
-
 @pytest.mark.parametrize(("mel", "says"), [
     (torch.full((8, 5), math.nan), "NaN or infinite"), (torch.zeros(5, 8), "transposed"), (torch.zeros(9, 5), "9 bands"),
     (torch.zeros(8, 0), "empty"), (torch.zeros(8), r"\(8,\)"), (torch.zeros(8, 5, dtype=torch.int32), "int32"),
@@ -110,13 +70,11 @@ def test_long_files_go_in_smaller_batches(inverter, monkeypatch):
 def test_one_broken_file_spares_the_others(inverter, mel, says, batch):
     work = tasks(3)
     save("in/1.npy", mel)
-    seen = []
-    outcomes = invert_files(work, inverter, batch=batch, progress=lambda: seen.append(1))
+    outcomes = invert_files(work, inverter, batch=batch)
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
     with pytest.raises(InputError, match=says):
         raise InputError(outcomes[1].error)
     assert sorted(path.name for path in Path("out").iterdir()) == ["0.wav", "2.wav"]
-    assert len(seen) == 3
 
 
 def test_files_of_several_mels_become_numbered_outputs(inverter):
@@ -128,12 +86,13 @@ def test_files_of_several_mels_become_numbered_outputs(inverter):
     assert torch.allclose(read_audio("out/many_07.wav")[0][0], inverter(mels[7]), atol=1e-6)
 
 
-def test_numbered_outputs_do_not_overwrite(inverter):
+def test_numbered_outputs_never_take_the_place_of_another_file(inverter):
     save("in/x.npy", torch.stack([tiny_mel(), tiny_mel()]))
     save("in/x_1.npy", tiny_mel())
-    outcomes = invert_files(plan(["in"], "out"), inverter)
-    assert sum(outcome.error is not None for outcome in outcomes) == 1
-    assert "has been written for" in next(outcome.error for outcome in outcomes if outcome.error)
+    work = plan(["in"], "out")
+    outcomes = invert_files(work, inverter, taken={task.target for task in work})
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert "out/x_1.wav, one of its 2 mels, is where another file goes" in outcomes[1].error
 
 
 def test_warnings_belong_to_their_file(inverter):
@@ -153,24 +112,9 @@ def test_loud_results_are_scaled_and_said(inverter):
     assert float(read_audio("out/x.wav")[0].abs().max()) == pytest.approx(1, abs=1e-4)
 
 
-def test_too_little_memory_splits_the_batch_and_then_gives_up(inverter, monkeypatch):
-    original = job._invert
-    longest = max(np.load(task.source).shape[-1] for task in tasks(4))
-
-    def small(items, *rest):
-        if len(items) > 1 or items[0].mel.shape[-1] == longest:
-            raise torch.OutOfMemoryError
-        return original(items, *rest)
-
-    monkeypatch.setattr(job, "_invert", small)
-    outcomes = invert_files(plan(["in"], "out"), inverter)
-    assert [outcome.error for outcome in outcomes].count(None) == 3
-    assert "ran out of memory" in next(outcome.error for outcome in outcomes if outcome.error)
-
-
 def test_half_precision_and_torch_files(inverter):
     torch.save({"mel": tiny_mel().half()}, "x.pt")
-    (outcome,) = invert_files([Task(Path("x.pt"), Path("x.wav"))], inverter)
+    (outcome,) = invert_files([Task(Path("x.wav"), Path("x.pt"))], inverter)
     assert outcome.error is None
 
 
@@ -187,3 +131,69 @@ def test_a_place_that_cannot_be_written(inverter):
 def test_a_batch_of_none(inverter, batch):
     with pytest.raises(InputError, match="at least 1"):
         invert_files([], inverter, batch=batch)
+
+
+def opened(inverter, **more):
+    return Manifest(Path("out"), settings(inverter, version="1", **more))
+
+
+def resumed(work, inverter, **more):
+    """Names that an earlier run did, and those that this one does."""
+    with opened(inverter, **more) as manifest:
+        before, left = divide(work, TINY.n_mels, manifest)
+        after = invert_files(left, inverter, manifest=manifest)
+    return [Path(outcome.output).stem for outcome in before], sorted(Path(outcome.output).stem for outcome in after)
+
+
+def test_what_is_done_is_left_alone(inverter):
+    work = tasks(3)
+    save("in/two.npy", torch.stack([tiny_mel(), tiny_mel()]))
+    work = plan(["in"], "out")
+    names = ["0", "1", "2", "two_0", "two_1"]
+    with opened(inverter) as manifest:
+        first = invert_files(sorted(divide(work, TINY.n_mels, manifest)[1]), inverter, manifest=manifest)
+    times = {path: path.stat().st_mtime_ns for path in Path("out").glob("*.wav")}
+    with opened(inverter) as manifest:
+        before, left = divide(work, TINY.n_mels, manifest)
+    assert left == []
+    assert [Path(outcome.output).stem for outcome in before] == names
+    assert all(outcome.before for outcome in before)
+    for now, then in zip(before, first, strict=True):
+        assert (now.input, now.output, now.frames, now.seconds) == (then.input, then.output, then.frames, then.seconds)
+        assert now.mel_error_db == pytest.approx(then.mel_error_db)
+    assert {path: path.stat().st_mtime_ns for path in Path("out").glob("*.wav")} == times
+    Path("out/two_1.wav").unlink()
+    assert resumed(work, inverter) == (names[:3], names[3:])  # a file of several mels is made as a whole
+
+
+def test_the_longest_go_first(inverter):
+    _, left = divide(tasks(7), TINY.n_mels)
+    assert [task.frames for task in left] == sorted((task.frames for task in left), reverse=True)
+    outcomes = list(stream(left, inverter))
+    assert [outcome.frames for outcome in outcomes] == [task.frames for task in left]
+
+
+def test_stopping_early_leaves_whole_files_and_their_entries(inverter):
+    work = tasks(7)
+    with opened(inverter) as manifest:
+        outcomes = stream(work, inverter, manifest=manifest)
+        next(outcomes)
+        outcomes.close()
+    written = sorted(path.stem for path in Path("out").glob("*.wav"))
+    assert 0 < len(written) < 7
+    assert resumed(work, inverter) == (written, sorted({str(index) for index in range(7)} - set(written)))
+
+
+def test_a_source_that_changes_on_the_way_is_made_again(inverter):
+    work = tasks(2)
+    with opened(inverter) as manifest:
+        add = manifest.add
+
+        def late(task, *rest):
+            if task.source.name == "0.npy":
+                save(task.source, tiny_mel(0.3))
+            add(task, *rest)
+
+        manifest.add = late
+        assert all(outcome.error is None for outcome in invert_files(work, inverter, manifest=manifest))
+    assert resumed(work, inverter) == (["1"], ["0"])

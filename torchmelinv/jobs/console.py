@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from torchmelinv.errors import InputError, TorchmelinvError
+from torchmelinv.jobs.memory import out_of_memory
 
 PROGRAM = "torchmelinv"
 # Exit codes. `argparse` itself leaves with 2.
@@ -43,13 +44,10 @@ def guarded(work: Callable[[], int]) -> int:
         except TorchmelinvError as error:
             say("error", str(error))
             return MISTAKE
-        except torch.OutOfMemoryError:
-            say("error", "the device ran out of memory; give a smaller --batch, shorter files or --device cpu")
-            return SOME_FAILED
-        except (MemoryError, RuntimeError) as error:  # torch's CPU allocator says it in words only
-            if isinstance(error, RuntimeError) and "DefaultCPUAllocator" not in str(error):
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
                 raise
-            say("error", "there is not enough memory; give a smaller --batch, shorter files or a smaller convention")
+            say("error", "there is not enough memory; give shorter files, a smaller convention or another --device")
             return SOME_FAILED
         except BrokenPipeError:  # the reader, as in `… | head`, had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -59,18 +57,18 @@ def guarded(work: Callable[[], int]) -> int:
             return INTERRUPTED
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: that has no NaN and no infinity, they become null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+        return {str(key): plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def print_json(value: Any) -> None:
     """A report on stdout as indented JSON."""
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str))
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
 
 
 def decibels(value: float) -> str:

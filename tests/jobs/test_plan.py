@@ -1,0 +1,84 @@
+"""Which mel file becomes which audio file, and how long it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import tiny_mel, workplace  # noqa: F401
+from torchmelinv.errors import FileError, InputError
+from torchmelinv.jobs.plan import Task, plan
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+
+def save(path, mel):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, mel.numpy())
+
+
+@pytest.mark.parametrize(("inputs", "output", "suffix", "targets"), [
+    (["mel.npy"], "x.wav", ".wav", ["x.wav"]),
+    (["mel.npy"], "x.FLAC", ".wav", ["x.FLAC"]),
+    (["mel.npy"], "out", ".wav", ["out/mel.wav"]),
+    (["mel.npy"], "there", ".flac", ["there/mel.flac"]),
+    (["mel.npy", "in/a.npy"], "out.d", ".flac", ["out.d/mel.flac", "out.d/a.flac"]),
+    (["in"], "out", ".wav", ["out/a.wav", "out/deep/b.wav"]),
+    (["in", "mel.npy", "mel.npy"], "out", ".wav", ["out/mel.wav", "out/a.wav", "out/deep/b.wav"]),
+])
+def test_inputs_are_paired_with_outputs(inputs, output, suffix, targets):
+    save("in/a.npy", tiny_mel())
+    save("in/deep/b.npy", tiny_mel())
+    Path("there").mkdir()
+    assert [str(task.target) for task in plan(inputs, output, suffix)] == targets
+
+
+@pytest.mark.parametrize(("inputs", "output", "error", "says"), [
+    (["none.npy"], "x.wav", FileError, "none.npy does not exist"),
+    (["empty"], "out", FileError, "no mel file lies below the folder empty"),
+    (["mel.npy", "speech.wav"], "x.wav", InputError, "several inputs need a folder, as in -o x"),
+    (["in"], "x.wav", InputError, "several inputs need a folder"),
+    (["mel.npy"], "x.mp3", InputError, "ends in '.mp3'"),
+    (["mel.npy"], "tiny.json", InputError, "ends in '.json'"),
+    (["in"], "file", FileError, "file is a file; a folder is needed there"),
+    (["mel.npy", "in/mel.npy"], "out", InputError, "would both become out/mel.wav"),
+    (["twice"], "out", InputError, "would both become out/x.wav"),
+])
+def test_what_cannot_be_paired_is_refused(inputs, output, error, says):
+    for path in ("in/mel.npy", "twice/x.npy", "twice/x.npz"):
+        save(path, tiny_mel())
+    Path("twice/x.npz").touch()
+    Path("empty").mkdir()
+    Path("file").touch()
+    with pytest.raises(error, match=says):
+        plan(inputs, output)
+
+
+def test_frames_are_read_off_the_header():
+    mel = tiny_mel().numpy()
+    np.save("many.npy", np.stack([mel] * 3))
+    np.save("fortran.npy", np.asfortranarray(mel.astype(np.float64)))
+    torch.save(tiny_mel(), "x.pt")
+    Path("broken.npy").write_bytes(b"\x93NUMPY\x01\x00nothing")
+    Path("empty.npy").touch()
+    frames = {name: Task(Path("x.wav"), Path(name)).measured(8).frames for name in (
+        "mel.npy", "many.npy", "fortran.npy", "x.pt", "broken.npy", "empty.npy", "none.npy")}
+    about = frames.pop("x.pt")
+    assert frames == {"mel.npy": 101, "many.npy": 303, "fortran.npy": 101, "broken.npy": 0, "empty.npy": 0, "none.npy": 0}
+    assert 101 <= about <= 303  # by the size of the file, which holds more than the mel
+
+
+def test_several_mels_are_numbered_with_equal_width():
+    task = Task(Path("out/x.wav"), Path("x.npy"))
+    assert task.numbered(0, 1) == Path("out/x.wav")
+    assert task.numbered(1, 2) == Path("out/x_1.wav")
+    assert task.numbered(7, 12) == Path("out/x_07.wav")
+
+
+def test_tasks_sort_by_their_targets():
+    save("in/b.npy", tiny_mel())
+    save("in/a/z.npy", tiny_mel())
+    assert [task.source.name for task in sorted(plan(["in"], "out"))] == ["z.npy", "b.npy"]
