@@ -9,16 +9,13 @@ from torch import Tensor
 
 import torchmelinv as tmi
 from torchmelinv import functional
-from torchmelinv.files import resample
+from torchmelinv.measure.scores import METRICS as MEASURED
+from torchmelinv.measure.scores import mel_scores, perceptual_scores
 
-METRIC_RATE = 16000
+_SHOWN = ("pesq_wb", "estoi", "mel_error_db", "log_mel_l1", "spectral_convergence_db")
 # key of the file: (head of the column, how a number is written); a score is a list in this order
 METRICS: dict[str, tuple[str, str]] = {
-    "pesq_wb": ("PESQ-WB", "{:.2f}"),
-    "estoi": ("ESTOI", "{:.3f}"),
-    "mel_error_db": ("mel error, dB", "{:.1f}"),
-    "log_mel_l1": ("log-mel L1", "{:.3f}"),
-    "spectral_convergence_db": ("spectral convergence, dB", "{:.1f}"),
+    **{name: (MEASURED[name].label, f"{{:.{MEASURED[name].digits}f}}") for name in _SHOWN},
     "seconds": ("seconds", "{:.2f}"),
 }
 Scores = list[float | None]
@@ -30,32 +27,13 @@ def convergence(waveform: Tensor, clip: Tensor, analyzer: tmi.MelAnalyzer) -> fl
     return float(functional.spectral_convergence_db(magnitude, wanted))
 
 
-def distances(waveform: Tensor, clip: Tensor, analyzer: tmi.MelAnalyzer) -> dict[str, float]:
-    """Mel error (dB), log-mel L1 (nepers of magnitude) and spectral convergence (dB)."""
-    mel, reference = analyzer.linear(waveform), analyzer.linear(clip)
-    power = analyzer.convention.power
-    return {
-        "mel_error_db": float(functional.mel_error_db(mel, reference)),
-        "log_mel_l1": float(functional.log_mel_l1(mel.pow(1 / power), reference.pow(1 / power))),
-        "spectral_convergence_db": convergence(waveform, clip, analyzer),
-    }
-
-
-def perceptual(waveform: Tensor, clip: Tensor, sample_rate: float) -> dict[str, float]:
-    """PESQ wide-band (mean opinion score) and ESTOI (0 to 1), both at 16 kHz."""
-    from pesq import pesq  # optional, and the tables do without
-    from pystoi import stoi
-
-    found, wanted = (resample(signal[None], sample_rate, METRIC_RATE)[0].numpy() for signal in (waveform, clip))
-    estoi = stoi(wanted, found, METRIC_RATE, extended=True)
-    return {"pesq_wb": float(pesq(METRIC_RATE, wanted, found, "wb")), "estoi": float(estoi)}
-
-
 def scores(waveform: Tensor, clip: Tensor, analyzer: tmi.MelAnalyzer, seconds: float, *, is_speech: bool) -> Scores:
     """Every metric in the order of `METRICS`; what is for speech alone is None elsewhere."""
-    found = perceptual(waveform, clip, analyzer.convention.sample_rate) if is_speech else {}
-    found = {**found, **distances(waveform, clip, analyzer), "seconds": seconds}
-    return [round(found[name], 4) if name in found else None for name in METRICS]
+    found = mel_scores(analyzer.linear(waveform), analyzer.linear(clip), analyzer.convention)
+    if is_speech:
+        found |= perceptual_scores(waveform, clip, analyzer.convention.sample_rate)
+    values = {**found, "spectral_convergence_db": convergence(waveform, clip, analyzer), "seconds": seconds}
+    return [round(float(values[name]), 4) if name in values else None for name in METRICS]
 
 
 def mean(rows: Iterable[Scores]) -> dict[str, float]:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 
 import torchmelinv
-from torchmelinv.commands import inspect, invert, presets, roundtrip
+from torchmelinv.commands import evaluate, inspect, invert, presets, roundtrip
 from torchmelinv.jobs.console import PROGRAM, guarded
 
-COMMANDS = (invert, roundtrip, presets, inspect)
+COMMANDS = (invert, roundtrip, evaluate, presets, inspect)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -37,6 +37,11 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n-iter", type=int, metavar="N", help="iterations of the phase method (default: 32)")
     parser.add_argument("--start", choices=STARTS, help="where the phase begins (default: pghi, read off the magnitude)")
     parser.add_argument("--seed", type=int, metavar="N", help="of random phases (default: 0)")
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """`--device`."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: cpu)")
 
 
