@@ -45,7 +45,10 @@ def _each(score: Score, waveform: Tensor, reference: Tensor, sample_rate: float,
 
 
 def pesq_wb(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths: Tensor | None = None) -> Tensor:
-    """Wide-band PESQ as mean opinion score, 1.04 to 4.64 (ITU-T P.862.2). At least a quarter of a second of speech."""
+    """Wide-band PESQ of waveforms (…, n_samples) -> mean opinion scores (…), 1.04 to 4.64, higher is better (ITU-T P.862.2).
+
+    At 16 kHz by the package pesq, resampled; NaN in silence and under a quarter of a second.
+    """
     pesq = require("pesq", "metrics")
 
     def score(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
@@ -58,9 +61,10 @@ def pesq_wb(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths:
 
 
 def estoi(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths: Tensor | None = None) -> Tensor:
-    """Extended short-time objective intelligibility, about 0 to 1 (Jensen and Taal 2016). At least 0.4 s that are not silent.
+    """Extended short-time objective intelligibility of waveforms (…, n_samples) -> (…), about 0 to 1, higher is better.
 
-    pystoi adds numbers from numpy's global generator that matter in digital silence: seeded here for each item, and put back.
+    Jensen and Taal 2016, at 16 kHz by the package pystoi, resampled; NaN where fewer than 0.4 s are not silent. pystoi adds
+    numbers from numpy's global generator that matter in digital silence: it is seeded here for each item, and put back.
     """
     stoi = require("pystoi", "metrics").stoi
 
