@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from tests.tiny import QUICK, TINY, TINY_ONE, console, tiny_mel, workplace  # noqa: F401
+from torchmelinv.conventions import MfccConvention
 from torchmelinv.files import read_audio
-from torchmelinv.invert import MelInverter
+from torchmelinv.invert import MelInverter, mfcc_to_waveform
 from torchmelinv.jobs import progress
+from torchmelinv.mfcc import mel_to_mfcc
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -101,3 +103,33 @@ def test_progress_shows_for_many_files_only(run, monkeypatch):
     assert run("invert", "mel.npy", "two.npy", "-o", "out", *QUICK)[2] == ""
     monkeypatch.setattr(progress, "MANY", 2)
     assert "2/2 files" in run("invert", "mel.npy", "two.npy", "-o", "again", *QUICK)[2]
+
+
+def test_files_of_mfccs(run):
+    convention = MfccConvention(mel=TINY, n_mfcc=5, lifter=22)
+    Path("mfcc.json").write_text(convention.to_json())
+    Path("in").mkdir()
+    mfcc = mel_to_mfcc(tiny_mel(), convention)
+    np.savez("in/mfcc.npz", mfcc=mfcc.numpy())
+    np.save("in/mel.npy", tiny_mel().numpy())
+    words = ("invert", "in", "-o", "out", "--n-iter", "2", "--subtype", "FLOAT", "--mfcc")
+    code, _, err = run(*words, "--convention", "mfcc.json")
+    assert code == 1
+    assert "mel.npy: the mfcc has shape (8, 101); it must be (…, 5, n_frames ≥ 1)" in err
+    waveform, _ = read_audio("out/mfcc.wav")
+    assert torch.allclose(waveform[0], mfcc_to_waveform(mfcc, convention, n_iter=2), atol=1e-6)
+    Path("mfcc.json").write_text(convention.replace(lifter=0).to_json())
+    made = Path("out/mfcc.wav").read_bytes()
+    run(*words, "--convention", "mfcc.json")  # another convention: what is there is made again
+    assert Path("out/mfcc.wav").read_bytes() != made
+
+
+@pytest.mark.parametrize("name", ["tiny.json", "hifigan_22k"])
+def test_mfccs_need_a_convention_of_mfccs(run, name):
+    code, _, err = run("invert", "mel.npy", "-o", "x.wav", "--mfcc", "--convention", name)
+    assert code == 2
+    assert "MFCCs" in err
+    Path("mfcc.json").write_text(MfccConvention(mel=TINY, n_mfcc=5).to_json())
+    code, _, err = run("invert", "mel.npy", "-o", "x.wav", "--convention", "mfcc.json")
+    assert code == 2
+    assert "it describes MFCCs, not a mel" in err

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torchmelinv
-from torchmelinv.commands.options import add_json, add_method, add_subtype, inverter
+from torchmelinv.commands.options import add_json, add_method, add_subtype, inverter, mfcc_convention
 from torchmelinv.files import AUDIO_FORMATS, audio_format
 from torchmelinv.jobs.console import DONE, SOME_FAILED, print_json, say, usable_device
 from torchmelinv.jobs.invert_files import divide, invert_files
@@ -39,6 +39,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("input", nargs="+", metavar="INPUT", help="npy, npz, pt or safetensors files, or folders of them")
     parser.add_argument("-o", "--out", required=True, metavar="OUT", help="a wav or flac file for a single input, else a folder")
     add_method(parser)
+    parser.add_argument("--mfcc", action="store_true",
+                        help="the files hold MFCCs, and --convention is the JSON of an MfccConvention, which names their mel")
     add_subtype(parser)
     add_json(parser)
     parser.add_argument("--batch", type=_batch, metavar="N",
@@ -52,7 +54,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Invert and report; the exit code."""
     world = launched_world()
-    chosen, device = inverter(options), usable_device(own_device(options.device, world))
+    chosen, mfcc, device = inverter(options), mfcc_convention(options), usable_device(own_device(options.device, world))
     tasks = plan(options.input, options.out, f".{options.format}")
     _, subtype = audio_format(tasks[0].target, options.subtype)
     mine, folder = shard(tasks, world), Path(options.out)
@@ -60,14 +62,14 @@ def run(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         manifest = None
         if folder != tasks[0].target:
-            decided = settings(chosen, version=torchmelinv.__version__, subtype=subtype)
+            decided = settings(chosen, version=torchmelinv.__version__, subtype=subtype, mfcc=mfcc.to_json() if mfcc else "")
             manifest = stack.enter_context(Manifest(folder, decided, world))
-        before, left = divide(mine, chosen.convention.n_mels, manifest)
+        before, left = divide(mine, mfcc.n_mfcc if mfcc else chosen.convention.n_mels, manifest)
         for outcome in before:
             report.add(outcome)
         label, frames = "" if world.size == 1 else f"{world}: ", sum(task.frames for task in left)
         progress = stack.enter_context(contextlib.closing(Progress(len(left), frames, label, world.local_rank)))
-        done = invert_files(left, chosen, device=device, batch=options.batch, subtype=subtype, manifest=manifest,
+        done = invert_files(left, chosen, device=device, batch=options.batch, mfcc=mfcc, subtype=subtype, manifest=manifest,
                             taken={task.target for task in tasks})
         for outcome in stack.enter_context(contextlib.closing(done)):
             report.add(outcome)

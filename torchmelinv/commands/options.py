@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from torchmelinv.conventions import MelConvention
+from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.errors import InputError
 from torchmelinv.files import SUBTYPES
+from torchmelinv.interchange import as_mfcc_convention
 from torchmelinv.invert import MAGNITUDES, PHASES, MelInverter
 from torchmelinv.phase.start import STARTS
 from torchmelinv.presets import as_convention, preset
@@ -26,7 +27,13 @@ def convention(options: argparse.Namespace) -> MelConvention:
         raise InputError("--model-space goes with a preset's name; a file says all there is to say")
     if options.model_space:
         return preset(options.convention, model_space=True)
-    return as_convention(options.convention)
+    found = mfcc_convention(options)
+    return found.mel if found else as_convention(options.convention)
+
+
+def mfcc_convention(options: argparse.Namespace) -> MfccConvention | None:
+    """With `--mfcc`, the convention of the MFCCs, whose `mel` is the convention."""
+    return as_mfcc_convention(options.convention) if getattr(options, "mfcc", False) else None
 
 
 def add_method(parser: argparse.ArgumentParser) -> None:

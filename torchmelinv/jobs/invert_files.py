@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from torchmelinv.conventions import MfccConvention
 from torchmelinv.errors import FileError, TorchmelinvError
 from torchmelinv.files import write_audio
 from torchmelinv.invert import MelInverter
@@ -66,12 +67,13 @@ def divide(tasks: Iterable[Task], n_mels: int, manifest: Manifest | None = None)
 
 def invert_files(
     tasks: Iterable[Task], inverter: MelInverter, *, device: torch.device | str = "cpu", batch: int | None = None,
-    memory: float | None = None, subtype: str | None = None, manifest: Manifest | None = None, taken: Collection[Path] = (),
+    memory: float | None = None, mfcc: MfccConvention | None = None, subtype: str | None = None, manifest: Manifest | None = None,
+    taken: Collection[Path] = (),
 ) -> Generator[Outcome, None, None]:
     """Invert every task's file and write it: an `Outcome` for each mel or broken file as it is written.
 
-    `batch` and `memory` are those of `invert_many`. `taken`: targets of all tasks, other ranks' too, which no numbered output may
-    take. Whoever stops early finds whole files, and those in the open `manifest`.
+    `batch`, `memory` and `mfcc` are those of `invert_many`. `taken`: targets of all tasks, other ranks' too, which no numbered
+    output may take. Whoever stops early finds whole files, and those in the open `manifest`.
     """
     rate = inverter.convention.sample_rate
 
@@ -101,5 +103,5 @@ def invert_files(
         except (TorchmelinvError, OSError) as error:
             return dataclasses.replace(outcome, error=str(error))
 
-    stream = invert_many(seen(), inverter, device=device, batch=batch, memory=memory)
+    stream = invert_many(seen(), inverter, device=device, batch=batch, memory=memory, mfcc=mfcc)
     yield from ahead(write, stream, workers=_WRITERS, most=_WRITING)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from torchmelinv.analysis import MelAnalyzer
+from torchmelinv.conventions import MfccConvention
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.invert import MelInverter
 from torchmelinv.jobs.ahead import ahead
@@ -104,15 +105,16 @@ class _Bench:
 
 def invert_many(
     sources: Iterable[Source], inverter: MelInverter, *, device: torch.device | str = "cpu", batch: int | None = None,
-    memory: float | None = None,
+    memory: float | None = None, mfcc: MfccConvention | None = None,
 ) -> Generator[Inverted, None, None]:
     """Invert each of `sources`: paths of mel files, or pairs of a name and a path or a mel (…, n_mels, n_frames).
 
     Yields one `Inverted` for each mel or broken source, whose `error` says why. On the CPU they come in their own order and are
     bit for bit what `inverter` gives for each alone. An accelerator gets batches of like length and yields them as these fill
     up; what an item's company changes there is rounding. `batch`: at most so many mels together; `memory`: at most about so many
-    bytes for them (by default 64 mels and half of what is free). A batch that does not fit is halved and tried again. Computes
-    in float32, in the caller's thread, while two others load what comes next.
+    bytes for them (by default 64 mels and half of what is free). A batch that does not fit is halved and tried again. With `mfcc`
+    the sources hold MFCCs, as in `mfcc_to_waveform`, of mels of the inverter's convention. Computes in float32, in the caller's
+    thread, while two others load what comes next.
     """
     device = torch.device(device)
     if batch is not None:
@@ -121,12 +123,12 @@ def invert_many(
         check_number("memory", memory, 1)
     most = batch or (1 if device.type == "cpu" else _TOGETHER)
     frames = int((memory or usual_budget(device)) / bytes_per_frame(inverter.convention))
-    return _stream(sources, _Bench(inverter, device, Limit(most, max(1, frames))))
+    return _stream(sources, _Bench(inverter, device, Limit(most, max(1, frames))), mfcc)
 
 
-def _stream(sources: Iterable[Source], bench: _Bench) -> Generator[Inverted, None, None]:
+def _stream(sources: Iterable[Source], bench: _Bench, mfcc: MfccConvention | None) -> Generator[Inverted, None, None]:
     broken: deque[Inverted] = deque()
-    read, most = functools.partial(load, convention=bench.inverter.convention), 2 * bench.limit.items + 2
+    read, most = functools.partial(load, convention=bench.inverter.convention, mfcc=mfcc), 2 * bench.limit.items + 2
 
     def sound() -> Iterator[Item]:
         for items in ahead(read, sources, workers=_LOADERS, most=most):

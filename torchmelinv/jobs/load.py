@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmelinv.conventions import MelConvention
+from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.door import check_shape, doubtful_values
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.files import read_mel
+from torchmelinv.mfcc import mfcc_to_log_mel
 
 Source = str | Path | tuple[Any, Tensor | str | Path]  # a file, or either beside its name
 
@@ -33,11 +34,15 @@ class Item:
         return self.mel.shape[-1]
 
 
-def load(source: Source, convention: MelConvention) -> list[Item]:
-    """The mels (…, n_mels, n_frames) of a file or a tensor, one by one; whatever is wrong with it is in `error`."""
+def load(source: Source, convention: MelConvention, mfcc: MfccConvention | None = None) -> list[Item]:
+    """The mels (…, n_mels, n_frames) of a file or a tensor, one by one; whatever is wrong with it is in `error`.
+
+    With `mfcc` it holds MFCCs (…, n_mfcc, n_frames), and what comes is the smooth mels that they have.
+    """
     name, given = source if isinstance(source, tuple) else (source, source)
     try:
-        mel = check_shape(read_mel(given) if isinstance(given, str | Path) else given, convention)
+        values = read_mel(given) if isinstance(given, str | Path) else given
+        mel = check_shape(mfcc_to_log_mel(values, mfcc) if mfcc else values, convention)
         doubt = doubtful_values(mel, convention)
     except TorchmelinvError as error:
         reason = str(error) if isinstance(given, Tensor) else str(error).removeprefix(f"{given} ")
