@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from tests.tiny import TINY, tiny_mel, workplace  # noqa: F401
+from torchmelinv.conventions import MfccConvention
 from torchmelinv.jobs.load import load
+from torchmelinv.mfcc import mel_to_mfcc, mfcc_to_log_mel
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -30,6 +32,15 @@ def test_several_mels_come_one_by_one():
     items = load(("x", mels.reshape(2, 3, 8, -1)), TINY)
     assert [(item.index, item.count) for item in items] == [(index, 6) for index in range(6)]
     assert all(torch.equal(item.mel, mel) for item, mel in zip(items, mels, strict=True))
+
+
+def test_mfccs_become_the_smooth_mels_that_they_have():
+    convention = MfccConvention(mel=TINY, n_mfcc=5)
+    mfcc = mel_to_mfcc(torch.stack([tiny_mel(), tiny_mel(seed=1)]), convention)
+    items = load(("x", mfcc), TINY, convention)
+    assert torch.equal(torch.stack([item.mel for item in items]), mfcc_to_log_mel(mfcc, convention))
+    (item,) = load("mel.npy", TINY, convention)
+    assert item.error == "the mfcc has shape (8, 101); it must be (…, 5, n_frames ≥ 1)"
 
 
 @pytest.mark.parametrize(("source", "says"), [
