@@ -43,8 +43,8 @@ def _padding(what: str, center: bool, pad_mode: Any) -> str:
     return _choose(what, pad_mode, _PADDINGS) if center else "none"
 
 
-def _window(what: str, values: ArrayLike, length: int) -> str | tuple[float, ...]:
-    """Which of the windows these numbers are, or the numbers; periodic and symmetric Hann of n samples lie about 3 / n apart."""
+def _window_name(what: str, values: ArrayLike, length: int) -> str:
+    """Which of the windows these numbers are; periodic and symmetric Hann of n samples lie about 3 / n apart."""
     try:
         numbers: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -57,7 +57,7 @@ def _window(what: str, values: ArrayLike, length: int) -> str | tuple[float, ...
     for name, window in windows.items():
         if np.allclose(numbers, window, rtol=0, atol=1e-6):
             return name
-    return tuple(numbers.tolist())
+    raise ConventionError(f"{what} holds none of the windows that a convention expresses: {', '.join(windows)}")
 
 
 def from_librosa(
@@ -68,9 +68,9 @@ def from_librosa(
 ) -> MelConvention:
     """The convention of `librosa.feature.melspectrogram` with the same arguments and librosa's defaults (0.9 and newer).
 
-    Its mel is linear; `level` says what was done to it afterwards. `window` may be 'hann', a function or numbers, as in librosa;
-    a function such as `scipy.signal.windows.hann` gives a symmetric one, and other names go through `scipy.signal.get_window`.
-    `ConventionError` names the argument that no convention expresses (another name, a numeric norm, another `pad_mode`).
+    Its mel is linear; `level` says what was done to it afterwards. `window` may be a name, a function or numbers, as in librosa,
+    as long as it is a window that a convention has; a function such as `scipy.signal.windows.hann` gives a symmetric one.
+    `ConventionError` names the argument that no convention expresses (another window, a numeric norm, another `pad_mode`).
     """
     if others:
         names = ", ".join(map(repr, others))
@@ -79,7 +79,7 @@ def from_librosa(
     if isinstance(window, str):
         name = _choose("window", window, {"hann": "hann", "hanning": "hann"})
     else:
-        name = _window("window", window(length) if callable(window) else window, length)
+        name = _window_name("window", window(length) if callable(window) else window, length)
     return MelConvention(
         sample_rate=sr, n_fft=n_fft, hop_length=length // 4 if hop_length is None else hop_length, win_length=length, window=name,
         padding=_padding("pad_mode", center, pad_mode), power=power, n_mels=n_mels, f_min=fmin, f_max=fmax or 0.0,
@@ -113,7 +113,7 @@ def from_torchaudio(transform: Any, *, level: Level | None = None) -> MelConvent
         raise ConventionError(f"MelSpectrogram.pad is {pad!r}, which no convention expresses; leave it at 0 and pad the waveform")
     return MelConvention(
         sample_rate=rate, n_fft=n_fft, hop_length=hop_length, win_length=win_length,
-        window=_window("MelSpectrogram.window_fn", window, win_length),
+        window=_window_name("MelSpectrogram.window_fn", window, win_length),
         padding=_padding("MelSpectrogram.pad_mode", center, pad_mode),
         window_normalized=_choose("MelSpectrogram.normalized", normalized, {False: False, True: True, "window": True}),
         power=power, n_mels=n_mels, f_min=f_min, f_max=f_max, mel_scale=scale, filter_norm=norm,
@@ -182,7 +182,7 @@ def _convention(values: Any) -> MelConvention:
         if "sampling_rate" in section:
             return _vocoder_convention(section)
     if "n_mfcc" in values:
-        raise ConventionError("it describes MFCCs, not a mel: invert --mfcc and mfcc_to_waveform take it, and for a mel its field 'mel' alone")
+        raise ConventionError("it describes MFCCs, not a mel; `invert --mfcc` and mfcc_to_waveform take it")
     if "sample_rate" not in values:
         raise ConventionError(
             f"it holds {', '.join(map(repr, values)) or 'no fields'}, but neither a convention's sample_rate nor, also under "
