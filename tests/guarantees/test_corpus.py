@@ -1,0 +1,214 @@
+"""A corpus is made once: whenever a job is killed nothing is lost, doubled or half there, whoever shares the work the files are
+the same, and memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.shared import ROOT
+from tests.tiny import TINY_ONE, console, tiny_mel, workplace  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+FILES = 30
+BROKEN = (4, 9, 20)
+WRITTEN = FILES - len(BROKEN) + 1  # a file holds two mels
+INVERT = ["invert", "in", "--device", "cpu", *TINY_ONE, "-o"]
+
+
+def make_corpus(seconds: float = 0.1) -> None:
+    """Thirty mel files of many lengths in two folders, three of them broken."""
+    Path("in/deep").mkdir(parents=True)
+    for index in range(FILES):
+        path = Path("in", "deep" if index % 3 else "", f"clip_{index:02d}.npy")
+        mel = tiny_mel(seconds * (1 + index * 7 % 10 / 5), seed=index).numpy()
+        np.save(path, np.stack([mel, mel]) if index == 11 else mel)
+        if index in BROKEN:
+            path.write_bytes(path.read_bytes()[: 20 * index])
+
+
+def audio(folder: str) -> dict[str, bytes]:
+    """Every audio file below a folder, whole."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in Path(folder).rglob("*.wav") if path.name[0] != "."}
+
+
+def entries(folder: str) -> list[dict]:
+    """The lines of all manifests that can be read and are about a file."""
+    found = []
+    for path in Path(folder).glob("manifest-*.jsonl"):
+        for line in path.read_bytes().splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+    return [entry for entry in found if "output" in entry]
+
+
+# A process that has torch imported already, and forks one that inverts for each line on stdin: rank, world size, command line.
+SERVER = """
+import os, sys
+import torch
+from torchmelinv.cli import main
+torch.set_num_threads(1)
+for line in sys.stdin:
+    os.environ["RANK"], os.environ["WORLD_SIZE"], *words = line.split()
+    child = os.fork()
+    if child == 0:
+        os.dup2(2, 1)
+        os._exit(main(words))
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+WORLDS = ((0, 1), (0, 2), (1, 2))  # rank, size
+
+
+def wait_for_files(more: int) -> None:
+    """Until there are so many more entries, or nothing happens any longer: the job is done."""
+    before, last = len(entries("out")), time.monotonic()
+    seen = before
+    while seen < before + more and time.monotonic() < last + 2:
+        time.sleep(0.002)
+        if len(entries("out")) > seen:
+            seen, last = len(entries("out")), time.monotonic()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and kill -9")
+def test_killed_ten_times_at_random_moments(run):
+    make_corpus()
+    words = [*INVERT, "out", "--n-iter", "60"]
+    assert run(*INVERT, "whole", *words[-2:])[0] == 1
+    expected = audio("whole")
+    assert len(expected) == WRITTEN
+    chance, killed, code, world, done = random.Random(1), 0, 0, (0, 1), {}
+    with Path("log").open("w") as log, subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+    ) as server:
+        while killed < 10 or world != (0, 1) or code < 0:
+            world = chance.choice(WORLDS) if killed < 10 else (0, 1)
+            server.stdin.write(" ".join(map(str, [*world, *words])) + "\n")
+            server.stdin.flush()
+            child = int(server.stdout.readline())
+            if killed < 10:
+                wait_for_files(chance.randint(0, 2))
+                time.sleep(chance.uniform(0, 0.05))
+                os.kill(child, signal.SIGKILL)
+            code = int(server.stdout.readline())
+            killed += code == -signal.SIGKILL
+            times = {name: Path("out", name).stat().st_mtime_ns for name in audio("out")}
+            assert {name: times.get(name) for name in done} == done, "something is lost or made twice"
+            assert {name: content for name, content in audio("out").items() if expected[name] != content} == {}, "half-written"
+            # One that was killed between the audio's name and its entry has to be made again.
+            done = {entry["output"]: times[entry["output"]] for entry in entries("out")}
+        server.stdin.close()
+    assert code == 1  # three are broken
+    assert audio("out") == expected
+    assert Counter(entry["output"] for entry in entries("out")) == dict.fromkeys(expected, 1)
+    assert not list(Path("out").glob(".*"))
+    log = Path("log").read_text()
+    assert "Traceback" not in log
+    assert re.search(rf"{FILES - len(BROKEN)} of {FILES} files done, \d+ of them by an earlier run, {len(BROKEN)} failed", log)
+
+
+def launch(run, monkeypatch, out: str, size: int, *words: str) -> list[tuple[int, str, str]]:
+    """Every rank of a world, one after the other."""
+    results = []
+    for rank in range(size):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", str(size))
+        results.append(run(*INVERT, out, "--n-iter", "3", *words))
+    monkeypatch.delenv("WORLD_SIZE")
+    return results
+
+
+def test_the_files_are_the_same_whoever_shares_the_work(run, monkeypatch):
+    make_corpus(0.05)
+    launch(run, monkeypatch, "one", 1)
+    expected = audio("one")
+    assert len(expected) == WRITTEN
+    for size, words in ((2, ()), (3, ("--batch", "4"))):
+        results = launch(run, monkeypatch, f"by_{size}", size, *words)
+        assert [code for code, _, _ in results] == [0] * size  # or the launcher would end the others
+        assert audio(f"by_{size}") == expected
+        assert Counter(entry["output"] for entry in entries(f"by_{size}")) == dict.fromkeys(expected, 1)
+        reports = "".join(out + err for _, out, err in results)
+        assert reports.count("torchmelinv: error: in/") == len(BROKEN)
+        assert all(f"rank {rank} of {size}: " in reports for rank in range(size))
+    launch(run, monkeypatch, "by_3", 1)
+    assert all(len(list(Path("by_3").glob(f"manifest-{rank}.jsonl"))) for rank in range(3))
+    assert Counter(entry["output"] for entry in entries("by_3")) == dict.fromkeys(expected, 1)
+
+
+def test_strict_ends_with_the_first_broken_file(run, monkeypatch):
+    make_corpus(0.05)
+    code, _, err = run(*INVERT, "out", "--n-iter", "3", "--strict")
+    assert code == 1
+    assert err.count("torchmelinv: error: in/") >= 1
+    assert len(audio("out")) == len(entries("out")) < WRITTEN
+    assert {code for code, _, _ in launch(run, monkeypatch, "both", 2, "--strict")} == {1}
+
+
+@pytest.mark.slow
+def test_torchrun_starts_two_processes(run):
+    make_corpus()
+    run(*INVERT, "one", "--n-iter", "3")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "torchmelinv"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [*launcher, *INVERT, "two", "--n-iter", "3"]
+    done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert audio("two") == audio("one")
+    assert all(f"rank {rank} of 2: " in done.stdout + done.stderr for rank in range(2))
+
+
+GROWTH = """
+import os, sys, torch
+from pathlib import Path
+from tests.tiny import TINY, tiny_mel
+from torchmelinv.invert import MelInverter
+from torchmelinv.jobs.invert_files import divide, invert_files
+from torchmelinv.jobs.manifest import Manifest, settings
+from torchmelinv.jobs.plan import plan
+import numpy as np
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+torch.set_num_threads(1)
+count, mel = int(sys.argv[1]), tiny_mel(0.01).numpy()
+Path("many").mkdir()
+for index in range(count):
+    np.save(f"many/{index:05d}.npy", mel)
+inverter = MelInverter(TINY, "transpose", n_iter=0, start="zero")
+with Manifest(Path("out"), settings(inverter)) as manifest:
+    _, left = divide(plan(["many"], "out"), TINY.n_mels, manifest)
+    for done, outcome in enumerate(invert_files(left, inverter, manifest=manifest), 1):
+        assert outcome.error is None
+        if done == count // 4:
+            first = resident()
+    print((resident() - first) / (done - count // 4))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+@pytest.mark.parametrize("count", [800, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_memory_does_not_grow_with_the_number_of_files(count):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", GROWTH, str(count)]
+    done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1000  # bytes a file; its mel and waveform have 1300, its entry 700
+    assert len(list(Path("out").glob("*.wav"))) == count
