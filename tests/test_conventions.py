@@ -24,7 +24,7 @@ WRONG = [
     ("n_fft", (0, 1, -400, 400.0, True, None, "400", float("nan")), "whole number of at least 2"),
     ("hop_length", (0, -1, 1.5, None), "whole number of at least 1"),
     ("win_length", (401, -1, 3.5), ""),
-    ("window", ("hamming", None, "Hann", ["hann"]), "'hann', 'hann_symmetric', 'povey'"),
+    ("window", ("hamming", None, "Hann", ["hann"], [], [float("nan")] * 400), "'hann', 'hann_symmetric', 'povey'"),
     ("window_align", ("right", None), "'center', 'left'"),
     ("padding", ("same", "reflect", None), "'center_reflect', 'center_zero', 'same_reflect', 'same_reflect_win', 'none'"),
     ("drop_last_frame", (1, None, "yes"), "True or False"),
@@ -231,6 +231,15 @@ def test_frames_are_counted_as_torch_stft_counts_them(padding: str, n_fft: int, 
     convention = FrameConvention(n_fft=n_fft, win_length=win, hop_length=hop, padding=padding, drop_last_frame=drop)
     for n_samples in (100, 101, 127, 128, 129, 160, 161, 1000):
         assert convention.n_frames(n_samples) == stft_frames(convention, n_samples)
+
+
+def test_a_window_by_its_numbers() -> None:
+    window = torch.hamming_window(400)
+    convention = MelConvention(**BASE, window=window)
+    assert convention == MelConvention.from_json(convention.to_json())
+    assert convention.window == tuple(window.tolist())
+    with pytest.raises(ConventionError, match="window holds 2 numbers; it must be one of 'hann'.*, or its 400 numbers"):
+        MelConvention(**BASE, window=[0.5, 1.0])
 
 
 def test_left_aligned_windows_count_frames_by_the_window() -> None:

@@ -116,6 +116,9 @@ def test_windows():
     torch.testing.assert_close(centred[12:52], symmetric)
     normalized = window_table(frame_convention(window_normalized=True))
     torch.testing.assert_close(normalized, periodic / periodic.square().sum().sqrt())
+    by_numbers = frame_convention(window=torch.hamming_window(40, dtype=torch.float64), win_length=40)
+    torch.testing.assert_close(window_table(by_numbers)[12:52], torch.hamming_window(40, dtype=torch.float64))
+    assert hash(by_numbers) == hash(type(by_numbers).from_json(by_numbers.to_json()))
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 1000, 5000])

@@ -6,6 +6,7 @@ The fields stand in the order in which they act. Nothing here computes on audio:
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 from collections.abc import Mapping
 
@@ -25,7 +26,8 @@ DCT_NORMS = ("ortho", None)
 class FrameConvention(Record):
     """How a waveform becomes complex frames. Lengths are in samples.
 
-    `window`: `hann` is periodic, `hann_symmetric` and `povey` (Hann to the power 0.85) are symmetric.
+    `window`: `hann` is periodic, `hann_symmetric` and `povey` (Hann to the power 0.85) are symmetric; any other window is its
+    `win_length` numbers.
     `window_align`: a window shorter than `n_fft` sits in its `center`, or `left` with zeros right of it, as in Kaldi,
     and then frames are counted by the window.
     `padding`: `center_reflect` and `center_zero` put n_fft // 2 samples on each side; `same_reflect` (n_fft − hop) // 2,
@@ -37,7 +39,7 @@ class FrameConvention(Record):
     n_fft: int
     hop_length: int
     win_length: int = 0  # 0 stands for n_fft
-    window: str = "hann"
+    window: str | tuple[float, ...] = "hann"
     window_align: str = "center"
     padding: str = "center_reflect"
     drop_last_frame: bool = False
@@ -51,13 +53,26 @@ class FrameConvention(Record):
         self._derive()
         self._number("win_length", 1, whole=True)
         self._require("win_length", self.win_length <= self.n_fft, f"at most n_fft = {self.n_fft}")
-        self._one_of("window", WINDOWS)
+        self._check_window()
         self._one_of("window_align", WINDOW_ALIGNS)
         self._one_of("padding", PADDINGS)
         for flag in ("drop_last_frame", "remove_dc", "window_normalized"):
             self._require(flag, isinstance(getattr(self, flag), bool), "True or False")
         self._number("pre_emphasis", 0)
         self._require("pre_emphasis", self.pre_emphasis < 1, "below 1")
+
+    def _check_window(self) -> None:
+        if isinstance(self.window, str) and self.window in WINDOWS:
+            return
+        allowed = f"one of {', '.join(map(repr, WINDOWS))}, or its {self.win_length} numbers"
+        try:
+            window = () if isinstance(self.window, str) else tuple(float(number) for number in self.window)
+        except (TypeError, ValueError):
+            window = ()
+        if len(window) not in (0, self.win_length):
+            raise ConventionError(f"{type(self).__name__}.window holds {len(window)} numbers; it must be {allowed}")
+        self._require("window", len(window) > 0 and all(map(math.isfinite, window)), allowed)
+        object.__setattr__(self, "window", window)
 
     def _derived(self) -> dict[str, float]:
         return {"win_length": self.n_fft}

@@ -36,7 +36,10 @@ def window_table(convention: FrameConvention) -> Tensor:
     """The window in float64 as long as a frame, (n_fft,), divided by √Σw² where the convention says so."""
     length = convention.win_length
     periodic = convention.window == "hann"
-    window = torch.hann_window(length, periodic=periodic, dtype=torch.float64)
+    if isinstance(convention.window, tuple):
+        window = torch.tensor(convention.window, dtype=torch.float64)
+    else:
+        window = torch.hann_window(length, periodic=periodic, dtype=torch.float64)
     if convention.window == "povey":
         window = window**0.85
     if convention.window_normalized:

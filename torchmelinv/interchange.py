@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from torchmelinv.conventions import DCT_NORMS, FILTER_NORMS, Level, MelConvention, MfccConvention
-from torchmelinv.errors import ConventionError, FileError
+from torchmelinv.errors import ConventionError, DependencyError, FileError
 from torchmelinv.record import R
 
 _PADDINGS = {"reflect": "center_reflect", "constant": "center_zero"}
@@ -43,12 +43,12 @@ def _padding(what: str, center: bool, pad_mode: Any) -> str:
     return _choose(what, pad_mode, _PADDINGS) if center else "none"
 
 
-def _window_name(what: str, values: ArrayLike, length: int) -> str:
-    """Which of the windows these numbers are; periodic and symmetric Hann of n samples lie about 3 / n apart."""
+def _window(what: str, values: ArrayLike, length: int) -> str | tuple[float, ...]:
+    """Which of the windows these numbers are, or the numbers; periodic and symmetric Hann of n samples lie about 3 / n apart."""
     try:
         numbers: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ConventionError(f"{what} is {values!r}, which no convention expresses; it must be 'hann', or numbers") from None
+        raise ConventionError(f"{what} is {values!r}, which is no window; it must be numbers") from None
     if numbers.shape != (length,):
         raise ConventionError(f"{what} has shape {numbers.shape}; it must be {length} numbers, one a sample")
     ramp = 2 * np.pi * np.arange(numbers.size)
@@ -57,7 +57,29 @@ def _window_name(what: str, values: ArrayLike, length: int) -> str:
     for name, window in windows.items():
         if np.allclose(numbers, window, rtol=0, atol=1e-6):
             return name
-    raise ConventionError(f"{what} holds none of the windows that a convention expresses: {', '.join(windows)}")
+    return tuple(numbers.tolist())
+
+
+def window_of(window: Any, length: int) -> str | tuple[float, ...]:
+    """librosa's `window`, as a convention has it: its name, or its numbers.
+
+    'hann', numbers, a function of the length, or whatever else `scipy.signal.get_window` takes, where scipy is at hand.
+    """
+    if isinstance(window, str) and window in ("hann", "hanning"):
+        return "hann"
+    if callable(window):
+        window = window(length)
+    elif isinstance(window, (str, tuple, numbers.Real)):
+        try:
+            from scipy.signal import get_window
+        except ImportError:
+            raise DependencyError(f"window is {window!r}, which scipy names; pip install scipy, or give its numbers") from None
+        try:
+            window = get_window(window, length)
+        except (TypeError, ValueError) as error:
+            hint = "'hann', numbers, a function of their count, or what scipy.signal.get_window takes"
+            raise ConventionError(f"window is {window!r}; it must be {hint} ({error})") from None
+    return _window("window", window, length)
 
 
 def from_librosa(
@@ -68,20 +90,17 @@ def from_librosa(
 ) -> MelConvention:
     """The convention of `librosa.feature.melspectrogram` with the same arguments and librosa's defaults (0.9 and newer).
 
-    Its mel is linear; `level` says what was done to it afterwards. `window` may be a name, a function or numbers, as in librosa,
-    as long as it is a window that a convention has; a function such as `scipy.signal.windows.hann` gives a symmetric one.
-    `ConventionError` names the argument that no convention expresses (another window, a numeric norm, another `pad_mode`).
+    Its mel is linear; `level` says what was done to it afterwards. `window` may be a name, a function or numbers, as in librosa;
+    a function such as `scipy.signal.windows.hann` gives a symmetric one.
+    `ConventionError` names the argument that no convention expresses (a numeric norm, another `pad_mode`).
     """
     if others:
         names = ", ".join(map(repr, others))
         raise ConventionError(f"from_librosa takes no {names}: only the settings of librosa.feature.melspectrogram, no signal")
     length = n_fft if win_length is None else win_length
-    if isinstance(window, str):
-        name = _choose("window", window, {"hann": "hann", "hanning": "hann"})
-    else:
-        name = _window_name("window", window(length) if callable(window) else window, length)
     return MelConvention(
-        sample_rate=sr, n_fft=n_fft, hop_length=length // 4 if hop_length is None else hop_length, win_length=length, window=name,
+        sample_rate=sr, n_fft=n_fft, hop_length=length // 4 if hop_length is None else hop_length, win_length=length,
+        window=window_of(window, length),
         padding=_padding("pad_mode", center, pad_mode), power=power, n_mels=n_mels, f_min=fmin, f_max=fmax or 0.0,
         mel_scale="htk" if htk else "slaney", filter_norm=_choose("norm", norm, {name: name for name in FILTER_NORMS}),
         level=Level() if level is None else level,
@@ -113,7 +132,7 @@ def from_torchaudio(transform: Any, *, level: Level | None = None) -> MelConvent
         raise ConventionError(f"MelSpectrogram.pad is {pad!r}, which no convention expresses; leave it at 0 and pad the waveform")
     return MelConvention(
         sample_rate=rate, n_fft=n_fft, hop_length=hop_length, win_length=win_length,
-        window=_window_name("MelSpectrogram.window_fn", window, win_length),
+        window=_window("MelSpectrogram.window_fn", window, win_length),
         padding=_padding("MelSpectrogram.pad_mode", center, pad_mode),
         window_normalized=_choose("MelSpectrogram.normalized", normalized, {False: False, True: True, "window": True}),
         power=power, n_mels=n_mels, f_min=f_min, f_max=f_max, mel_scale=scale, filter_norm=norm,

@@ -23,6 +23,7 @@ WINDOWS_AND_HOPS = (
     CONVENTION.replace(win_length=80, hop_length=40),
     CONVENTION.replace(n_fft=129, win_length=129),
     CONVENTION.replace(hop_length=80),  # more than half a window
+    CONVENTION.replace(window=torch.hamming_window(128)),
 )
 
 

@@ -10,10 +10,11 @@ from torchmelinv.frame import window_table
 from torchmelinv.phase.bin_angle import bin_angles, window_centre
 
 
-@pytest.mark.parametrize("window", ["hann", "hann_symmetric", "povey"])
+@pytest.mark.parametrize("window", ["hann", "hann_symmetric", "povey", torch.blackman_window])
 @pytest.mark.parametrize("align", ["center", "left"])
 @pytest.mark.parametrize("win_length", [64, 49])
 def test_from_its_centre_a_window_is_real_and_even(window, align, win_length):
+    window = window(win_length, dtype=torch.float64) if callable(window) else window
     convention = frame_convention(window=window, window_align=align, win_length=win_length)
     table = window_table(convention)
     centring = bin_angles(convention, window_centre(convention), table)

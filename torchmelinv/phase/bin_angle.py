@@ -11,18 +11,27 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from torchmelinv.conventions import FrameConvention
 
 
+def _periodic(window: str | tuple[float, ...]) -> bool:
+    """Whether a window is even without its first number rather than with it."""
+    if isinstance(window, str):
+        return window == "hann"
+    numbers = np.array(window)
+    return bool(np.abs(numbers[1:] - numbers[:0:-1]).sum() < np.abs(numbers - numbers[::-1]).sum())
+
+
 def window_centre(convention: FrameConvention) -> float:
     """Where the window's centre of symmetry lies in its frame, in samples: a whole number or a half."""
     free = convention.n_fft - convention.win_length
     left = 0 if convention.window_align == "left" else free // 2
-    # A periodic Hann window begins with a zero that has no partner at the end.
-    return left + (convention.win_length - (convention.window != "hann")) / 2
+    # A periodic window begins with a number, Hann's with a zero, that has no partner at the end.
+    return left + (convention.win_length - (not _periodic(convention.window))) / 2
 
 
 def bin_angles(convention: FrameConvention, samples: float, like: Tensor) -> Tensor:

@@ -45,8 +45,16 @@ from torchmelinv.phase.random_phase import random_phasors
 TOLERANCE = 1e-6
 
 # γ / win_length². The paper's for Hann; Povey's by the fit that gives 0.2562 for Hann: least squares between the window and
-# exp(−π n² / γ), both 1 at the centre.
+# exp(−π n² / γ), both 1 at the centre. Other windows' by their sum, which is √γ for the Gaussian (and 0.25 for Hann).
 _GAUSSIAN = {"hann": 0.25645, "hann_symmetric": 0.25645, "povey": 0.2900}
+
+
+def _gaussian(convention: FrameConvention) -> float:
+    window = convention.window
+    if isinstance(window, str):
+        return _GAUSSIAN[window]
+    peak = max(map(abs, window))
+    return max((sum(window) / peak / len(window)) ** 2, 1e-3) if peak else 1.0
 
 
 def _steps(relative: Tensor, convention: FrameConvention) -> tuple[Tensor, Tensor]:
@@ -58,7 +66,7 @@ def _steps(relative: Tensor, convention: FrameConvention) -> tuple[Tensor, Tenso
     in_time = pad(rise_in_time, (0, 0, 1, 1))
     in_time = (in_time[:, 1:] + in_time[:, :-1]) / 2
     in_bins = pad((rise_in_bins[..., 1:] + rise_in_bins[..., :-1]) / 2, (1, 1))
-    ratio = convention.hop_length * convention.n_fft / (_GAUSSIAN[convention.window] * convention.win_length**2)
+    ratio = convention.hop_length * convention.n_fft / (_gaussian(convention) * convention.win_length**2)
     turn = bin_angles(convention, convention.hop_length, relative)
     return turn + (in_bins[:, 1:] + in_bins[:, :-1]) * (ratio / 2), (in_time[..., 1:] + in_time[..., :-1]) / (-2 * ratio)
 
