@@ -67,6 +67,20 @@ def test_the_same_each_time_and_numpys_generator_untouched(metric):
     assert metric(estimate, reference, RATE) == first
 
 
+def test_long_waveforms_have_the_mean_pesq_of_their_pieces():
+    pytest.importorskip("pesq")
+    word = signal(1.0, 16000)[4000:7520]
+    reference = torch.cat([word, torch.zeros(3500)]).repeat(92)  # 40.4 s: more utterances than pesq survives
+    estimate = reference + 0.01 * torch.randn(reference.shape)
+    found = pesq_wb(estimate, reference, 16000)
+    pieces = [pesq_wb(*each, 16000) for each in zip(estimate.tensor_split(3), reference.tensor_split(3), strict=True)]
+    torch.testing.assert_close(found, torch.stack(pieces).mean())
+    reference[len(reference) * 2 // 3 :] = 0
+    silent_end = [pesq_wb(*each, 16000) for each in zip(estimate.tensor_split(3), reference.tensor_split(3), strict=True)]
+    assert silent_end[2].isnan()
+    torch.testing.assert_close(pesq_wb(estimate, reference, 16000), torch.stack(silent_end[:2]).mean())
+
+
 @pytest.mark.parametrize("package", METRICS)
 def test_without_the_package(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)

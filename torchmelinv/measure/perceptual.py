@@ -21,6 +21,7 @@ from torchmelinv.ops.checks import as_lengths, as_real
 
 PACKAGES = ("pesq", "pystoi")
 SAMPLE_RATE = 16000  # the only one of wide-band PESQ
+_MOST_PESQ_SECONDS = 20  # an utterance and the pause after it are 0.2 s each at least; pesq has room for 50, and writes beyond
 _LEAST_ESTOI_SECONDS = 0.41  # 30 frames of 25.6 ms with half of it between them: an exception below, a warning above
 
 Score = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
@@ -47,15 +48,24 @@ def _each(score: Score, waveform: Tensor, reference: Tensor, sample_rate: float,
 def pesq_wb(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths: Tensor | None = None) -> Tensor:
     """Wide-band PESQ of waveforms (…, n_samples) -> mean opinion scores (…), 1.04 to 4.64, higher is better (ITU-T P.862.2).
 
-    At 16 kHz by the package pesq, resampled; NaN in silence and under a quarter of a second.
+    At 16 kHz by the package pesq, resampled; NaN in silence and under a quarter of a second. Of more than 20 s it is the mean
+    of equal pieces no longer than that, without those that have no utterance: pesq would end the process after the fiftieth.
     """
     pesq = require("pesq", "metrics")
 
-    def score(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    def piece(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+        if not found.any() or not wanted.any():
+            return math.nan
         try:
             return float(pesq.pesq(SAMPLE_RATE, wanted, found, "wb"))
         except (pesq.NoUtterancesError, pesq.BufferTooShortError):
             return math.nan
+
+    def score(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+        count = math.ceil(len(wanted) / (_MOST_PESQ_SECONDS * SAMPLE_RATE))
+        values = [piece(*each) for each in zip(np.array_split(found, count), np.array_split(wanted, count), strict=True)]
+        answers = [value for value in values if not math.isnan(value)]
+        return sum(answers) / len(answers) if answers else math.nan
 
     return _each(score, waveform, reference, sample_rate, lengths)
 
