@@ -7,6 +7,7 @@ from torchmelinv.conventions import FrameConvention as FrameConvention
 from torchmelinv.conventions import Level as Level
 from torchmelinv.conventions import MelConvention as MelConvention
 from torchmelinv.conventions import MfccConvention as MfccConvention
+from torchmelinv.convert import convert as convert
 from torchmelinv.errors import TorchmelinvError as TorchmelinvError
 from torchmelinv.filterbank import MelFilterbank as MelFilterbank
 from torchmelinv.frame import Frame as Frame

@@ -15,16 +15,31 @@ from torchmelinv.ops.precision import full_precision
 from torchmelinv.presets import as_convention
 
 
-def modulus(spectrum: Tensor, offset: float = 0.0, floor: float = 0.0, power: float = 1.0) -> Tensor:
-    """|c|^power, or √(|c|² + offset)^power, or with |c|² clamped to at least `floor`; a zero passes a zero gradient."""
-    squared = spectrum.real.square() + spectrum.imag.square() + offset
-    if floor > 0:
-        squared = squared.clamp(min=floor)
+def root(squared: Tensor, power: float = 1.0) -> Tensor:
+    """√x^power of x at least 0; a zero passes a zero gradient."""
     if power == 2:
         return squared
     # √x has no finite slope at 0, and float32 none that can be used far below the normal numbers: stand still there.
     dead = squared <= torch.finfo(squared.dtype).tiny
     return torch.where(dead, 0, torch.where(dead, 1, squared).pow(power / 2))
+
+
+def squares(spectrum: Tensor) -> Tensor:
+    """|c|²."""
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def modulus(spectrum: Tensor) -> Tensor:
+    """|c|; a zero passes a zero gradient."""
+    return root(squares(spectrum))
+
+
+def seen(squared: Tensor, convention: MelConvention) -> Tensor:
+    """|c|² -> what the filterbank sees, (|c|² + offset)^(power / 2), or with |c|² clamped to its floor."""
+    squared = squared + convention.magnitude_offset
+    if convention.magnitude_floor > 0:
+        squared = squared.clamp(min=convention.magnitude_floor)
+    return root(squared, convention.power)
 
 
 def take_back_offset(magnitude: Tensor, convention: MelConvention) -> Tensor:
@@ -57,9 +72,7 @@ class MelAnalyzer(nn.Module):
     @full_precision
     def magnitude(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Waveform (…, n_samples) -> what the filterbank sees, |STFT|^power (…, n_freqs, n_frames)."""
-        convention = self.convention
-        spectrum = self.frame.analyse(waveform, lengths)
-        return modulus(spectrum, convention.magnitude_offset, convention.magnitude_floor, convention.power)
+        return seen(squares(self.frame.analyse(waveform, lengths)), self.convention)
 
     @full_precision
     def linear(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -170,10 +170,11 @@ class MelInverter(nn.Module):
     @full_precision
     def to_magnitude(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """The first half of the way: mel -> magnitude |STFT| (…, n_freqs, n_frames), zero in frames after an item's own."""
-        return self._to_magnitude(self._linear(mel, lengths))
+        return self._to_magnitude(self.to_linear(mel, lengths=lengths))
 
-    def _linear(self, mel: Tensor, lengths: Tensor | None) -> Tensor:
-        """The mel checked, without its level, and zero in frames after an item's own."""
+    @full_precision
+    def to_linear(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """The first step: mel, looked at -> without its level, same shape, at least 0, and 0 in frames after an item's own."""
         mel = check_shape(mel, self.convention)
         frames = None
         if lengths is not None:
@@ -196,7 +197,7 @@ class MelInverter(nn.Module):
             raise InputError(f"start_waveform is on {start_waveform.device} and the mel on {mel.device}; move one of them")
         check_options(self.n_iter, self.seed, length, self.tolerance)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
-            linear = self._linear(mel, lengths)
+            linear = self.to_linear(mel, lengths=lengths)
             wanted = None
             if isinstance(self._phase, MelConsistent):
                 method, wanted = self._phase.method, self._phase.wanted(linear, self.filterbank, self.convention)

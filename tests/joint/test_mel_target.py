@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.problems import DEFICIENT, TINY, TINY_POWER, tones
-from torchmelinv.analysis import modulus
+from torchmelinv import analysis
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.filterbank import MelFilterbank
@@ -30,7 +30,7 @@ def spectrum_of(convention: MelConvention, items: int = 2, dtype: torch.dtype = 
 
 
 def seen(spectrum: Tensor, convention: MelConvention) -> Tensor:
-    return modulus(spectrum, convention.magnitude_offset, convention.magnitude_floor, convention.power)
+    return analysis.seen(analysis.squares(spectrum), convention)
 
 
 def mel_of(spectrum: Tensor, convention: MelConvention) -> Tensor:

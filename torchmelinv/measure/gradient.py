@@ -18,9 +18,9 @@ def gradient_norm(function: Callable[[Tensor], Tensor], mel: Tensor, *, seed: in
 
     `function` is a `MelInverter`, or anything else from mels to waveforms (…, n_samples) whose items are independent. The answer
     estimates ‖J‖ / ‖y‖ in the Frobenius norm: how far the waveform moves, as part of its own norm, for each unit of noise on
-    every value of the mel. It depends neither on loudness (for logarithmic mels) nor on length. Near 1 a training step is tame; in
-    the tens an optimiser should be given fewer iterations, the last k of them, less momentum or `phase_detached`. 0 where no
-    gradient passes or the waveform is silent. v is a function of `seed` and the sample alone. Costs one forward and one backward.
+    every value of the mel. It depends neither on loudness (for logarithmic mels) nor on length. Near 1 a training step is tame;
+    in the tens an optimiser should be given fewer iterations, the last k of them, less momentum or `phase_detached`. 0 where no
+    gradient passes or the waveform is silent. v is a function of `seed` and the sample alone. One forward and one backward.
     """
     leaf = as_real(mel, "mel").detach().clone().requires_grad_()
     with torch.enable_grad():

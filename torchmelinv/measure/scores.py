@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchmelinv.analysis import MelAnalyzer, modulus
+from torchmelinv.analysis import MelAnalyzer, modulus, seen, squares
 from torchmelinv.conventions import MelConvention
 from torchmelinv.measure.distance import log_mel_l1, mel_error_db, spectral_convergence_db
 from torchmelinv.measure.metrics import (
@@ -78,10 +78,10 @@ def waveform_scores(
     frame, convention = analyzer.frame, analyzer.convention
     frames = frame.frame_counts(counts)
     spectra = [frame.analyse(each, own) for each in (waveform, reference)]
-    seen = [modulus(each, convention.magnitude_offset, convention.magnitude_floor, convention.power) for each in spectra]
+    mels = [analyzer.filterbank(seen(squares(each), convention)) for each in spectra]
     magnitudes = [modulus(each) for each in spectra]
     return {
-        **mel_scores(analyzer.filterbank(seen[0]), analyzer.filterbank(seen[1]), convention, lengths=frames),
+        **mel_scores(mels[0], mels[1], convention, lengths=frames),
         "spectral_convergence_db": spectral_convergence_db(*magnitudes),
         "log_spectral_distance_db": log_spectral_distance_db(*magnitudes, lengths=frames),
         "target_inconsistency_db": target_inconsistency_db(waveform, magnitudes[1], frame, lengths=own),
