@@ -13,7 +13,7 @@ import torch
 from tests.problems import DEFICIENT, TINY
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
-from torchmelinv.filterbank import MelFilterbank, band_edges, mel_matrix
+from torchmelinv.filterbank import LinearMap, MelFilterbank, band_edges, mel_matrix
 from torchmelinv.presets import preset
 
 SIZES = [
@@ -76,9 +76,12 @@ def test_any_matrix_will_do_and_bad_ones_will_not():
     bank = MelFilterbank(matrix)
     assert not bank.is_tridiagonal
     torch.testing.assert_close(bank(torch.eye(9)), matrix)
-    for wrong in (-matrix, matrix[0], matrix * float("nan")):
-        with pytest.raises(InputError, match="finite matrix"):
+    for wrong, words in ((-matrix, "below 0"), (matrix[0], "must be finite"), (matrix * float("nan"), "must be finite")):
+        with pytest.raises(InputError, match=words):
             MelFilterbank(wrong)
+    signed = LinearMap(-matrix)
+    torch.testing.assert_close(signed(torch.eye(9)), -matrix)
+    torch.testing.assert_close(signed.pinv(torch.eye(5)), torch.linalg.pinv(-matrix))
     with pytest.raises(InputError, match=r"\(…, 9, n_frames ≥ 1\)"):
         bank(torch.rand(5, 3))
     with pytest.raises(InputError, match="MelConvention or a matrix"):

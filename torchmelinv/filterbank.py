@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from torchmelinv.conventions import MelConvention
@@ -32,8 +33,25 @@ T = TypeVar("T")
 @lasting
 def band_edges(convention: MelConvention) -> Tensor:
     """Edges and centres of the filters in Hz, float64 (n_mels + 2,): filter k rises from k to k + 1 and falls to k + 2."""
-    low, high = hz_to_mel([convention.f_min, convention.f_max], convention.mel_scale)
-    return torch.from_numpy(mel_to_hz(np.linspace(low, high, convention.n_mels + 2), convention.mel_scale))
+    return torch.from_numpy(mel_edges(convention.n_mels, convention.f_min, convention.f_max, convention.mel_scale))
+
+
+def mel_edges(n_mels: int, f_min: float, f_max: float, mel_scale: str) -> NDArray[np.float64]:
+    """n_mels + 2 frequencies in Hz, equally far apart in mel."""
+    low, high = hz_to_mel([f_min, f_max], mel_scale)
+    return mel_to_hz(np.linspace(low, high, n_mels + 2), mel_scale)
+
+
+def mel_filters(bins: NDArray[np.float64], edges: NDArray[np.float64], mel_scale: str, norm: str | None) -> NDArray[np.float64]:
+    """Triangles (n_mels, n_freqs) over bins at any frequencies in Hz, from `mel_edges`; otherwise as `mel_matrix`."""
+    points, position = edges, bins
+    if mel_scale == "kaldi":
+        points, position = hz_to_mel(edges, "kaldi"), hz_to_mel(bins, "kaldi")
+    width = np.diff(points)[:, None]
+    rise = (position - points[:-2, None]) / width[:-1]
+    fall = (points[2:, None] - position) / width[1:]
+    matrix = np.maximum(0, np.minimum(rise, fall))
+    return matrix * (2 / (edges[2:] - edges[:-2]))[:, None] if norm == "slaney" else matrix
 
 
 @functools.lru_cache(maxsize=64)
@@ -44,39 +62,24 @@ def mel_matrix(convention: MelConvention) -> Tensor:
     Triangles are straight lines in Hz, on Kaldi's scale in mel. `slaney` norm gives each the area 1 in Hz. Kaldi gives the
     last bin no weight. Equal to `librosa.filters.mel` for the scales that it has.
     """
-    bins = np.arange(convention.n_freqs) * (convention.filterbank_sample_rate / convention.n_fft)
-    hz = band_edges(convention).numpy()
-    edges, position = hz, bins
-    if convention.mel_scale == "kaldi":
-        edges, position = hz_to_mel(hz, "kaldi"), hz_to_mel(bins, "kaldi")
-    width = np.diff(edges)[:, None]
-    rise = (position - edges[:-2, None]) / width[:-1]
-    fall = (edges[2:, None] - position) / width[1:]
-    matrix = np.maximum(0, np.minimum(rise, fall))
-    if convention.filter_norm == "slaney":
-        matrix *= (2 / (hz[2:] - hz[:-2]))[:, None]
+    bins: NDArray[np.float64] = np.arange(convention.n_freqs) * (convention.filterbank_sample_rate / convention.n_fft)
+    matrix = mel_filters(bins, band_edges(convention).numpy(), convention.mel_scale, convention.filter_norm)
     if convention.mel_scale == "kaldi":
         matrix[:, -1] = 0
     return torch.from_numpy(matrix)
 
 
-class MelFilterbank(nn.Module):
-    """A filterbank M (n_mels, n_freqs), kept in float64 and applied in the input's dtype on the input's device.
+class LinearMap(nn.Module):
+    """A matrix M (n_mels, n_freqs), kept in float64 and applied in the input's dtype on the input's device.
 
-    Made from a convention, or from any non-negative matrix. Every method takes and returns (…, rows, n_frames).
+    Every method takes and returns (…, rows, n_frames). `InputError` for what is no finite matrix.
     """
 
-    def __init__(self, source: MelConvention | Tensor) -> None:
+    def __init__(self, matrix: Tensor) -> None:
         super().__init__()
-        if isinstance(source, Tensor):
-            table = lasting(lambda: as_real(source, "filterbank").detach().to("cpu").double().clone())()
-            if table.ndim != 2 or not torch.isfinite(table).all() or (table < 0).any():
-                raise InputError(f"a filterbank is a finite matrix ≥ 0, (n_mels, n_freqs); this one is {tuple(table.shape)}")
-        elif isinstance(source, MelConvention):
-            table = mel_matrix(source)
-        else:
-            raise InputError(f"MelFilterbank takes a MelConvention or a matrix, not {type(source).__name__}")
-        self.table = table
+        self.table = lasting(lambda: as_real(matrix, "matrix").detach().to("cpu").double().clone())()
+        if self.table.ndim != 2 or self.table.numel() == 0 or not torch.isfinite(self.table).all():
+            raise InputError(f"the matrix must be finite, (rows ≥ 1, columns ≥ 1); this one is {tuple(self.table.shape)}")
         self._derived: dict[tuple[str, torch.dtype, torch.device], Any] = {}
 
     def extra_repr(self) -> str:
@@ -108,12 +111,6 @@ class MelFilterbank(nn.Module):
     def pseudo_inverse(self) -> Tensor:
         """M⁺ in float64, (n_freqs, n_mels), without singular values below 1e-4 of the largest."""
         return lasting(torch.linalg.pinv)(self.table, rtol=INVERSE_TOLERANCE)
-
-    @functools.cached_property
-    def is_tridiagonal(self) -> bool:
-        """Whether M diag(w) Mᵀ is tridiagonal for every w: no bin feeds two filters that are not neighbours."""
-        feeds = (self.table > 0).double()
-        return not (feeds @ feeds.T).triu(2).any()
 
     def operator(self, name: str, like: Tensor) -> Banded:
         """`forward`, `adjoint` or `pinv` as a banded product in `like`'s dtype on its device, made once for each."""
@@ -151,3 +148,20 @@ class MelFilterbank(nn.Module):
     def pinv(self, mel: Tensor) -> Tensor:
         """Mel (…, n_mels, n_frames) -> M⁺ m, (…, n_freqs, n_frames): the smallest spectrum with that mel; not clipped at 0."""
         return self._apply_table("pinv", mel, self.n_mels, "mel")
+
+
+class MelFilterbank(LinearMap):
+    """A filterbank: the linear map of a convention, or any non-negative matrix."""
+
+    def __init__(self, source: MelConvention | Tensor) -> None:
+        if not isinstance(source, (MelConvention, Tensor)):
+            raise InputError(f"MelFilterbank takes a MelConvention or a matrix, not {type(source).__name__}")
+        super().__init__(mel_matrix(source) if isinstance(source, MelConvention) else source)
+        if (self.table < 0).any():
+            raise InputError("a filterbank is a finite matrix ≥ 0, (n_mels, n_freqs); this one has entries below 0")
+
+    @functools.cached_property
+    def is_tridiagonal(self) -> bool:
+        """Whether M diag(w) Mᵀ is tridiagonal for every w: no bin feeds two filters that are not neighbours."""
+        feeds = (self.table > 0).double()
+        return not (feeds @ feeds.T).triu(2).any()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.problems import tones
 from torchmelinv.analysis import MelAnalyzer
-from torchmelinv.filterbank import MelFilterbank
+from torchmelinv.filterbank import LinearMap, MelFilterbank
 from torchmelinv.functional import nnls, pinv
 from torchmelinv.magnitude.nnls import N_ITER
 from torchmelinv.presets import preset
@@ -43,6 +43,15 @@ def test_optimality_conditions_in_float64():
     scale = bank.adjoint(mel).norm(dim=-2)
     assert (torch.where(spectrum > 0, gradient.abs(), 0) / scale).max() < 1e-3
     assert (gradient / scale).min() > -1e-3
+
+
+@pytest.mark.parametrize("shape", [(12, 7), (5, 7)])
+def test_any_matrix_and_any_signs(shape):
+    matrix, target = torch.randn(shape, dtype=torch.float64), torch.randn(shape[0], 20, dtype=torch.float64)
+    spectrum = nnls(target, LinearMap(matrix))
+    theirs = torch.tensor([scipy.optimize.nnls(matrix.numpy(), column.numpy())[1] for column in target.T])
+    assert (spectrum >= 0).all()
+    assert ((matrix @ spectrum - target).norm(dim=0) - theirs).max() <= 1e-6
 
 
 def test_zero_iterations_are_the_start_and_frames_that_stop_early_keep_their_answer():

@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from torchmelinv.filterbank import MelFilterbank
+from torchmelinv.filterbank import LinearMap
 from torchmelinv.iterate import iterate
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.magnitude.rounds import at_frames, in_rounds, put_frames
@@ -34,7 +34,7 @@ _RESIDUAL_TOLERANCE = 4  # ‖r‖ / ‖m‖ in units of the dtype's precision
 
 
 class NnlsProblem(NamedTuple):
-    filterbank: MelFilterbank
+    filterbank: LinearMap
     mel: Tensor  # m, (1, n_mels, frames)
 
 
@@ -79,18 +79,19 @@ def _rounds(first: int, last: int) -> list[int]:
 
 
 @full_precision
-def nnls(mel: Tensor, filterbank: MelFilterbank, n_iter: int = N_ITER) -> Tensor:
+def nnls(mel: Tensor, filterbank: LinearMap, n_iter: int = N_ITER) -> Tensor:
     """Linear mel (…, n_mels, n_frames) -> spectrum ≥ 0 of least squared mel error, (…, n_freqs, n_frames).
 
-    To the convention's power. Invariants: nnls(c m) = c nnls(m), frames and items do not see each other; the relative residual
-    is that of an active-set solver to about 1e-6. Up to `n_iter` iterations of two banded products each: the slowest of the
-    magnitude methods, and by residual alone no better than `entropic`. Gradients pass through every iteration.
+    To the convention's power; with a `LinearMap` of any signs, a least-squares problem of any kind. Invariants: nnls(c m) =
+    c nnls(m), frames and items do not see each other; the relative residual is that of an active-set solver to about 1e-6. Up
+    to `n_iter` iterations of two banded products each: the slowest of the magnitude methods, and by residual alone no better
+    than `entropic`. Gradients pass through every iteration.
     """
     mel = as_rows(mel, "mel", filterbank.n_mels)
 
     def solve(items: Tensor) -> tuple[Tensor]:
         mel = items.transpose(0, 1).flatten(1)[None]  # frames are alike: (1, n_mels, all frames)
-        peak = mel.detach().amax(-2, keepdim=True)
+        peak = mel.detach().abs().amax(-2, keepdim=True)
         mel = torch.where(peak > 0, mel / torch.where(peak > 0, peak, 1), 0)
         start = pinv(mel, filterbank)
         problem = NnlsProblem(filterbank, mel)
