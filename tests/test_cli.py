@@ -61,7 +61,7 @@ TRIP = ["roundtrip", "speech.wav"]
     # paths
     (["invert", "none.npy", "-o", "x.wav", *QUICK], 2, "none.npy does not exist"),
     (["invert", "folder", "-o", "out", *QUICK], 2, "no mel file lies below the folder folder"),
-    (["invert", "mel.npy", "-o", "x.mp3", *QUICK], 2, "the audio file 'x.mp3' ends in '.mp3'; .wav and .flac can be written"),
+    (["invert", "mel.npy", "-o", "x.mp3", *QUICK], 2, "the output 'x.mp3' ends in '.mp3'; .wav and .flac can be written"),
     (["invert", "mel.npy", "-o", "x.flac", *QUICK, "--subtype", "FLOAT"], 2, "FLAC files cannot hold the subtype 'FLOAT'"),
     (["invert", "mel.npy", "vector.npy", "-o", "x.wav", *QUICK], 2, "several inputs need a folder"),
     (["invert", "mel.npy", "-o", "mel.npy/x.wav", *QUICK], 1, "mel.npy/x.wav cannot be written"),

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 
 import torchmelinv
-from torchmelinv.commands import evaluate, inspect, invert, presets, roundtrip
+from torchmelinv.commands import convert, evaluate, inspect, invert, presets, roundtrip
 from torchmelinv.jobs.console import PROGRAM, guarded
 
-COMMANDS = (invert, roundtrip, evaluate, presets, inspect)
+COMMANDS = (invert, roundtrip, convert, evaluate, presets, inspect)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -265,6 +265,12 @@ def find_files(folder: str | Path, suffixes: Sequence[str]) -> list[Path]:
     return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
+def write_mel(path: str | Path, mel: Tensor) -> None:
+    """Write a mel as npy; nothing partial is left at `path`."""
+    with aside(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, mel.detach().cpu().numpy(), allow_pickle=False)
+
+
 def find_mels(folder: str | Path) -> list[Path]:
     """`find_files` of mels."""
     return find_files(folder, MEL_SUFFIXES)

@@ -1,4 +1,4 @@
-"""Which mel file becomes which audio file, and how long each is: settled before any work, without reading a mel."""
+"""Which mel file becomes which file, and how long each is: settled before any work, without reading a mel."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from torchmelinv.errors import FileError, InputError
-from torchmelinv.files import AUDIO_FORMATS, MEL_SUFFIXES, audio_format, find_mels
+from torchmelinv.files import AUDIO_FORMATS, MEL_SUFFIXES, find_mels
 
 
 class Task(NamedTuple):
-    """One mel file and the audio file that it becomes; tasks sort by the latter."""
+    """One mel file and the file that it becomes; tasks sort by the latter."""
 
     target: Path
     source: Path
@@ -30,12 +30,12 @@ class Task(NamedTuple):
 
 
 def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav") -> list[Task]:
-    """Pair each mel file with its audio file. Folders are searched and their structure is kept below `output`.
+    """Pair each mel file with the file that it becomes. Folders are searched and their structure is kept below `output`.
 
-    `output` is a file for a single input file and a folder otherwise. What is missing, empty or would collide is refused
-    before anything is done.
+    `output` is a file for a single input file and a folder otherwise, where files get `suffix`. What is missing, empty or
+    would collide is refused before anything is done.
     """
-    output = Path(output)
+    output, writable = Path(output), (AUDIO_FORMATS if suffix in AUDIO_FORMATS else (suffix,))
     sources = [(path, path.parent) for path in map(Path, inputs) if not path.is_dir()]
     for source, _ in sources:
         if not source.exists():
@@ -46,20 +46,21 @@ def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav")
             raise FileError(f"no mel file lies below the folder {folder}; mels are {' '.join(MEL_SUFFIXES)} files")
         sources += [(path, folder) for path in found]
     single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
-    if output.suffix.lower() in AUDIO_FORMATS and not output.is_dir():
+    if output.suffix.lower() in writable and not output.is_dir():
         if not single:
-            raise InputError(f"{output} names one audio file; several inputs need a folder, as in -o {output.with_suffix('')}")
+            raise InputError(f"{output} names one file; several inputs need a folder, as in -o {output.with_suffix('')}")
         return [Task(output, sources[0][0])]
     if output.suffix and single and not output.is_dir():
-        audio_format(output)  # refuses
+        raise InputError(f"the output {str(output)!r} ends in {output.suffix!r}; {' and '.join(writable)} can be written")
     if output.exists() and not output.is_dir():
         raise FileError(f"{output} is a file; a folder is needed there")
     tasks = [Task(output / source.relative_to(root).with_suffix(suffix), source) for source, root in sources]
     owner: dict[Path, Path] = {}
     for task in tasks:
         if owner.setdefault(task.target, task.source) != task.source:
-            raise InputError(f"{owner[task.target]} and {task.source} would both become {task.target}; invert them apart")
+            raise InputError(f"{owner[task.target]} and {task.source} would both become {task.target}; take them one by one")
     return list({task.target: task for task in tasks}.values())
+
 
 def _frames(path: Path, n_mels: int) -> int:
     try:
