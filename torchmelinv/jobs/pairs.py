@@ -48,6 +48,7 @@ class Sounds:
         return self.reference.shape[-1]
 
     def n_frames(self, convention: MelConvention) -> int:
+        """Frames of either, as the convention sees them."""
         return convention.n_frames(self.length) if self.reference.ndim == 1 else self.length
 
     @property
