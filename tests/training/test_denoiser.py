@@ -13,8 +13,9 @@ from tests.training.denoiser import compare, log_spectral_distance
 def test_a_waveform_loss_brings_the_spectrum_nearer_than_the_mel_loss_alone(seed: int):
     found = compare(tones(1600, (96,)), held=32, seed=seed, steps=160)
     mel, waveform = found["mel"], found["waveform"]
-    # about 0.90 in all seeds tried
+    # 0.90 in all seeds tried, most of which a lower level alone would give
     assert waveform["lsd_40_db"] < 0.95 * mel["lsd_40_db"]
+    assert waveform["lsd_40_db"] < found["mel_lowered"]["lsd_40_db"] < mel["lsd_40_db"]
     # The price, so that nobody takes it for better in all things: the mel is left to itself.
     assert mel["log_mel_l1"] < waveform["log_mel_l1"] < 1.3 * mel["log_mel_l1"]
     assert mel["consistency_db"] < waveform["consistency_db"] < -15
