@@ -126,5 +126,5 @@ def compare(signals: Tensor, held: int, seed: int, steps: int) -> dict[str, dict
 if __name__ == "__main__":
     from tests.problems import tones
 
-    for kind, found in compare(tones(1600, (96,)), held=32, seed=0, steps=160).items():
+    for kind, found in compare(tones(1600, (96,)), held=32, seed=0, steps=120).items():
         print(f"{kind:11}", "  ".join(f"{name} {value:.3f}" for name, value in found.items()))
