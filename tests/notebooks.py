@@ -23,8 +23,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
     """The notebook with the outputs of a run from top to bottom; `CellExecutionError` with the cell that fails."""
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(path.parent)}}
-    client = NotebookClient(notebook, kernel_name="python3", timeout=SECONDS, record_timing=False, resources=resources)
-    client.execute()
+    options = {"kernel_name": "python3", "timeout": SECONDS, "record_timing": False, "coalesce_streams": True}
+    NotebookClient(notebook, resources=resources, **options).execute()
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})
