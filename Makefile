@@ -53,6 +53,7 @@ lint: $(INSTALLED)
 bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu
 	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.training
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks

@@ -41,9 +41,32 @@ def render_cpu(record: Record) -> str:
     return f"{table}\n\n{how}. What was checked before stands in `benchmarks/results/cpu.json`.\n{where(record)}.\n"
 
 
+def render_training(record: Record) -> str:
+    """What a gradient through the inversion achieves: a mel recovered by each way back, and denoisers of mels."""
+    recovered = [
+        [f"`{each['gradient']}`", f"{each['before']:.2f}", f"{each['after']:.3f}", f"{each['before'] / each['after']:.1f} ×"]
+        for each in record["recovery"]
+    ]
+    heads = {"lsd_40_db": "40 dB", "lsd_60_db": "60 dB", "log_mel_l1": "log-mel L1", "consistency_db": "consistency, dB"}
+    names = {"mel": "mel loss", "mel_lowered": "mel loss, lowered by a constant", "waveform": "**then waveform loss**"}
+    denoiser = record["denoiser"]
+    denoised = [
+        [names[kind], *(f"{statistics.mean(values[name]):.{3 if name == 'log_mel_l1' else 2}f}" for name in heads)]
+        for kind, values in denoiser["scores"].items()
+    ]
+    how = f"Denoisers: {denoiser['steps']} steps, means of {len(denoiser['seeds'])} seeds and {denoiser['held']} signals held"
+    how = f"{how}; the first two columns are log-spectral distances in dB, within 40 and 60 dB of the peak. Lower is better"
+    return "\n\n".join([
+        markdown(["a mel recovered from its sound, `gradient=`", "log-mel L1 before", "after", "falls"], recovered),
+        markdown(["a denoiser of mels, taught by", *heads.values()], denoised),
+        f"{how}.\n{where(record)}.\n",
+    ])  # fmt: skip
+
+
 # what stands in the marker: (the file of results, how it is rendered)
 RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "cpu": ("cpu", render_cpu),
+    "training": ("training", render_training),
     **{name: ("quality", render) for name, render in quality_tables.SECTIONS.items()},
 }
 

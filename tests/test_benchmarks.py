@@ -19,7 +19,7 @@ from torchmelinv.joint.mel_consistent import USUAL_METHOD, MelConsistent
 from torchmelinv.phase.method import PhaseProblem
 from torchmelinv.phase.retrieve import retrieve
 
-SUITES = ("cpu", "quality")
+SUITES = ("cpu", "quality", "training")
 
 
 @pytest.fixture(params=SUITES)
@@ -61,7 +61,8 @@ def test_no_time_without_a_check():
 def test_every_check_in_a_file_holds():
     quality = common.load("quality")
     assert set(quality["checks"]) == set(quality["finalists"]) == set(mels.CONVENTIONS)
-    for checks in [*(case["checks"] for case in common.load("cpu")["cases"]), *quality["checks"].values()]:
+    timed = common.load("cpu")["cases"]
+    for checks in [*(case["checks"] for case in timed), *quality["checks"].values(), common.load("training")["checks"]]:
         assert checks
         for entry in checks:
             common.check(**entry)
