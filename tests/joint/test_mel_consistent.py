@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.phase.papers import F64, LOCK_STEP, STEPS, Projections, accelerated, admm, istft, stft
+from tests.phase.papers import F64, LOCK_STEP, STEPS, Projections, accelerated, admm, istft, mel_pull, stft
 from tests.problems import DEFICIENT, TINY, TINY_LOG, TINY_POWER, tones
 from torchmelinv.analysis import MelAnalyzer, take_back_offset
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import Frame
-from torchmelinv.functional import entropic, mel_consistent, mel_error_db, mel_matrix
+from torchmelinv.functional import entropic, mel_consistent, mel_error_db
 from torchmelinv.invert import PHASES, MelInverter
 from torchmelinv.joint.mel_consistent import MelConsistent
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
@@ -54,24 +54,6 @@ def error(waveform: Tensor, mel: Tensor, convention: MelConvention) -> Tensor:
     return mel_error_db(MelAnalyzer(convention).linear(waveform), mel)
 
 
-def pull(mel: Tensor, convention: MelConvention, sweeps: int, agreement: float) -> Projections:
-    """s = |c|^p, with the offset under the root; s ← s · Mᵀ(m / Ms) / Mᵀ1; c ← c · gain^(agreement / p)."""
-    matrix = mel_matrix(convention)
-    heard, share = matrix.any(1), matrix.sum(0)[:, None]
-
-    def towards(c: Tensor) -> Tensor:
-        s = before = (c.abs().square() + convention.magnitude_offset).pow(convention.power / 2)
-        for _ in range(sweeps):
-            ratio = mel[heard] / (matrix[heard] @ s)
-            gain = torch.where(share > 0, matrix[heard].T @ ratio / share, 0)
-            if share[0] == 0 < share[1]:
-                gain[0] = mel.any(0)  # DC beside the first filter is free
-            s = s * gain
-        return torch.where(before > 0, c * (s / before) ** (agreement / convention.power), 0)
-
-    return Projections(towards, lambda x: stft(x, convention), istft)
-
-
 @pytest.mark.parametrize(("sweeps", "agreement"), [(2, 1.0), (3, 0.4)])
 @pytest.mark.parametrize("form", FORMS)
 @CONVENTIONS
@@ -80,7 +62,7 @@ def test_lock_step_with_dense_matrices(convention, form, sweeps, agreement):
     mel = linear(convention)
     magnitude = take_back_offset(entropic(mel, MelFilterbank(convention)), convention)
     angles = 2 * torch.pi * torch.rand(magnitude.shape, dtype=F64)
-    sets = pull(mel, convention, sweeps, agreement)
+    sets = Projections(mel_pull(mel, convention, sweeps, agreement), lambda x: stft(x, convention), istft)
     for n_iter in STEPS:
         ours = mel_consistent(mel, convention, n_iter, method, sweeps, agreement, start=angles)
         expected = recursion(torch.polar(magnitude, angles), sets, n_iter)

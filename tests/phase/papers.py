@@ -1,7 +1,11 @@
-"""The projections of the papers in float64, from torch.stft and torch.istft: what transcriptions of methods are written with."""
+"""The projections of the papers in float64, from torch.stft and torch.istft, and recursions written with them in plain torch.
+
+So autograd differentiates them, too. `last`: how many of the last iterations a gradient passes, as an int k does.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -10,7 +14,8 @@ import torch
 from torch import Tensor
 
 from tests.problems import frame_convention, tones
-from torchmelinv.conventions import FrameConvention
+from torchmelinv.conventions import FrameConvention, MelConvention
+from torchmelinv.functional import mel_matrix
 
 F64 = torch.float64
 N_FFT, HOP, N_FRAMES = 64, 16, 31
@@ -56,21 +61,53 @@ def problem(convention: FrameConvention) -> tuple[Tensor, Tensor, Projections]:
     return magnitude, angles, Projections(lambda c: magnitude * c.sgn(), lambda x: stft(x, convention), istft)
 
 
-def accelerated(start: Tensor, sets: Projections, n_iter: int, alpha: float, beta: float, gamma: float) -> Tensor:
+def mel_pull(mel: Tensor, convention: MelConvention, sweeps: int, agreement: float) -> Callable[[Tensor], Tensor]:
+    """s = |c|^p, with the offset under the root; s ← s · Mᵀ(m / Ms) / Mᵀ1; c ← c · gain^(agreement / p)."""
+    matrix = mel_matrix(convention)
+    heard, share = matrix.any(1), matrix.sum(0)[:, None]
+    spread = torch.where(share > 0, matrix[heard].T / torch.where(share > 0, share, 1), 0)
+
+    def towards(c: Tensor) -> Tensor:
+        squared = torch.view_as_real(c).square().sum(-1) + convention.magnitude_offset
+        heard_bins = squared > 0
+        squared = torch.where(heard_bins, squared, 1)
+        s = before = torch.where(heard_bins, squared.pow(convention.power / 2), 0)
+        for _ in range(sweeps):
+            ratio = mel[heard] / (matrix[heard] @ s)
+            gain = spread @ ratio
+            if share[0] == 0 < share[1]:
+                gain[0] = mel.any(0)  # DC beside the first filter is free
+            s = s * gain
+        gain = torch.where(s > 0, s, 1) / torch.where(s > 0, before, 1)
+        return torch.where(s > 0, c * gain ** (agreement / convention.power), 0)
+
+    return towards
+
+
+def _given(iteration: int, n_iter: int, last: float, *state: Tensor) -> tuple[Tensor, ...]:
+    """The state; without its past where the last iterations begin."""
+    return tuple(part.detach() for part in state) if 0 < iteration == n_iter - last else state
+
+
+def accelerated(
+    start: Tensor, sets: Projections, n_iter: int, alpha: float, beta: float, gamma: float, last: float = math.inf
+) -> Tensor:
     """Nenov et al. (2023): t = (1 − γ) d + γ P_C(P_A(c)), c = t + α (t − t'), d = t + β (t − t'), from the start's P_C."""
     answer = start
     c = d = before = sets.consistent(start)
-    for _ in range(n_iter):
+    for iteration in range(n_iter):
+        c, d, before = _given(iteration, n_iter, last, c, d, before)
         answer = sets.impose(c)
         t = (1 - gamma) * d + gamma * sets.consistent(answer)
         c, d, before = t + alpha * (t - before), t + beta * (t - before), t
     return sets.inverse(answer)
 
 
-def admm(start: Tensor, sets: Projections, n_iter: int, rho: float) -> Tensor:
+def admm(start: Tensor, sets: Projections, n_iter: int, rho: float, last: float = math.inf) -> Tensor:
     """Masuyama et al. (2019): X = P_A(Z − U), Z = (ρ Y + P_C(Y)) / (1 + ρ) of Y = X + U, U ← U + X − Z; the signal of X."""
     z, u = start, torch.zeros_like(start)
-    for _ in range(n_iter):
+    for iteration in range(n_iter):
+        z, u = _given(iteration, n_iter, last, z, u)
         x = sets.impose(z - u)
         y = x + u
         z = (rho * y + sets.consistent(y)) / (1 + rho)
@@ -78,10 +115,11 @@ def admm(start: Tensor, sets: Projections, n_iter: int, rho: float) -> Tensor:
     return sets.inverse(sets.impose(z - u))
 
 
-def raar(start: Tensor, sets: Projections, n_iter: int, beta: float) -> Tensor:
+def raar(start: Tensor, sets: Projections, n_iter: int, beta: float, last: float = math.inf) -> Tensor:
     """Luke (2005): c ← β/2 (c + R_C(R_A(c))) + (1 − β) P_A(c) with R = 2P − I; the signal of P_A(c)."""
     c = start
-    for _ in range(n_iter):
+    for iteration in range(n_iter):
+        (c,) = _given(iteration, n_iter, last, c)
         reflected = 2 * sets.impose(c) - c
         c = beta / 2 * (c + 2 * sets.consistent(reflected) - reflected) + (1 - beta) * sets.impose(c)
     return sets.inverse(sets.impose(c))

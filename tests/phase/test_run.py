@@ -153,6 +153,16 @@ def test_checkpointed_is_unrolled(method):
     torch.testing.assert_close(checkpointed, unrolled)
 
 
+@pytest.mark.parametrize("options", [{}, {"tolerance": 0.1, "account": True}, {"keep_best": True, "hook": together}], ids=str)
+@EACH
+def test_every_mode_goes_the_same_way_there_bit_for_bit(method, options):
+    """But for phase_detached, which ends with one projection more."""
+    expected = retrieve(method, MAGNITUDE, ZERO, 5, **options).waveform
+    leaf = MAGNITUDE.clone().requires_grad_()
+    for mode in ("unrolled", "checkpointed", 2, "none"):
+        assert torch.equal(retrieve(method, leaf, ZERO, 5, gradient=mode, **options).waveform, expected)
+
+
 @EACH
 def test_no_gradient_is_none_at_all(method):
     """Neither through the start nor through the projection that some methods end with."""
