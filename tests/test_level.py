@@ -78,6 +78,43 @@ def test_gradient_is_zero_where_the_floor_acts():
     torch.testing.assert_close(mel.grad, torch.tensor([[0.0, 0.0, 2.0]]))
 
 
+def slopes(function, values, level: Level) -> list[float]:
+    leaf = torch.tensor(values, dtype=torch.float64).reshape(1, -1).requires_grad_()
+    return torch.autograd.grad(function(leaf, level).sum(), leaf)[0].flatten().tolist()
+
+
+@pytest.mark.parametrize(
+    ("level", "mel", "cut"),
+    [
+        (Level(floor=1e-2), [0, 9e-3, 1.1e-2, 3], [True, True, False, False]),
+        (Level(log="log10", floor=1e-2), [0, 9e-3, 1.1e-2, 3], [True, True, False, False]),
+        (Level(log="ln", floor=1e-5, clip=(-2, 1)), [0, 0.1, 0.2, 2, 3], [True, True, False, False, True]),
+        (Level(log="log10", floor=1e-5, dynamic_range=1), [1e-6, 0.05, 0.2, 1], [True, True, False, False]),
+        (Level(log="ln", offset=1e-5), [0, 1e-6, 1], [False, False, False]),
+    ],
+)
+def test_compressing_passes_no_gradient_below_the_floor_the_range_and_beyond_the_clip(level, mel, cut):
+    assert [slope == 0 for slope in slopes(compress, mel, level)] == cut
+
+
+def test_expanding_passes_one_everywhere_but_where_the_mel_is_zero():
+    """The floor and the clip were `compress`'s: a prediction beyond them is led back by what it is."""
+    level = Level(log="ln", floor=1e-2, clip=(-3, 1))
+    values = [-9.0, -4.0, 0.5, 2.0]
+    torch.testing.assert_close(slopes(expand, values, level), torch.tensor(values, dtype=torch.float64).exp().tolist())
+    below, above = slopes(expand, [-3.0, -1.0], Level(log="ln", offset=math.exp(-2)))
+    assert below == 0 < above
+    assert slopes(expand, [-1.0, 0.0, 1.0], Level()) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_gradients_are_finite_differences(level):
+    leaf = MEL.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda mel: compress(mel, level), leaf, atol=1e-6, rtol=1e-4, eps=1e-8, fast_mode=True)
+    values = compress(MEL, level).requires_grad_()
+    assert torch.autograd.gradcheck(lambda each: expand(each, level), values, atol=1e-6, rtol=1e-4, eps=1e-8, fast_mode=True)
+
+
 def test_logarithm_without_its_dressing():
     level = Level(log="ln", floor=1e-5, multiplier=2, shift=1, affine=(3, 4))
     torch.testing.assert_close(logarithmic(compress(MEL, level), level), MEL.log())

@@ -76,7 +76,11 @@ def logarithmic(values: Tensor, level: Level) -> Tensor:
 
 @full_precision
 def expand(values: Tensor, level: Level) -> Tensor:
-    """Values of `level` (…, n_mels, n_frames) -> linear mel, at least 0, same shape. Inverse of `compress` above the floor."""
+    """Values of `level` (…, n_mels, n_frames) -> linear mel, at least 0, same shape. Inverse of `compress` above the floor.
+
+    The gradient is zero where the mel is, below the offset and for linear values below 0, and nowhere else: what lies below the
+    floor or beyond the clip is extrapolated, with the slope that goes with it.
+    """
     mel = logarithmic(as_real(values, "mel"), level)
     if level.log is not None:
         mel = (mel * _LOG_OF_BASE[level.log]).exp()
