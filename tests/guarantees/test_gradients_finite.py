@@ -187,7 +187,10 @@ def test_functions(name):
     check(call, inputs())
 
 
-@pytest.mark.parametrize("module", [inverter(TINY), inverter(TINY, "least_distance", "raar"), losses.MelLoss(TINY_LOG)], ids=["entropic", "least distance", "loss"])
+TRAINED = {"entropic": inverter(TINY), "distance": inverter(TINY, "least_distance", "raar"), "loss": losses.MelLoss(TINY_LOG)}
+
+
+@pytest.mark.parametrize("module", TRAINED.values(), ids=TRAINED)
 def test_autocast_around_the_way_there_does_not_change_the_way_back(module):
     """As torch wants it used: backward outside. The gradient is then the same bit for bit."""
     gradients = []
