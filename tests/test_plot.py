@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny import TINY
+from tests.tiny import TINY, tiny_mel
 from torchmelinv import plot
 from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.filterbank import band_edges
+from torchmelinv.invert import MelInverter
+from torchmelinv.iterate import Solution
 from torchmelinv.presets import preset, preset_names
 
 
@@ -25,11 +27,13 @@ def test_three_panels_with_titles_units_and_bars(mels):
     figure = plot.compare_mels(*mels, TINY, title="a title")
     panels, bars = figure.axes[:3], figure.axes[3:]
     assert figure.get_suptitle() == "a title"
-    assert [panel.get_title(loc="left").split(",")[0] for panel in panels] == ["mel in", "mel of the result", "difference"]
+    titles = [panel.get_title(loc="left").split(",")[0] for panel in panels]
+    assert titles == ["mel of the reference", "mel of the result", "difference"]
     assert all("Hz" in panel.get_ylabel() for panel in panels)
     assert panels[-1].get_xlabel() == "time (s)"
     assert all("dB" in bar.get_ylabel() for bar in bars)
-    assert len(bars) == 3
+    assert len(bars) == 2  # the mels share one
+    assert panels[0].images[0].get_clim() == panels[1].images[0].get_clim() == (-80, 0)
     assert panels[0].images[0].get_extent() == [0, 30 * 16 / 8000, -0.5, 7.5]
 
 
@@ -92,6 +96,58 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(DependencyError, match=r"pip install 'torchmelinv\[plot\]'"):
         plot.check_picture("x.png")
+
+
+def test_spectrograms_have_hertz_and_the_same_scale():
+    reference = torch.rand(TINY.n_freqs, 20) + 0.01
+    figure = plot.compare_spectrograms(reference, 0.5 * reference, TINY.replace(power=2), title="a title")
+    first, second, difference = (axis.images[0] for axis in figure.axes[:3])
+    assert np.allclose(first.get_array(), 20 * (reference / reference.max()).log10().numpy(), atol=1e-4)  # of magnitudes
+    assert np.allclose(difference.get_array(), 20 * np.log10(0.5), atol=1e-3)
+    assert first.get_clim() == second.get_clim() == (-80, 0)
+    left, right, bottom, top = first.get_extent()
+    centres = bottom + (np.arange(TINY.n_freqs) + 0.5) * (top - bottom) / TINY.n_freqs
+    assert np.allclose(centres, np.linspace(0, TINY.sample_rate / 2, TINY.n_freqs))
+    assert (left, right) == (0, 20 * 16 / 8000)
+    assert [axis.get_ylabel() for axis in figure.axes[:3]] == ["frequency (Hz)"] * 3
+    with pytest.raises(InputError, match=r"spectrograms to compare .* same \(n_freqs, n_frames\)"):
+        plot.compare_spectrograms(reference, reference[:-1], TINY)
+
+
+def solution(residuals: torch.Tensor, steps: list[int] | int, converged: list[bool] | bool) -> Solution:
+    """As `solve` gives it; of it only the account matters here."""
+    return Solution(torch.zeros(8), torch.tensor(steps), residuals[-1], torch.tensor(converged), residuals)
+
+
+def test_convergence_has_a_line_for_each_item_until_it_stopped_and_their_median():
+    history = 10.0 ** (-torch.tensor([[1.0, 2, 3], [2, 2, 4], [2, 3, 5], [2, 4, 6]]) / 20)
+    batch = solution(history, [2, 4, 4], [True, False, True])
+    axis = plot.convergence({"batch": batch, "one": solution(history[:, 2], 4, False)}, title="a title").axes[0]
+    median, *items, one, _ = (line for line in axis.lines if line.get_marker() == "None" and len(line.get_xdata()))
+    assert median.get_label() == "batch"
+    assert np.allclose(median.get_ydata(), [-2, -2, -3, -4], atol=1e-3)
+    assert [list(line.get_xdata()) for line in items] == [[1, 2], [1, 2, 3, 4], [1, 2, 3, 4]]
+    assert np.allclose(items[2].get_ydata(), [-3, -4, -5, -6], atol=1e-3)
+    assert one.get_color() != median.get_color() == items[0].get_color()
+    dots = [line for line in axis.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert [(line.get_xdata()[0], round(float(line.get_ydata()[0]), 3)) for line in dots] == [(2, -2), (4, -6)]
+    legend = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert legend == ["batch", "one", "an item", "stopped by its tolerance"]
+    assert "dB" in axis.get_ylabel()
+
+
+def test_convergence_draws_what_an_inverter_tells():
+    mels = torch.stack([tiny_mel(), tiny_mel(seed=1), torch.full_like(tiny_mel(), float(np.log(1e-5)))])
+    found = {phase: MelInverter(TINY, phase=phase, n_iter=5, tolerance=0.1).solve(mels) for phase in ("mel_consistent", "raar")}
+    plot.convergence(found).canvas.draw()
+    silence = solution(torch.zeros(3), 1, True)
+    plot.convergence({"silence": silence}).canvas.draw()  # no decibels, no warning
+
+
+@pytest.mark.parametrize("solutions", [{}, {"none": solution(torch.zeros(1, 0), [], [])}])
+def test_no_history_to_draw(solutions):
+    with pytest.raises(InputError, match="no history"):
+        plot.convergence(solutions)
 
 
 def test_no_window_and_no_global_state(mels):

@@ -1,7 +1,8 @@
-"""Pictures of mels and of metrics, by matplotlib (the extra `plot`), on figures of their own: no window, no global state."""
+"""Pictures of spectra, convergence and metrics, by matplotlib (the extra `plot`): figures of their own, no window, no state."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.files import aside
+from torchmelinv.iterate import Solution
 from torchmelinv.measure.scores import bootstrap_mean
 from torchmelinv.scale import hz_to_mel
 
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".pdf", ".svg")
 RANGE_DB = 80.0  # below the original's peak nothing is drawn, and no difference counted
 _HERTZ = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 8000, 12000, 20000)
-_LEAST_TICK_DISTANCE = 0.055  # of the axis
+_LEAST_TICK_DISTANCE = 0.085  # of the axis
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito (2008)
 
 
 def _matplotlib() -> Any:
@@ -51,6 +55,11 @@ def decibels(mel: Tensor, power: float, peak: float) -> Tensor:
     return (20 / power * relative.clamp(min=tiny).log10()).clamp(min=-RANGE_DB)
 
 
+def _residual_db(residual: Tensor) -> NDArray[np.float64]:
+    """Residuals in dB; NaN, which is not drawn, where one is exactly zero."""
+    return torch.where(residual > 0, 20 * residual.log10(), torch.nan).numpy()
+
+
 def _frequency_ticks(convention: MelConvention) -> tuple[list[float], list[str]]:
     """Round frequencies and the (fractional) bands that are centred on them."""
     # Filters made for another rate sit at other frequencies of the waveform.
@@ -66,40 +75,92 @@ def _frequency_ticks(convention: MelConvention) -> tuple[list[float], list[str]]
     return positions, labels
 
 
-def compare_mels(reference: Tensor, result: Tensor, convention: MelConvention, *, title: str = "") -> Figure:
-    """Three panels over one time axis: the mel that came, the mel of what was made of it, and the difference.
-
-    Both mels are linear, (n_mels, n_frames), and drawn in dB below the reference's peak.
-    """
-    if reference.ndim != 2 or reference.shape != result.shape:
-        came = f"{tuple(reference.shape)} and {tuple(result.shape)}"
-        raise InputError(f"the mels to compare have shapes {came}; both must be the same (n_mels, n_frames)")
-    peak = float(reference.max())
-    before, after = (decibels(mel.detach().float().cpu(), convention.power, peak).numpy() for mel in (reference, result))
-    difference = after - before
+def _compare(
+    what: str, before: Tensor, after: Tensor, convention: MelConvention, power: float, ends: tuple[float, float], title: str
+) -> tuple[Figure, list[Any]]:
+    """Three panels of two linear spectra (rows, n_frames) and their difference, with the `ends` of their axes, and those axes."""
+    if before.ndim != 2 or before.shape != after.shape:
+        rows = "n_mels" if what == "mel" else "n_freqs"
+        came = f"{tuple(before.shape)} and {tuple(after.shape)}"
+        raise InputError(f"the {what}s to compare have shapes {came}; both must be the same ({rows}, n_frames)")
+    peak = float(before.max())
+    reference, result = (decibels(each.detach().float().cpu(), power, peak).numpy() for each in (before, after))
+    difference = result - reference
     reach = max(3, math.ceil(np.percentile(np.abs(difference), 99.5)))
-    seconds = reference.shape[-1] * convention.hop_length / convention.sample_rate
-    extent = (0.0, seconds, -0.5, convention.n_mels - 0.5)
-    figure = _matplotlib().Figure(figsize=(10.5, 9), dpi=130, layout="constrained")
+    seconds = before.shape[-1] * convention.hop_length / convention.sample_rate
+    figure = _matplotlib().Figure(figsize=(8.5, 7), dpi=130, layout="constrained")
     if title:
         figure.suptitle(title, fontsize=13)
-    audible = before > -RANGE_DB
+    audible = reference > -RANGE_DB
     spread = float(np.sqrt(np.mean(difference[audible] ** 2))) if audible.any() else 0.0
     panels = (
-        ("mel in", before, "magma", (-RANGE_DB, 0.0), "dB relative to the peak"),
-        ("mel of the result", after, "magma", (-RANGE_DB, 0.0), "dB relative to the same peak"),
-        (f"difference, result − in ({spread:.1f} dB r.m.s.)", difference, "RdBu_r", (-reach, reach), "dB"),
+        (f"{what} of the reference", reference, "magma", -RANGE_DB, 0.0),
+        (f"{what} of the result", result, "magma", -RANGE_DB, 0.0),
+        (f"difference, result − reference ({spread:.1f} dB r.m.s.)", difference, "RdBu_r", -reach, reach),
     )
-    positions, labels = _frequency_ticks(convention)
-    axes = figure.subplots(3, 1, sharex=True)
-    for axis, (name, values, colours, (low, high), unit) in zip(axes, panels, strict=True):
-        image = axis.imshow(values, origin="lower", aspect="auto", extent=extent, cmap=colours, vmin=low, vmax=high,
-                            interpolation="none")
+    axes = list(figure.subplots(3, 1, sharex=True))
+    images = []
+    for axis, (name, values, colours, low, high) in zip(axes, panels, strict=True):
+        image = axis.imshow(values, origin="lower", aspect="auto", extent=(0.0, seconds, *ends), interpolation="none",
+                            cmap=colours, vmin=low, vmax=high)
         axis.set_title(name, fontsize=11, loc="left")
-        axis.set_yticks(positions, labels)
-        axis.set_ylabel("band centre (Hz)")
-        figure.colorbar(image, ax=axis, pad=0.01, extend="both" if colours == "RdBu_r" else "min").set_label(unit)
+        images.append(image)
+    figure.colorbar(images[0], ax=axes[:2], pad=0.01, aspect=40, extend="min").set_label("dB relative to the reference's peak")
+    figure.colorbar(images[2], ax=axes[2], pad=0.01, extend="both").set_label("dB")
     axes[-1].set_xlabel("time (s)")
+    return figure, axes
+
+
+def compare_mels(reference: Tensor, result: Tensor, convention: MelConvention, *, title: str = "") -> Figure:
+    """Three panels over one time axis: a mel, the mel of what was made of it, and the difference.
+
+    Both mels are linear, (n_mels, n_frames), and drawn in dB relative to the reference's peak; the axis is the mel scale.
+    """
+    figure, axes = _compare("mel", reference, result, convention, convention.power, (-0.5, convention.n_mels - 0.5), title)
+    for axis in axes:
+        axis.set_yticks(*_frequency_ticks(convention))
+        axis.set_ylabel("band centre (Hz)")
+    return figure
+
+
+def compare_spectrograms(reference: Tensor, result: Tensor, convention: MelConvention, *, title: str = "") -> Figure:
+    """The same for two magnitudes |STFT|, (n_freqs, n_frames); the axis is linear in Hz."""
+    spacing = convention.sample_rate / convention.n_fft
+    ends = (-0.5 * spacing, (convention.n_freqs - 0.5) * spacing)
+    figure, axes = _compare("spectrogram", reference, result, convention, 1.0, ends, title)
+    for axis in axes:
+        axis.set_ylabel("frequency (Hz)")
+    return figure
+
+
+def convergence(solutions: Mapping[str, Solution], *, title: str = "") -> Figure:
+    """Residuals of `MelInverter.solve` in dB after each iteration; a colour for each solution, by its name.
+
+    Of a batch a thin line for each item, up to where it stopped, and a thick one for their median; a dot where a tolerance
+    stopped an item. Methods differ in what a residual is: curves of `mel_consistent` compare with each other alone.
+    """
+    if not solutions or any(solution.history.numel() == 0 for solution in solutions.values()):
+        raise InputError("there is no history to draw; give solutions of one iteration or more, as `solve` returns them")
+    figure = _matplotlib().Figure(figsize=(8.5, 4), dpi=130, layout="constrained")
+    figure.suptitle(title, fontsize=13)
+    axis = figure.subplots()
+    for (name, solution), colour in zip(solutions.items(), itertools.cycle(_COLOURS), strict=False):
+        history = solution.history.detach().double().cpu().reshape(len(solution.history), -1)
+        iterations = range(1, len(history) + 1)
+        axis.plot(iterations, _residual_db(history.quantile(0.5, 1)), color=colour, linewidth=2.2, label=name)
+        for residual, steps, stopped in zip(history.T, solution.steps.flatten(), solution.converged.flatten(), strict=True):
+            curve = _residual_db(residual[: int(steps)])
+            axis.plot(iterations[: len(curve)], curve, color=colour, linewidth=0.8, alpha=0.5)
+            if stopped:
+                axis.plot(len(curve), curve[-1], "o", color=colour, markersize=6, markeredgecolor="white", zorder=3)
+    if any(solution.history.ndim > 1 for solution in solutions.values()):
+        axis.plot([], [], color="0.4", linewidth=0.8, label="an item")
+    if any(solution.converged.any() for solution in solutions.values()):
+        axis.plot([], [], "o", color="0.4", markersize=6, markeredgecolor="white", label="stopped by its tolerance")
+    axis.set(xlabel="iteration", ylabel="residual (dB)")
+    axis.margins(x=0.02)
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
     return figure
 
 
