@@ -17,7 +17,7 @@ from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.interchange import from_librosa_mfcc, from_torchaudio_mfcc
 from torchmelinv.level import expand
-from torchmelinv.mfcc import mel_to_mfcc, mfcc_to_log_mel, mfcc_to_mel
+from torchmelinv.mfcc import inverse_dct, mel_to_mfcc, mfcc_to_log_mel, mfcc_to_mel
 from torchmelinv.presets import preset
 
 WAVE = tones(22050)
@@ -213,3 +213,18 @@ def test_mistakes(call: Any, error: type[Exception], words: str) -> None:
 def test_a_linear_mel_has_no_mfccs() -> None:
     with pytest.raises(ConventionError, match=r"mel is linear; .* level=Level\(log="):
         MfccConvention(mel=MelConvention(sample_rate=8000, n_fft=64, hop_length=16, n_mels=8), n_mfcc=8)
+
+
+@pytest.mark.parametrize("norm", ["ortho", None])
+@pytest.mark.parametrize("dct_type", [1, 2, 3])
+@pytest.mark.parametrize("n", [2, 5, 64])
+def test_inverse_dct_is_scipys(n, dct_type, norm):
+    coefficients = np.random.randn(n, 3)
+    found = inverse_dct(n, dct_type, norm).numpy() @ coefficients
+    np.testing.assert_allclose(found, scipy.fft.idct(coefficients, type=dct_type, norm=norm, axis=0), atol=1e-12)
+
+
+def test_inverse_dct_of_no_type():
+    for wrong in ((5, 4), (5, 2, "forward"), (1, 1), (0, 2), (2.5, 2)):
+        with pytest.raises(InputError):
+            inverse_dct(*wrong)

@@ -62,7 +62,7 @@ def mel_matrix(convention: MelConvention) -> Tensor:
     Triangles are straight lines in Hz, on Kaldi's scale in mel. `slaney` norm gives each the area 1 in Hz. Kaldi gives the
     last bin no weight. Equal to `librosa.filters.mel` for the scales that it has.
     """
-    bins: NDArray[np.float64] = np.arange(convention.n_freqs) * (convention.filterbank_sample_rate / convention.n_fft)
+    bins = np.arange(convention.n_freqs, dtype=np.float64) * (convention.filterbank_sample_rate / convention.n_fft)
     matrix = mel_filters(bins, band_edges(convention).numpy(), convention.mel_scale, convention.filter_norm)
     if convention.mel_scale == "kaldi":
         matrix[:, -1] = 0

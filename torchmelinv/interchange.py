@@ -17,7 +17,7 @@ from torchmelinv.conventions import DCT_NORMS, FILTER_NORMS, Level, MelConventio
 from torchmelinv.errors import ConventionError, DependencyError, FileError
 from torchmelinv.record import R
 
-_PADDINGS = {"reflect": "center_reflect", "constant": "center_zero"}
+PAD_MODES = {"reflect": "center_reflect", "constant": "center_zero"}
 
 # key of the file: field of the convention
 _HIFIGAN_KEYS = {
@@ -40,7 +40,7 @@ def _choose(what: str, value: Any, allowed: Mapping[Any, Any]) -> Any:
 
 
 def _padding(what: str, center: bool, pad_mode: Any) -> str:
-    return _choose(what, pad_mode, _PADDINGS) if center else "none"
+    return _choose(what, pad_mode, PAD_MODES) if center else "none"
 
 
 def _window(what: str, values: ArrayLike, length: int) -> str | tuple[float, ...]:

@@ -15,11 +15,12 @@ import os
 import torch
 from torch import Tensor
 
-from torchmelinv.conventions import MfccConvention
+from torchmelinv.conventions import DCT_NORMS, MfccConvention
 from torchmelinv.door import check_shape
+from torchmelinv.errors import InputError
 from torchmelinv.interchange import as_mfcc_convention
 from torchmelinv.level import expand
-from torchmelinv.ops.checks import as_rows
+from torchmelinv.ops.checks import as_rows, check_whole
 from torchmelinv.ops.items import over_items
 from torchmelinv.ops.precision import full_precision, lasting
 
@@ -38,6 +39,28 @@ def _tables(convention: MfccConvention) -> tuple[Tensor, Tensor]:
     back = torch.where(weights == 0, 0, 1 / weights)
     rows = cosines / lengths[:, None]
     return weights[:, None] * rows, (back[:, None] * rows).T
+
+
+@lasting
+def inverse_dct(n: int, dct_type: int = 2, norm: str | None = "ortho") -> Tensor:
+    """What undoes the DCT of n numbers, (n, n) in float64 on the CPU: of type 1, 2 or 3, `norm` "ortho" or None, as in scipy.
+
+    `InputError` for others, and for n below 1 (type 1: below 2).
+    """
+    if dct_type not in (1, 2, 3) or norm not in DCT_NORMS:
+        raise InputError(f"the DCT is of type {dct_type!r} with norm {norm!r}; it must be 1, 2 or 3, with 'ortho' or None")
+    check_whole("n", n, 2 if dct_type == 1 else 1)
+    index = torch.arange(n, dtype=torch.float64)
+    if dct_type == 1:
+        ends = torch.where((index == 0) | (index == n - 1), 0.5, 1).double()
+        matrix = 2 * (math.pi / (n - 1) * index[:, None] * index).cos() * ends
+        orthonormal = matrix / ends.sqrt() * ends.sqrt()[:, None] / math.sqrt(2 * (n - 1))
+    else:
+        matrix = 2 * (math.pi / n * index[:, None] * (index + 0.5)).cos()
+        orthonormal = matrix / matrix.norm(dim=1, keepdim=True)
+        if dct_type == 3:
+            matrix, orthonormal = matrix.T * torch.where(index == 0, 0.5, 1), orthonormal.T
+    return orthonormal.T if norm == "ortho" else torch.linalg.inv(matrix)
 
 
 def _product(table: Tensor, values: Tensor) -> Tensor:
