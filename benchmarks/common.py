@@ -107,9 +107,7 @@ def alternate(
 
     A run is as many calls as fill half a second, its time that of one call. It comes right after a call of the same contestant
     that does not count: whoever follows a library that leaves a core idle would otherwise lose up to a third of its speed.
-    A round in which other processes took more than 5 % of the machine is thrown away whole, whoever won it, and done again
-    after a pause, for at most `patience` seconds in all. The second answer tells how many, and what the others took at most in
-    the rounds that were kept.
+    The second answer is that of `quiet_rounds`.
     """
     seconds: Seconds = {name: [] for name in contestants}
 
@@ -122,6 +120,16 @@ def alternate(
                 calls, elapsed = calls + 1, time.perf_counter() - start
             seconds[name].append(round(elapsed / calls, 6))
 
+    return seconds, quiet_rounds(one_round, seconds, repeats, patience)
+
+
+def quiet_rounds(one_round: Callable[[], None], seconds: Seconds, repeats: int, patience: float) -> Record:
+    """Do a round, which appends to `seconds`, until `repeats` of them were quiet.
+
+    A round in which other processes took more than 5 % of the machine is thrown away whole, whoever won it, and done again
+    after a pause, for at most `patience` seconds in all. The answer tells how many, and what the others took at most in the
+    rounds that were kept.
+    """
     shares: list[float] = []
     thrown_away, end = 0, time.perf_counter() + patience
     while len(shares) < repeats:
@@ -133,12 +141,25 @@ def alternate(
             time.sleep(1)
         else:
             shares.append(share)
-    return seconds, {"thrown_away": thrown_away, "others_share": round(max(shares), 3)}
+    return {"thrown_away": thrown_away, "others_share": round(max(shares), 3)}
 
 
 def ratio(seconds: Seconds, peer: str, ours: str) -> float:
     """How many times longer the peer's median run takes than ours."""
     return statistics.median(seconds[peer]) / statistics.median(seconds[ours])
+
+
+def remembered(run: Callable[[], object]) -> int:
+    """Bytes that autograd keeps for the way back of what `run` computes, each storage once."""
+    storages: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        run()
+    return sum(storages.values())
 
 
 def check(what: str, value: float, *, at_most: float | None = None, at_least: float | None = None) -> Record:

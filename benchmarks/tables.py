@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from benchmarks import quality_tables
 from benchmarks.common import RESULTS, ROOT, Record, load, markdown, where
+from torchmelinv.jobs.describe import preset_rows
 
 PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
 BLOCK = re.compile(r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)", re.DOTALL)
@@ -41,6 +42,34 @@ def render_cpu(record: Record) -> str:
     return f"{table}\n\n{how}. What was checked before stands in `benchmarks/results/cpu.json`.\n{where(record)}.\n"
 
 
+def render_gradient_cost(record: Record) -> str:
+    """What a backward takes and remembers."""
+    (case,) = record["cases"]
+    rows = [
+        [
+            f"**{name}**" if name == case["ours"] else name,
+            _seconds(statistics.median(runs)),
+            "" if name == case["ours"] else f"{_short(case['times_faster'][name])} ×",
+            f"{case['remembered_bytes'][name] / 2**20:.0f} MB",
+        ]
+        for name, runs in case["seconds"].items()
+    ]
+    table = markdown([case["title"], "median time", "times ours", "remembered"], rows)
+    how = "Time as in the table of speeds; bytes that autograd keeps for the way back"
+    return f"{table}\n\n{how}.\n{where(record)}.\n"
+
+
+def _size(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}" if value < 1e4 else f"{value:.0e}"
+
+
+def render_gradient_norms(record: Record) -> str:
+    """How large a gradient is, by way and number of iterations."""
+    norms = record["norms"]
+    rows = [[name, *map(_size, values)] for name, values in norms["ways"].items()]
+    return markdown(["iterations", *map(str, norms["iterations"])], rows) + "\n"
+
+
 def render_training(record: Record) -> str:
     """What a gradient through the inversion achieves: a mel recovered by each way back, and denoisers of mels."""
     recovered = [
@@ -63,10 +92,19 @@ def render_training(record: Record) -> str:
     ])  # fmt: skip
 
 
-# what stands in the marker: (the file of results, how it is rendered)
+def render_presets(_: Record) -> str:
+    """The conventions that have a name."""
+    head, *rows = preset_rows()
+    return markdown(head, [[f"`{name}`", *rest] for name, *rest in rows]) + "\n"
+
+
+# what stands in the marker: (the file of results, if it needs one; how it is rendered)
 RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "cpu": ("cpu", render_cpu),
+    "gradient_cost": ("gradients", render_gradient_cost),
+    "gradient_norms": ("gradients", render_gradient_norms),
     "training": ("training", render_training),
+    "presets": ("", render_presets),
     **{name: ("quality", render) for name, render in quality_tables.SECTIONS.items()},
 }
 
@@ -77,6 +115,8 @@ def fill(page: str) -> str:
     def render(found: re.Match[str]) -> str:
         before, name, after = found.groups()
         suite, renderer = RENDERERS[name]
+        if not suite:
+            return before + renderer({}) + after
         return before + (renderer(load(suite)) if (RESULTS / f"{suite}.json").exists() else "") + after
 
     return BLOCK.sub(render, page)

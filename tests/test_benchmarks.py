@@ -19,7 +19,7 @@ from torchmelinv.joint.mel_consistent import USUAL_METHOD, MelConsistent
 from torchmelinv.phase.method import PhaseProblem
 from torchmelinv.phase.retrieve import retrieve
 
-SUITES = ("cpu", "quality", "training")
+SUITES = ("cpu", "gradients", "quality", "training")
 
 
 @pytest.fixture(params=SUITES)
@@ -34,7 +34,7 @@ def test_the_pages_show_what_the_files_say():
         assert tables.fill(page) == page
         shown |= {name for _, name, _ in tables.BLOCK.findall(page)}
     assert shown == set(tables.RENDERERS)
-    assert {suite for suite, _ in tables.RENDERERS.values()} == set(SUITES)
+    assert {suite for suite, _ in tables.RENDERERS.values() if suite} == set(SUITES)
 
 
 def test_a_result_names_its_surroundings_and_nothing_private(record: common.Record):
@@ -48,8 +48,9 @@ def test_a_result_names_its_surroundings_and_nothing_private(record: common.Reco
     assert not re.search(r'"(/|[A-Z]:)', text)  # an absolute path
 
 
-def test_no_time_without_a_check():
-    record = common.load("cpu")
+@pytest.mark.parametrize("suite", ["cpu", "gradients"])
+def test_no_time_without_a_check(suite: str):
+    record = common.load(suite)
     assert record["cases"]
     for case in record["cases"]:
         assert case["checks"]
@@ -61,7 +62,7 @@ def test_no_time_without_a_check():
 def test_every_check_in_a_file_holds():
     quality = common.load("quality")
     assert set(quality["checks"]) == set(quality["finalists"]) == set(mels.CONVENTIONS)
-    timed = common.load("cpu")["cases"]
+    timed = [case for suite in ("cpu", "gradients") for case in common.load(suite)["cases"]]
     for checks in [*(case["checks"] for case in timed), *quality["checks"].values(), common.load("training")["checks"]]:
         assert checks
         for entry in checks:

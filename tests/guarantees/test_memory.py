@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 import torchaudio
 
+from benchmarks.common import remembered
 from tests.problems import TINY, frame_convention, tones
 from torchmelinv.analysis import MelAnalyzer
 from torchmelinv.frame import Frame
@@ -15,19 +14,6 @@ from torchmelinv.functional import accelerated_griffin_lim, fast_griffin_lim, me
 
 FRAME = frame_convention(n_fft=256, hop_length=64)
 N_ITER = 32
-
-
-def remembered(run: Callable[[], torch.Tensor]) -> int:
-    """Bytes that autograd keeps for the way back, each storage once."""
-    storages: dict[int, int] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        run()
-    return sum(storages.values())
 
 
 def test_an_eighth_of_what_torchaudio_keeps():

@@ -47,14 +47,19 @@ def table(rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> list[str]
     return [line.rstrip() for line in lines]
 
 
-def preset_lines() -> list[str]:
-    """All presets, one to a line."""
+def preset_rows() -> list[Sequence[str]]:
+    """All presets, one to a row, below a heading."""
     rows: list[Sequence[str]] = [("name", "rate", "bands", "n_fft", "hop", "level", "source")]
     for name in preset_names():
         convention = preset(name)
         numbers = (convention.sample_rate, convention.n_mels, convention.n_fft, convention.hop_length)
         rows.append((name, *(f"{number:g}" for number in numbers), level_in_words(convention), about(name).source))
-    return table(rows, right=(1, 2, 3, 4))
+    return rows
+
+
+def preset_lines() -> list[str]:
+    """The same as aligned lines."""
+    return table(preset_rows(), right=(1, 2, 3, 4))
 
 
 def _origin(row: Row) -> str:
