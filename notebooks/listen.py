@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def listen(sample_rate: float, **sounds: Tensor) -> HTML:
-    """A player for each waveform (n_samples,), by its name; as MP3, so that a notebook stays small. Louder than 1 is scaled down."""
+    """A player for each waveform (n_samples,), by its name; MP3, so that a notebook stays small. Louder than 1 is scaled down."""
     rows = ""
     for name, waveform in sounds.items():
         file = io.BytesIO()
