@@ -204,8 +204,9 @@ def de_emphasise(signal: Tensor, coefficient: float) -> Tensor:
 
 
 class Frame(nn.Module):
-    """Analysis and synthesis of one frame convention, for any leading dimensions. Linear; no parameters, no host sync.
+    """Waveforms (…, n_samples) and their complex spectra (…, n_freqs, n_frames), there and back, in one frame convention.
 
+    Linear; no parameters, no host sync.
     `synthesise(analyse(x), len(x))` is x wherever the envelope exceeds 1 % of its maximum and frames reach (to 1e-5 of the
     peak in float32). What each frame's DC removal takes away cannot be given back; pre-emphasis is undone.
     """

@@ -3,9 +3,9 @@
     min_s  ½ ‖s − z‖² + ‖Ms − m‖² / (2 ρ),    s ≥ 0,
 
 with ρ = 1e-7, or 1e-3 where no spectrum has the mel. The solution is s = max(0, z + Mᵀλ): unique, and differentiable
-wherever no bin is just about to vanish. With z = 0 it is the non-negative spectrum of least energy. The dual is piecewise
-quadratic and Newton's method on it semismooth; undamped it cycles on some frames, with the line search of `dual_newton.py`
-it does not.
+wherever no bin is just about to vanish. With z = 0 it is the non-negative spectrum of least energy (least distance
+programming, Lawson and Hanson 1974). The dual is piecewise quadratic and Newton's method on it semismooth (Qi and Sun 1993);
+undamped it cycles on some frames, with the line search of `dual_newton.py` it does not.
 """
 
 from __future__ import annotations

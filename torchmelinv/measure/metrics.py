@@ -104,8 +104,9 @@ def inconsistency_db(
 def target_inconsistency_db(waveform: Tensor, magnitude: Tensor, frame: Frame, *, lengths: Tensor | None = None) -> Tensor:
     """`inconsistency_db` of a magnitude A (…, n_freqs, n_frames) with the phase of a waveform x (…, n_samples), A e^{i∠STFT(x)}.
 
-    It tells how well the phase of x goes with A, whatever x itself makes of it: the residual that Griffin-Lim lowers. With zero
-    padding it is at most x's spectral convergence to A, where both count mirrored bins. `lengths` (…) counts samples.
+    In dB, lower is better: it tells how well the phase of x goes with A, whatever x itself makes of it, the residual that
+    Griffin-Lim lowers. With zero padding it is at most x's spectral convergence to A, where both count mirrored bins. `lengths`
+    (…) counts samples.
     """
     waveform, magnitude = as_real(waveform, "waveform"), as_rows(magnitude, "magnitude", frame.convention.n_freqs)
     spectrum = frame.analyse(waveform, lengths)
