@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from torchmelinv.conventions import PADDINGS, FrameConvention, Level, MelConvention, MfccConvention
-from torchmelinv.errors import ConventionError, TorchmelinvError, nearest
+from torchmelinv.errors import ConventionError, TorchmelinvError, nearest, short
 from torchmelinv.presets import preset, preset_names
 
 BASE = {"sample_rate": 16000, "n_fft": 400, "hop_length": 160, "n_mels": 80}
@@ -71,7 +71,7 @@ def cases(table: list[tuple[str, tuple[Any, ...], str]]) -> list[Any]:
 
 @pytest.mark.parametrize(("field", "value", "words"), cases(WRONG))
 def test_a_wrong_value_is_refused_by_name(field: str, value: Any, words: str) -> None:
-    with pytest.raises(ConventionError, match=re.escape(f"MelConvention.{field} is {value!r}; it must be ")) as caught:
+    with pytest.raises(ConventionError, match=re.escape(f"MelConvention.{field} is {short(value)}; it must be ")) as caught:
         MelConvention(**{**BASE, field: value})
     assert words in str(caught.value)
 

@@ -20,6 +20,8 @@ MEL_SCALES = ("slaney", "htk", "kaldi")
 FILTER_NORMS = ("slaney", None)
 LOGS = ("ln", "log10", None)
 DCT_NORMS = ("ortho", None)
+LARGEST_LENGTH = 2**20  # samples in a frame or a hop: 20 s and more
+LARGEST_FILTERBANK = 2**26  # entries: 512 MB in float64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class FrameConvention(Record):
     def __post_init__(self) -> None:
         self._number("n_fft", 2, whole=True)
         self._number("hop_length", 1, whole=True)
+        for field in ("n_fft", "hop_length"):
+            self._require(field, getattr(self, field) <= LARGEST_LENGTH, f"at most {LARGEST_LENGTH}")
         self._derive()
         self._number("win_length", 1, whole=True)
         self._require("win_length", self.win_length <= self.n_fft, f"at most n_fft = {self.n_fft}")
@@ -66,8 +70,8 @@ class FrameConvention(Record):
             return
         allowed = f"one of {', '.join(map(repr, WINDOWS))}, or its {self.win_length} numbers"
         try:
-            window = () if isinstance(self.window, str) else tuple(float(number) for number in self.window)
-        except (TypeError, ValueError):
+            window = () if isinstance(self.window, (str, Mapping)) else tuple(float(number) for number in self.window)
+        except (TypeError, ValueError, OverflowError):
             window = ()
         if len(window) not in (0, self.win_length):
             raise ConventionError(f"{type(self).__name__}.window holds {len(window)} numbers; it must be {allowed}")
@@ -197,6 +201,8 @@ class MelConvention(FrameConvention):
         self._require("magnitude_floor", self.magnitude_floor == 0 or self.magnitude_offset == 0, "0 beside a magnitude_offset")
         self._number("power", 0, above=True)
         self._number("n_mels", 1, whole=True)
+        most = max(1, LARGEST_FILTERBANK // self.n_freqs)
+        self._require("n_mels", self.n_mels <= most, f"at most {most} beside n_fft = {self.n_fft}")
         self._number("f_min", 0)
         self._require("f_max", self.f_min < self.f_max, f"above f_min = {self.f_min:g} Hz")
         self._require("f_max", self.f_max <= self.filterbank_sample_rate / 2, f"at most {self.filterbank_sample_rate / 2:g} Hz")

@@ -34,3 +34,12 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     close = difflib.get_close_matches(word.lower(), known, n=3, cutoff=0.5)
     close = [name for name in known if word and name.startswith(word.lower())][:3] or close
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def short(value: object) -> str:
+    """`repr(value)`, cut where it is no longer for reading."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # whole numbers of thousands of digits; what is nested too deeply
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 200 else f"{text[:150]}… ({len(text)} characters)"

@@ -11,15 +11,17 @@ import math
 import os
 import struct
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from torchmelinv.errors import DependencyError, FileError, InputError
+from torchmelinv.containers import PICKLED, Choose, most_bytes, read_numpy, read_safetensors, read_torch
+from torchmelinv.errors import DependencyError, FileError, InputError, short
 
 # suffix: (libsndfile's name of the format, subtypes that can be written, the first one where none is asked for)
 AUDIO_FORMATS = {
@@ -29,6 +31,8 @@ AUDIO_FORMATS = {
 SUBTYPES = AUDIO_FORMATS[".wav"][1]
 FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64")  # found in folders
+_BLOCK = 2**20  # samples that are read at once
+_LARGEST_RATIO = 256  # of the sample rates that are resampled between; 192 kHz is 24 times 8 kHz
 MEL_SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".safetensors")
 # The name that tells the mel from other arrays of the same file
 MEL_NAMES = ("mel", "mels", "log_mel", "logmel", "mel_spec", "mel_specgram", "mel_spectrogram", "melspec", "input_features")
@@ -53,10 +57,12 @@ def require(package: str, extra: str | None = None) -> Any:
 
 def _existing(path: str | Path) -> Path:
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise FileError(f"{path} is a folder; one file is needed here")
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path.exists, also for names that no file can have
         raise FileError(f"{path} does not exist")
+    if not os.path.isfile(path):
+        raise FileError(f"{path} is a pipe or a device; save it as a file first")
     return path
 
 
@@ -105,6 +111,19 @@ def _refuse_truncated_wav(path: Path) -> None:
             stream.seek(length + length % 2, os.SEEK_CUR)
 
 
+def _samples(stream: Any, path: Path) -> NDArray[np.float32]:
+    """All samples (n_samples, channels) of an open file, block by block: its header may promise any number of them."""
+    blocks: list[NDArray[np.float32]] = []
+    left = most_bytes(path.stat().st_size) // (4 * stream.channels)
+    size = max(1, _BLOCK // stream.channels)
+    while not blocks or len(blocks[-1]) == size:
+        blocks.append(stream.read(size, dtype="float32", always_2d=True))
+        left -= len(blocks[-1])
+        if left < 0:
+            raise FileError(f"{path} becomes too many samples for a file of its size; cut it into pieces, or save it as wav")
+    return np.concatenate(blocks)
+
+
 def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tensor, float]:
     """Waveform (channels, n_samples) in float32 and its sample rate in Hz, resampled to `sample_rate` where one is given.
 
@@ -117,7 +136,7 @@ def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tens
         _refuse_truncated_wav(path)
         with soundfile.SoundFile(path) as stream:
             promised, own_rate = stream.frames, stream.samplerate
-            samples = stream.read(dtype="float32", always_2d=True)
+            samples = _samples(stream, path)
     except FileError:
         raise
     except (soundfile.SoundFileError, OSError) as error:
@@ -134,9 +153,14 @@ def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tens
 
 
 def resample(waveform: Tensor, original: float, wanted: float) -> Tensor:
-    """Waveform (channels, n_samples) at `original` Hz -> (channels, about n_samples · wanted / original), by soxr on the CPU."""
+    """Waveform (channels, n_samples) at `original` Hz -> (channels, about n_samples · wanted / original), by soxr on the CPU.
+
+    `InputError` for rates a factor of more than 256 apart.
+    """
     if original == wanted:
         return waveform
+    if not 1 / _LARGEST_RATIO <= original / wanted <= _LARGEST_RATIO:
+        raise InputError(f"{original:g} Hz to {wanted:g} Hz is more than a factor of {_LARGEST_RATIO}; one is no rate of audio")
     samples = require("soxr").resample(waveform.numpy().T, original, wanted)
     return torch.from_numpy(np.ascontiguousarray(samples.T))
 
@@ -192,75 +216,52 @@ def write_audio(
 # Mels
 
 
-def _load_numpy(path: Path) -> dict[str, Any]:
-    with path.open("rb") as stream:  # numpy leaves a broken archive open
-        loaded = np.load(stream, allow_pickle=False)
-        return {name: loaded[name] for name in loaded.files} if isinstance(loaded, np.lib.npyio.NpzFile) else {"": loaded}
-
-
-def _load_torch(path: Path) -> dict[str, Any]:
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
-    return loaded if isinstance(loaded, dict) else {"": loaded}
-
-
-def _load_safetensors(path: Path) -> dict[str, Any]:
-    require("safetensors")
-    from safetensors.torch import load_file
-
-    return load_file(path)
-
-
-_LOADERS = {".npy": _load_numpy, ".npz": _load_numpy, ".pt": _load_torch, ".pth": _load_torch, ".safetensors": _load_safetensors}
-
-
-def _one_mel(arrays: dict[str, Any], path: Path) -> Any:
+def _one_mel(path: Path) -> Choose:
     """The only array there is, or the only one with the name of a mel."""
-    named = [name for name in arrays if str(name).lower() in MEL_NAMES]
-    chosen = named if len(arrays) != 1 else list(arrays)
-    if len(chosen) == 1:
-        return arrays[chosen[0]]
-    held = ", ".join(f"{name!r} {tuple(getattr(value, 'shape', ()))}" for name, value in list(arrays.items())[:12]) or "nothing"
-    wanted = "exactly one array, or one whose name is among " + ", ".join(MEL_NAMES)
-    raise FileError(f"{path} holds {held}{', …' if len(arrays) > 12 else ''}; it must hold {wanted}")
+
+    def choose(names: Sequence[Any], shape: Callable[[Any], tuple[int, ...]]) -> Any:
+        named = [name for name in names if isinstance(name, str) and name.lower() in MEL_NAMES]
+        chosen = named if len(names) != 1 else names
+        if len(chosen) == 1:
+            return chosen[0]
+        held = ", ".join(f"{short(name)} {shape(name)}" for name in names[:12]) or "nothing"
+        wanted = "exactly one array, or one whose name is among " + ", ".join(MEL_NAMES)
+        raise FileError(f"{path} holds {held}{', …' if len(names) > 12 else ''}; it must hold {wanted}")
+
+    return choose
 
 
-def _as_tensor(value: Any, path: Path) -> Tensor:
-    if isinstance(value, Tensor):
-        if value.layout != torch.strided or value.device.type == "meta":
-            raise FileError(f"{path} holds a {value.layout} tensor on {value.device}; save the mel densely")
-        return value.detach()
-    if not isinstance(value, np.ndarray):
-        raise FileError(f"{path} holds a {type(value).__name__}, not an array; save the mel itself as one array or tensor")
-    if value.dtype.kind not in "fiuc":
-        raise FileError(f"{path} holds an array of {value.dtype}, not of numbers; save the mel as float32")
-    value = value.astype(value.dtype.newbyteorder("="), copy=False)
-    return torch.from_numpy(value.astype(np.float64) if value.dtype == np.longdouble else np.ascontiguousarray(value))
+_READERS = {".npy": read_numpy, ".npz": read_numpy, ".pt": read_torch, ".pth": read_torch, ".safetensors": read_safetensors}
 
 
 def read_mel(path: str | Path) -> Tensor:
     """The mel of an npy, npz, pt, pth or safetensors file on the CPU, in its own shape and dtype.
 
-    A file of several arrays needs exactly one with the name of a mel (`MEL_NAMES`). Pickled objects are never loaded.
+    A file of several arrays needs exactly one with the name of a mel (`MEL_NAMES`). Pickled objects are never loaded, and no
+    more memory is taken than the file's size allows (see `containers.py`).
     """
     path = _existing(path)
     suffix = path.suffix.lower()
-    if suffix not in _LOADERS:
+    if suffix not in _READERS:
         came = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         raise FileError(f"{path} {came}; mels are read from {' '.join(MEL_SUFFIXES)} files")
+    if suffix == ".safetensors":
+        require("safetensors")
     try:
-        arrays = _LOADERS[suffix](path)
-    except DependencyError:
+        return _READERS[suffix](path, _one_mel(path))
+    except (FileError, MemoryError):
         raise
-    except Exception as error:  # damaged files make the loaders raise nearly anything
-        reason = (str(error).splitlines() or [""])[0].split(". ")[0] or type(error).__name__
-        if "allow_pickle" in str(error) or "Weights only load failed" in str(error):
-            reason = "it holds pickled Python objects, which are never loaded, or is damaged; save the mel as one plain array"
+    except Exception as error:  # damaged files make the libraries raise nearly anything
+        reason = (str(error).splitlines() or [""])[0].split(". ")[0][:300] or type(error).__name__
+        reason = PICKLED if "Weights only load failed" in str(error) else reason
         raise FileError(f"{path} cannot be read as {suffix}: {reason}") from None
-    return _as_tensor(_one_mel(arrays, path), path)
 
 
 def find_files(folder: str | Path, suffixes: Sequence[str]) -> list[Path]:
-    """Every file below a folder with one of these suffixes, sorted; names that start with a dot are left alone."""
+    """Every file below a folder with one of these suffixes, sorted; names that start with a dot are left alone.
+
+    Links to files are files, wherever they point. Links to folders are not followed: no loop can catch the search.
+    """
     found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 

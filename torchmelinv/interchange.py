@@ -6,6 +6,7 @@ import json
 import math
 import numbers
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from torchmelinv.conventions import DCT_NORMS, FILTER_NORMS, Level, MelConvention, MfccConvention
-from torchmelinv.errors import ConventionError, DependencyError, FileError
+from torchmelinv.errors import ConventionError, DependencyError, FileError, short
 from torchmelinv.record import R
 
 PAD_MODES = {"reflect": "center_reflect", "constant": "center_zero"}
@@ -29,6 +30,7 @@ _VITS_KEYS = {
     "n_mel_channels": "n_mels", "mel_fmin": "f_min", "mel_fmax": "f_max",
 }
 _SECTIONS = ("audio", "data")
+_LARGEST = 2**24  # bytes of a JSON file; thousands of statistics take less than one of these 16 MiB
 
 
 def _choose(what: str, value: Any, allowed: Mapping[Any, Any]) -> Any:
@@ -203,8 +205,9 @@ def _convention(values: Any) -> MelConvention:
     if "n_mfcc" in values:
         raise ConventionError("it describes MFCCs, not a mel; `invert --mfcc` and mfcc_to_waveform take it")
     if "sample_rate" not in values:
+        names = ", ".join(map(short, list(values)[:30])) or "no fields"
         raise ConventionError(
-            f"it holds {', '.join(map(repr, values)) or 'no fields'}, but neither a convention's sample_rate nor, also under "
+            f"it holds {names}, but neither a convention's sample_rate nor, also under "
             f"{' or '.join(map(repr, _SECTIONS))}, what a configuration like HiFi-GAN's ({', '.join(_HIFIGAN_KEYS)}) "
             f"or VITS's ({', '.join(_VITS_KEYS)}) needs"
         )
@@ -220,10 +223,15 @@ def _mfcc_convention(values: Any) -> MfccConvention:
 def _read(path: str | os.PathLike[str], make: Callable[[Any], R]) -> R:
     """`make` of the values in a JSON file; its errors begin with the path."""
     try:
+        status = os.stat(path)
+        if status.st_size > _LARGEST or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise FileError(f"{os.fspath(path)} is no file of a convention: that is a plain file of at most {_LARGEST} bytes")
         values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except FileError:
+        raise
     except OSError as error:
         raise FileError(f"cannot read {os.fspath(path)}: {error.strerror or error}") from None
-    except ValueError as error:  # of the encoding or of the JSON
+    except (ValueError, RecursionError) as error:  # of the encoding or of the JSON
         raise FileError(f"{os.fspath(path)} is not JSON: {error}") from None
     try:
         return make(values)

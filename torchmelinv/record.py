@@ -9,16 +9,23 @@ import numbers
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from torchmelinv.errors import ConventionError, nearest
+from torchmelinv.errors import ConventionError, nearest, short
 
 R = TypeVar("R", bound="Record")
+
+
+def _finite(number: Any) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 class Record:
     """What the records share: refusing with the field's name, and the way to and from plain dictionaries and JSON."""
 
     def _refuse(self, field: str, allowed: str) -> None:
-        raise ConventionError(f"{type(self).__name__}.{field} is {getattr(self, field)!r}; it must be {allowed}")
+        raise ConventionError(f"{type(self).__name__}.{field} is {short(getattr(self, field))}; it must be {allowed}")
 
     def _require(self, field: str, holds: bool, allowed: str) -> None:
         if not holds:
@@ -32,7 +39,7 @@ class Record:
     def _number(self, field: str, low: float = -math.inf, *, above: bool = False, whole: bool = False) -> None:
         value = getattr(self, field)
         kind = numbers.Integral if whole else numbers.Real
-        good = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+        good = isinstance(value, kind) and not isinstance(value, bool) and _finite(value)
         good = good and (value > low if above else value >= low)
         bound = "" if low == -math.inf else f" {'above' if above else 'of at least'} {low:g}"
         self._require(field, good, f"a {'whole' if whole else 'finite'} number{bound}")
@@ -45,8 +52,8 @@ class Record:
         if value is None:
             return
         try:
-            floats = tuple(float(number) for number in value)
-        except (TypeError, ValueError):
+            floats = () if isinstance(value, (str, Mapping)) else tuple(float(number) for number in value)
+        except (TypeError, ValueError, OverflowError):
             floats = ()
         good = len(floats) > 0 and all(map(math.isfinite, floats)) and length in (None, len(floats))
         self._require(field, good, f"{'a sequence of' if length is None else length} finite numbers")
@@ -82,7 +89,7 @@ class Record:
         known = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         for name in values:
             if name not in known:
-                raise ConventionError(f"{cls.__name__} has no field {name!r}{nearest(str(name), known)}")
+                raise ConventionError(f"{cls.__name__} has no field {short(name)}{nearest(str(name)[:100], known)}")
         missing = [
             name for name, field in known.items() if name not in values and field.default is dataclasses.MISSING
             and field.default_factory is dataclasses.MISSING
@@ -100,7 +107,7 @@ class Record:
         """The record of `to_json`'s text."""
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ConventionError(f"this is not JSON: {error}") from None
         if not isinstance(values, dict):
             raise ConventionError(f"a convention is a JSON object, not {type(values).__name__}")

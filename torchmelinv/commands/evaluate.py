@@ -14,7 +14,7 @@ from torchmelinv import plot
 from torchmelinv.commands.options import add_convention, add_device, add_json, convention
 from torchmelinv.errors import DependencyError
 from torchmelinv.files import require
-from torchmelinv.jobs.console import DONE, SOME_FAILED, print_json, say, usable_device
+from torchmelinv.jobs.console import DONE, SOME_FAILED, print_json, printable, say, usable_device
 from torchmelinv.jobs.describe import WIDTH, table
 from torchmelinv.jobs.evaluate import Scored, evaluate, means
 from torchmelinv.jobs.pairs import pair_up
@@ -68,7 +68,8 @@ def table_lines(found: Mapping[str, Mean], scored: Sequence[Scored], width: int)
         worst, item = _worst(name, scored)
         interval = f"{number(mean.low)} … {number(mean.high)}" if mean.n > 1 else "–"
         better = "higher" if metric.higher_is_better else "lower"
-        rows.append([metric.label, better, number(mean.mean), interval, str(mean.n), number(mean.median), number(worst), item])
+        rows.append([metric.label, better, number(mean.mean), interval, str(mean.n), number(mean.median), number(worst),
+                     printable(item)])
     for columns in (8, 7, 6, 5, 4, 3):
         lines = table((row[:columns] for row in rows), right=range(2, 7))
         if max(map(len, lines)) <= width:

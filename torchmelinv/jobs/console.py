@@ -23,7 +23,12 @@ DONE, SOME_FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
 def say(kind: str, message: str) -> None:
     """One line on stderr: `torchmelinv: note: …`, with `kind` note, warning or error."""
-    print(f"{PROGRAM}: {kind}: {message}", file=sys.stderr)
+    print(f"{PROGRAM}: {kind}: {printable(message)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """A text on one line that moves no cursor and hides nothing: names of files may hold any character."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -52,6 +57,9 @@ def guarded(work: Callable[[], int]) -> int:
         except BrokenPipeError:  # the reader, as in `… | head`, had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return SOME_FAILED
+        except OSError as error:  # a name that is too long, a disk that is gone: there are too many to foresee
+            say("error", f"the system refuses: {error}")
+            return MISTAKE
         except KeyboardInterrupt:
             say("error", "interrupted")
             return INTERRUPTED

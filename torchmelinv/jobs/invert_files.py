@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Collection, Generator, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ from torchmelinv.files import write_audio
 from torchmelinv.invert import MelInverter
 from torchmelinv.jobs.ahead import ahead
 from torchmelinv.jobs.invert_many import Inverted, invert_many
-from torchmelinv.jobs.manifest import Manifest
+from torchmelinv.jobs.manifest import Entry, Manifest
 from torchmelinv.jobs.plan import Task
 
 _WRITERS = 4  # threads
@@ -47,6 +48,19 @@ class Outcome:
 _FACTS = ("frames", "seconds", "peak", "gain_db", "mel_error_db", "warnings")  # that a manifest keeps
 
 
+def _told(task: Task, entry: Entry) -> Outcome | None:
+    """The outcome that an entry tells of; None where its facts are not what `invert_files` wrote."""
+    facts: dict[str, Any] = {name: entry.facts.get(name) for name in _FACTS}
+    facts["mel_error_db"] = math.nan if facts["mel_error_db"] is None else facts["mel_error_db"]
+    floats = ("seconds", "peak", "gain_db")
+    good = type(facts["frames"]) is int and 0 <= facts["frames"] < 2**53 and isinstance(facts["mel_error_db"], float)
+    good = good and all(isinstance(facts[name], float) and math.isfinite(facts[name]) for name in floats)
+    if not good or not isinstance(facts["warnings"], list) or not all(isinstance(word, str) for word in facts["warnings"]):
+        return None
+    facts["warnings"] = tuple(facts["warnings"])
+    return Outcome(str(task.source), str(task.numbered(entry.index, entry.count)), entry.index, entry.count, before=True, **facts)
+
+
 def divide(tasks: Iterable[Task], n_mels: int, manifest: Manifest | None = None) -> tuple[list[Outcome], list[Task]]:
     """What an earlier run did, by an open manifest, and the tasks that are left: measured, and the longest first, so that too
     little memory shows at once.
@@ -54,14 +68,11 @@ def divide(tasks: Iterable[Task], n_mels: int, manifest: Manifest | None = None)
     before: list[Outcome] = []
     left: list[Task] = []
     for task in tasks:
-        entries = manifest.done(task) if manifest else []
-        if not entries:
+        outcomes = [_told(task, entry) for entry in (manifest.done(task) if manifest else [])]
+        if not outcomes or None in outcomes:
             left.append(task.measured(n_mels))
-        for entry in entries:
-            facts = {**entry.facts, "warnings": tuple(entry.facts["warnings"])}
-            facts["mel_error_db"] = math.nan if facts["mel_error_db"] is None else facts["mel_error_db"]
-            output = str(task.numbered(entry.index, entry.count))
-            before.append(Outcome(str(task.source), output, entry.index, entry.count, before=True, **facts))
+        else:
+            before += [outcome for outcome in outcomes if outcome]
     return before, sorted(left, key=lambda task: -task.frames)
 
 

@@ -55,6 +55,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+_TYPES = {"int": int, "str": str, "Stamp": Stamp, "dict[str, Any]": dict}
+
+
+def _as_declared(record: Stamp | Entry) -> bool:
+    return all(type(getattr(record, field.name)) is _TYPES[str(field.type)] for field in dataclasses.fields(record))
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """One audio file that is done."""
@@ -74,9 +81,11 @@ class Entry:
         """What a line says, or None if it is not whole or says something else."""
         try:
             values = json.loads(line)
-            return cls(**{**values, "made": Stamp(**values["made"]), "source": Stamp(**values["source"])})
-        except (ValueError, TypeError, KeyError):
+            entry = cls(**{**values, "made": Stamp(**values["made"]), "source": Stamp(**values["source"])})
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
+        declared = _as_declared(entry) and _as_declared(entry.made) and _as_declared(entry.source)
+        return entry if declared and 0 <= entry.index < entry.count else None
 
 
 def settings(inverter: MelInverter, **more: str) -> dict[str, Any]:
@@ -104,7 +113,8 @@ class Manifest:
         path = self.folder / f"manifest-{self._world.rank}.jsonl"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            _remove_links(path, self.staging)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
             _hold(self._descriptor, path)
             self._read()
             own = path.read_bytes()
@@ -135,7 +145,8 @@ class Manifest:
         here = os.path.abspath(task.source)
         for entry in self._known.pop(self.name(task.target), []):
             same = entry.source.holds(task.source, moved=entry.input != here)
-            if entry.index not in good and same and entry.made.holds(self.folder / entry.output):
+            own = entry.output == self.name(task.numbered(entry.index, entry.count))
+            if own and entry.index not in good and same and entry.made.holds(self.folder / entry.output):
                 good[entry.index] = entry
         complete = bool(good) and all(len(good) == entry.count for entry in good.values())
         return [good[index] for index in sorted(good)] if complete else []
@@ -173,6 +184,13 @@ class Manifest:
 
 def _line(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode(errors="surrogateescape") + b"\n"
+
+
+def _remove_links(*paths: Path) -> None:
+    """What this job writes for itself stays in its folder, whatever somebody has put there."""
+    for path in paths:
+        if path.is_symlink():
+            path.unlink()
 
 
 def _hold(descriptor: int, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ def pair_up(generated: str | Path, reference: str | Path) -> list[Pair]:
     """
     generated, reference = Path(generated), Path(reference)
     for path in (generated, reference):
-        if not path.exists():
+        if not os.path.exists(path):
             raise FileError(f"{path} does not exist")
     if generated.is_file() and reference.is_file():
         return [Pair(generated.stem, generated, reference)]

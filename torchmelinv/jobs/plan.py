@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
+from torchmelinv.containers import npy_shape
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.files import AUDIO_FORMATS, MEL_SUFFIXES, find_mels
 
@@ -33,40 +33,48 @@ def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav")
     """Pair each mel file with the file that it becomes. Folders are searched and their structure is kept below `output`.
 
     `output` is a file for a single input file and a folder otherwise, where files get `suffix`. What is missing, empty or
-    would collide is refused before anything is done.
+    would collide or, by a link, leave the output folder is refused before anything is done.
     """
     output, writable = Path(output), (AUDIO_FORMATS if suffix in AUDIO_FORMATS else (suffix,))
-    sources = [(path, path.parent) for path in map(Path, inputs) if not path.is_dir()]
+    sources = [(path, path.parent) for path in map(Path, inputs) if not os.path.isdir(path)]
     for source, _ in sources:
-        if not source.exists():
+        if not os.path.exists(source):  # unlike Path.exists, also for names that no file can have
             raise FileError(f"{source} does not exist")
-    for folder in (path for path in map(Path, inputs) if path.is_dir()):
+    for folder in (path for path in map(Path, inputs) if os.path.isdir(path)):
         found = find_mels(folder)
         if not found:
             raise FileError(f"no mel file lies below the folder {folder}; mels are {' '.join(MEL_SUFFIXES)} files")
         sources += [(path, folder) for path in found]
-    single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
-    if output.suffix.lower() in writable and not output.is_dir():
+    single, folder_there = len(inputs) == 1 and not os.path.isdir(inputs[0]), os.path.isdir(output)
+    if output.suffix.lower() in writable and not folder_there:
         if not single:
             raise InputError(f"{output} names one file; several inputs need a folder, as in -o {output.with_suffix('')}")
         return [Task(output, sources[0][0])]
-    if output.suffix and single and not output.is_dir():
+    if output.suffix and single and not folder_there:
         raise InputError(f"the output {str(output)!r} ends in {output.suffix!r}; {' and '.join(writable)} can be written")
-    if output.exists() and not output.is_dir():
+    if os.path.exists(output) and not folder_there:
         raise FileError(f"{output} is a file; a folder is needed there")
     tasks = [Task(output / source.relative_to(root).with_suffix(suffix), source) for source, root in sources]
     owner: dict[Path, Path] = {}
     for task in tasks:
         if owner.setdefault(task.target, task.source) != task.source:
             raise InputError(f"{owner[task.target]} and {task.source} would both become {task.target}; take them one by one")
+    _refuse_ways_out(output, {task.target.parent for task in tasks})
     return list({task.target: task for task in tasks}.values())
 
 
+def _refuse_ways_out(output: Path, folders: Iterable[Path]) -> None:
+    """A link that stands in the output folder may not lead what is written there to another place."""
+    inside = os.path.realpath(output)
+    for folder in folders:
+        if os.path.commonpath([inside, os.path.realpath(folder)]) != inside:
+            raise FileError(f"{folder} leads out of the output folder {output} by a link; remove the link")
+
+
 def _frames(path: Path, n_mels: int) -> int:
+    if not os.path.isfile(path):  # a pipe would keep us waiting
+        return 0
     try:
-        with path.open("rb") as stream:
-            if path.suffix.lower() == ".npy" and np.lib.format.read_magic(stream) == (1, 0):
-                return math.prod(np.lib.format.read_array_header_1_0(stream)[0]) // n_mels
-        return path.stat().st_size // (4 * n_mels)
-    except (OSError, ValueError):  # broken: whoever reads it will say how
+        return (math.prod(npy_shape(path)) if path.suffix.lower() == ".npy" else path.stat().st_size // 4) // n_mels
+    except Exception:  # broken: whoever reads it will say how
         return 0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from torchmelinv.jobs.console import decibels
+from torchmelinv.jobs.console import decibels, printable
 from torchmelinv.jobs.invert_files import Outcome
 
 
@@ -67,7 +67,8 @@ class Report:
 
 def outcome_line(outcome: Outcome) -> str:
     """A file that is done, for a person to read."""
-    words = [f"{outcome.input} -> {outcome.output}", f"{outcome.seconds:.2f} s", f"mel error {decibels(outcome.mel_error_db)}"]
+    names = printable(f"{outcome.input} -> {outcome.output}")
+    words = [names, f"{outcome.seconds:.2f} s", f"mel error {decibels(outcome.mel_error_db)}"]
     if outcome.gain_db < 0:
         words.append(f"scaled by {outcome.gain_db:.1f} dB, its peak was {outcome.peak:.2f}")
     if outcome.before:

@@ -15,7 +15,7 @@ from torchmelinv.analysis import MelAnalyzer
 from torchmelinv.conventions import MelConvention
 from torchmelinv.files import Written, audio_format, read_audio, resample, write_audio
 from torchmelinv.invert import MelInverter
-from torchmelinv.jobs.console import decibels
+from torchmelinv.jobs.console import decibels, printable
 from torchmelinv.measure.distance import mel_error_db, spectral_convergence_db
 
 
@@ -114,7 +114,7 @@ def lines(trip: Roundtrip, written: Written | None, output: str | Path | None, p
     """The same for a person to read."""
     speed = f"{trip.seconds:.2f} s for {trip.duration:.2f} s of audio, {1 / trip.real_time_factor:.1f} times as fast as it plays"
     facts = [("mel error", decibels(trip.mel_error_db)), ("spectral convergence", decibels(trip.spectral_convergence_db)),
-             ("time", speed), ("result", str(output or "")), ("picture", str(picture or ""))]
+             ("time", speed), ("result", printable(str(output or ""))), ("picture", printable(str(picture or "")))]
     if written and written.gain_db < 0:
         facts.append(("scaled by", f"{written.gain_db:.1f} dB, its peak was {written.peak:.2f}"))
     return [f"{heading:<22}{text}" for heading, text in facts if text]
