@@ -52,6 +52,8 @@ lint: $(INSTALLED)
 
 bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu
+	$(BIN)/python -m benchmarks.corpus
+	$(BIN)/python -m benchmarks.gradients
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.training
 

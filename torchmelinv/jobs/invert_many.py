@@ -82,12 +82,14 @@ class _Bench:
         """A batch, inverted; where it cannot be, its halves, down to single items, and later batches hold no more than these."""
         done = []
         try:
-            with torch.no_grad():
+            with torch.inference_mode():
                 mels = [item.mel.to(self.device) for item in items]
-                for item, mel, waveform in zip(items, mels, self.waveforms(mels), strict=True):
-                    error_db = self.mel_error(waveform, mel)
-                    done.append(Inverted(item.name, waveform.cpu(), item.frames, error_db, item.index, item.count, item.warnings))
-            return done
+                for mel, waveform in zip(mels, self.waveforms(mels), strict=True):
+                    done.append((waveform.cpu(), self.mel_error(waveform, mel)))
+            return [  # cloned, because autograd takes no tensor of inference mode
+                Inverted(item.name, waveform.clone(), item.frames, error_db, item.index, item.count, item.warnings)
+                for item, (waveform, error_db) in zip(items, done, strict=True)
+            ]
         except TorchmelinvError as error:
             reason = str(error)
         except (RuntimeError, MemoryError) as error:
