@@ -80,9 +80,9 @@ def test_formats(mels, tmp_path, suffix, start):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("shapes", [((8, 5), (8, 6)), ((8,), (8,)), ((1, 8, 5), (1, 8, 5))])
+@pytest.mark.parametrize("shapes", [((8, 5), (8, 6)), ((8,), (8,)), ((1, 8, 5), (1, 8, 5)), ((5, 8), (5, 8))])
 def test_mels_that_cannot_be_compared(shapes):
-    with pytest.raises(InputError, match=r"same \(n_mels, n_frames\)"):
+    with pytest.raises(InputError, match=r"same \(8, n_frames\)"):
         plot.compare_mels(*(torch.ones(shape) for shape in shapes), TINY)
 
 
@@ -110,7 +110,7 @@ def test_spectrograms_have_hertz_and_the_same_scale():
     assert np.allclose(centres, np.linspace(0, TINY.sample_rate / 2, TINY.n_freqs))
     assert (left, right) == (0, 20 * 16 / 8000)
     assert [axis.get_ylabel() for axis in figure.axes[:3]] == ["frequency (Hz)"] * 3
-    with pytest.raises(InputError, match=r"spectrograms to compare .* same \(n_freqs, n_frames\)"):
+    with pytest.raises(InputError, match=r"spectrograms to compare .* same \(33, n_frames\)"):
         plot.compare_spectrograms(reference, reference[:-1], TINY)
 
 

@@ -79,8 +79,8 @@ def _compare(
     what: str, before: Tensor, after: Tensor, convention: MelConvention, power: float, ends: tuple[float, float], title: str
 ) -> tuple[Figure, list[Any]]:
     """Three panels of two linear spectra (rows, n_frames) and their difference, with the `ends` of their axes, and those axes."""
-    if before.ndim != 2 or before.shape != after.shape:
-        rows = "n_mels" if what == "mel" else "n_freqs"
+    rows = convention.n_mels if what == "mel" else convention.n_freqs
+    if before.ndim != 2 or before.shape != after.shape or before.shape[0] != rows:
         came = f"{tuple(before.shape)} and {tuple(after.shape)}"
         raise InputError(f"the {what}s to compare have shapes {came}; both must be the same ({rows}, n_frames)")
     peak = float(before.max())
