@@ -12,7 +12,7 @@ from torchmelinv.errors import InputError
 from torchmelinv.frame import Frame, window_table
 from torchmelinv.phase.bin_angle import window_centre
 from torchmelinv.phase.griffin_lim import GriffinLim
-from torchmelinv.phase.method import Then
+from torchmelinv.phase.method import MagnitudeTarget, Then
 from torchmelinv.phase.retrieve import retrieve
 from torchmelinv.phase.rtisi import RtisiLa, rtisi_la, rtisi_tables
 
@@ -111,11 +111,11 @@ def test_frame_by_frame_by_hand_is_the_same():
     magnitude = magnitude_of(SMALL, items=(2,))
     rows = torch.nn.functional.pad(magnitude.mT, (0, 0, 0, 3))
     method = RtisiLa(n_iter=4)
-    buffer, tables = method.empty(SMALL, 2, rows), rtisi_tables(SMALL, rows)
+    buffer, tables = method.empty(SMALL, rows), rtisi_tables(SMALL, rows)
     frames, samples = [], []
     for t in range(rows.shape[1]):
         present = torch.full((2, 1), float(t < magnitude.shape[-1]), dtype=F64)
-        buffer = method.advance(tables, buffer, rows[:, t], present)
+        buffer = method.advance(tables, MagnitudeTarget, buffer, rows[:, t], present)
         frames.append(buffer.committed)
         samples.append(buffer.finished)
     whole = rtisi_la(magnitude, SMALL, 4)

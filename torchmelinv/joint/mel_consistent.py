@@ -48,9 +48,6 @@ class MelConsistent:
     def __post_init__(self) -> None:
         if not isinstance(self.method, PhaseMethod):
             raise InputError(f"method is {self.method!r}; it must be a phase method such as GriffinLim(0.99)")
-        if not self.method.stages(1000)[-1][0].imposes:
-            hint = "let another one finish: Then(RtisiLa(), GriffinLim(0.99), after=1)"
-            raise InputError(f"method is {self.method!r}, which keeps the magnitude that it starts from and not a mel; {hint}")
         check_whole("sweeps", self.sweeps, 1)
         check_number("sweeps", self.sweeps, 1, 4)
         check_number("agreement", self.agreement, 1e-3, 1)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from torchmelinv.conventions import MelConvention
 from torchmelinv.filterbank import MelFilterbank
@@ -64,6 +65,11 @@ def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
     return filterbank.derived("mel target", like, make)
 
 
+def _heard(mel: Tensor) -> Tensor:
+    """1 for each frame that is not silent, (items, frames): silent ones stay silent."""
+    return mel.detach().any(-1).to(mel.dtype)
+
+
 class MelTarget(NamedTuple):
     """M |c|^power = m, for spectra (items, frames, n_freqs)."""
 
@@ -75,6 +81,14 @@ class MelTarget(NamedTuple):
     dc: Tensor | None  # what bin 0 is multiplied by where no filter sees it, (items, frames)
     sweeps: int
     agreement: float
+
+    def of(self, values: Tensor) -> MelTarget:
+        return self._replace(values=values, dc=None if self.dc is None else _heard(values))
+
+    def flat(self, phasors: Tensor) -> Tensor:
+        peak = self.values.detach().amax(-1, keepdim=True)
+        level = peak if self.power == 1 else peak.sqrt() if self.power == 2 else peak.pow(1 / self.power)
+        return level * (phasors if self.dc is None else pad(phasors[1:], (1, 0)))  # of a DC that no filter sees nothing is known
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """The spectrum after the sweeps, angles kept. Where no gradient is wanted it is overwritten."""
@@ -178,5 +192,5 @@ def mel_target(
     floor = scaled(convention.magnitude_floor) if convention.magnitude_floor else None
     offset = scaled(convention.magnitude_offset)
     tables = _tables(filterbank, mel)
-    dc = mel.detach().any(-1).to(mel.dtype) if tables.free_dc else None  # silent frames stay silent
+    dc = _heard(mel) if tables.free_dc else None
     return MelTarget(mel, tables, convention.power, offset, floor, dc, sweeps, agreement)

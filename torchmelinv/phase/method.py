@@ -8,7 +8,7 @@ mel. So a method written once serves both.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -17,8 +17,8 @@ from torchmelinv.analysis import modulus
 from torchmelinv.errors import InputError
 from torchmelinv.frame import FramePlan
 from torchmelinv.ops.checks import check_number
-from torchmelinv.ops.impose_magnitude import impose_magnitude, impose_magnitude_vjp
-from torchmelinv.ops.precision import first_order
+from torchmelinv.ops.impose_magnitude import impose_magnitude, impose_magnitude_plainly, impose_magnitude_vjp
+from torchmelinv.ops.precision import any_order, differentiated, no_second_derivative
 
 
 class Target(Protocol):
@@ -27,6 +27,12 @@ class Target(Protocol):
     @property
     def values(self) -> Tensor:
         """What is wanted, as a tensor; all that a gradient can reach."""
+
+    def of(self, values: Tensor) -> Target:
+        """The same for other frames, from their values (items, frames, rows)."""
+
+    def flat(self, phasors: Tensor) -> Tensor:
+        """Moduli to impose it on where only phasors (n_freqs,) are known; they scale with the values."""
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """The spectrum changed to have it, angles kept. May overwrite: hand over a spectrum that nobody else needs."""
@@ -49,6 +55,12 @@ class MagnitudeTarget(NamedTuple):
 
     values: Tensor  # A, (items, frames, n_freqs)
 
+    def of(self, values: Tensor) -> MagnitudeTarget:
+        return MagnitudeTarget(values)
+
+    def flat(self, phasors: Tensor) -> Tensor:
+        return phasors
+
     def impose(self, spectrum: Tensor) -> Tensor:
         return impose_magnitude(spectrum, self.values)
 
@@ -69,10 +81,15 @@ class _Project(torch.autograd.Function):
         return plan.synthesise(target.impose(plan.analyse(signal)))
 
     @staticmethod
-    @first_order
-    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        plan = ctx.plan
-        to_spectrum, to_values = ctx.target.vjp(plan.analyse(*ctx.saved_tensors), plan.adjoint_of_synthesis(grad[0]))
+    @any_order
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
+        plan, target, (signal,) = ctx.plan, ctx.target, ctx.saved_tensors
+        if torch.is_grad_enabled():
+            if not isinstance(target, MagnitudeTarget):
+                raise no_second_derivative()
+            again = lambda signal, values: plan.synthesise(impose_magnitude_plainly(plan.analyse(signal), values))  # noqa: E731
+            return *differentiated(again, (signal, target.values), grad[0]), None, None
+        to_spectrum, to_values = target.vjp(plan.analyse(signal), plan.adjoint_of_synthesis(grad[0]))
         return plan.adjoint_of_analysis(to_spectrum), to_values, None, None
 
 
@@ -93,12 +110,7 @@ class PhaseProblem(NamedTuple):
 
 
 class PhaseMethod:
-    """A method's numbers with what it does; a state is a NamedTuple of tensors whose first dimension is the item.
-
-    `imposes`: whether the answer has what `PhaseProblem.impose` gives, and not only the start's magnitude.
-    """
-
-    imposes: ClassVar[bool] = True
+    """A method's numbers with what it does; a state is a NamedTuple of tensors whose first dimension is the item."""
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> Any:
         """State before the first step, from a spectrum that has the target."""
