@@ -25,5 +25,6 @@ from torchmelinv.measure import losses as losses
 from torchmelinv.presets import as_convention as as_convention
 from torchmelinv.presets import preset as preset
 from torchmelinv.presets import preset_names as preset_names
+from torchmelinv.streaming import StreamingInverter as StreamingInverter
 
 __version__ = "0.1.0"
