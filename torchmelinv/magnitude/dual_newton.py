@@ -16,6 +16,8 @@ singular; in float32 the step then needs a ridge, which costs an iteration or tw
 The gradient is that of the solution and not of the loop. With v = H⁻¹ M (∂s/∂u · s̄):
 
     m̄ = v,    w̄ = −ρ λ v,    z̄ = ∂s/∂z · (s̄ − Mᵀ v).
+
+A second derivative, where one is asked for, is autograd's through two Newton steps from the solution.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from torchmelinv.iterate import iterate
 from torchmelinv.magnitude.rounds import at_frames, in_rounds, put_frames
 from torchmelinv.ops.banded import Banded
 from torchmelinv.ops.items import over_items
-from torchmelinv.ops.precision import first_order
+from torchmelinv.ops.precision import any_order, differentiated
 from torchmelinv.ops.tridiagonal import solve_tridiagonal
 
 HARD, SOFT = 1e-7, 1e-3  # ρ for a mel that some spectrum has, and for one that none has
@@ -148,6 +150,18 @@ def _solve(problem: _Problem, start: DualState, n_iter: int) -> tuple[DualState,
     return result.state, cast(Tensor, result.steps), cast(Tensor, result.converged)
 
 
+def _polish(
+    bank: _Bank, distance: Distance, softness: Tensor, multiplier: Tensor, mel: Tensor, prior: Tensor, weight: Tensor
+) -> Tensor:
+    """The spectrum after two more Newton steps from a solution: both derivatives of it are those of the solution."""
+    problem = _Problem(bank, distance, mel, prior, weight, softness)
+    for _ in range(2):
+        spectrum = distance.primal(prior, bank.adjoint @ multiplier)
+        gradient = bank.forward @ spectrum + softness * weight * multiplier - mel
+        multiplier = multiplier - problem.inverse_hessian(spectrum)(gradient)
+    return distance.primal(prior, bank.adjoint @ multiplier)
+
+
 class _SolveDual(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, mel: Tensor, prior: Tensor, weight: Tensor, bank: _Bank, distance: Distance) -> tuple[Tensor, ...]:
@@ -164,16 +178,19 @@ class _SolveDual(torch.autograd.Function):
             state, steps = put_frames(state, unmet, again[0]), steps.index_add(-1, unmet, again[1])
             converged = converged.index_copy(-1, unmet, again[2])
         converged = converged | met
-        ctx.save_for_backward(prior, weight, problem.softness, state.spectrum, state.multiplier)
+        ctx.save_for_backward(mel, prior, weight, problem.softness, state.spectrum, state.multiplier)
         ctx.bank, ctx.distance = bank, distance
         ctx.mark_non_differentiable(steps, converged)
         return state.spectrum, steps, converged
 
     @staticmethod
-    @first_order
+    @any_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        prior, weight, softness, spectrum, multiplier = ctx.saved_tensors
+        mel, prior, weight, softness, spectrum, multiplier = ctx.saved_tensors
         bank, distance, grad = ctx.bank, ctx.distance, grads[0]
+        if torch.is_grad_enabled():
+            polish = functools.partial(_polish, bank, distance, softness, multiplier)
+            return *differentiated(polish, (mel, prior, weight), grad), None, None
         problem = _Problem(bank, distance, weight, prior, weight, softness)
         back = problem.inverse_hessian(spectrum)(bank.forward @ (distance.slope(prior, spectrum) * grad))
         to_prior = distance.prior_slope(prior, spectrum) * (grad - bank.adjoint @ back)

@@ -37,7 +37,7 @@ def _loudest_beside(mel: Tensor) -> Tensor:
 
 
 KULLBACK_LEIBLER = Distance(
-    primal=lambda prior, exponent: exponent.clamp(max=_LARGEST_EXPONENT).exp_().mul_(prior),
+    primal=lambda prior, exponent: exponent.clamp(max=_LARGEST_EXPONENT).exp_() * prior,
     weight=_loudest_beside,
     slope=lambda prior, spectrum: spectrum,
     prior_slope=_ratio,

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmelinv.ops.precision import first_order
+from torchmelinv.ops.precision import any_order, differentiated
 
 
 def _inverse_modulus(spectrum: Tensor) -> Tensor:
@@ -36,6 +36,14 @@ def impose_magnitude_vjp(spectrum: Tensor, magnitude: Tensor, grad: Tensor) -> t
     return unit.mul_(along).neg_().add_(grad).mul_(turn), along
 
 
+def impose_magnitude_plainly(spectrum: Tensor, magnitude: Tensor) -> Tensor:
+    """`impose_magnitude` in operations of torch alone, to be differentiated as often as wanted."""
+    squares = torch.view_as_real(spectrum).square().sum(-1)
+    alive = squares > 3 * torch.finfo(squares.dtype).tiny
+    held = spectrum.detach() * _inverse_modulus(spectrum.detach())
+    return magnitude * torch.where(alive, spectrum * torch.where(alive, squares, 1).rsqrt(), held)
+
+
 class _ImposeMagnitude(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, spectrum: Tensor, magnitude: Tensor) -> Tensor:
@@ -43,9 +51,11 @@ class _ImposeMagnitude(torch.autograd.Function):
         return spectrum * _inverse_modulus(spectrum).mul_(magnitude)
 
     @staticmethod
-    @first_order
-    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor]:
+    @any_order
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
         spectrum, magnitude = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return differentiated(impose_magnitude_plainly, (spectrum, magnitude), grad[0])
         return impose_magnitude_vjp(spectrum, magnitude, grad[0])
 
 

@@ -45,14 +45,37 @@ def lasting(function: Callable[P, R]) -> Callable[P, R]:
     return outside_inference_mode
 
 
+def any_order(backward: Callable[..., R]) -> Callable[..., R]:
+    """Decorator of a hand-written backward: outside autocast. Where grad is enabled in it, a second derivative is asked for."""
+
+    @functools.wraps(backward)
+    def outside_autocast(ctx: Any, *grads: Tensor) -> R:
+        with torch.autocast(device_type=grads[0].device.type, enabled=False):
+            return backward(ctx, *grads)
+
+    return outside_autocast
+
+
+def no_second_derivative() -> InputError:
+    """The error of what has none."""
+    return InputError("this inversion has no second derivative; call backward or grad without create_graph=True")
+
+
 def first_order(backward: Callable[..., R]) -> Callable[..., R]:
-    """Decorator of a hand-written backward: outside autocast, and with an error where a second derivative is asked for."""
+    """`any_order` of a backward that has no derivative, with an error where one is asked for."""
 
     @functools.wraps(backward)
     def once(ctx: Any, *grads: Tensor) -> R:
         if torch.is_grad_enabled():
-            raise InputError("the inversion has no second derivative; call backward or grad without create_graph=True")
-        with torch.autocast(device_type=grads[0].device.type, enabled=False):
-            return backward(ctx, *grads)
+            raise no_second_derivative()
+        return any_order(backward)(ctx, *grads)
 
     return once
+
+
+def differentiated(function: Callable[..., Tensor], arguments: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients by the arguments from that by the function's value, as autograd has them: to be differentiated again."""
+    asked = [argument for argument in arguments if argument.requires_grad]
+    with torch.enable_grad():
+        found = iter(torch.autograd.grad(function(*arguments), asked, grad, create_graph=True, allow_unused=True))
+    return tuple(next(found) if argument.requires_grad else None for argument in arguments)
