@@ -4,11 +4,11 @@ The method is RTISI-LA held to the mel (`MelConsistent(RtisiLa())`): a frame is 
 never looked at again. A stream carries the buffer of these frames and nothing that grows, and each frame goes through the same
 operations on the same shapes, so that the samples are bit for bit the same whatever the sizes of the pushes: there are no seams,
 and the offline form is a single push. `MelInverter` with the same `phase` computes the same from all frames at once, but rounds
-differently, which the recursion amplifies: to 1e-6 in float64 on short signals; in float32 the two drift apart in phase, not in
-quality. (It also tapers a mel with fewer frames than overlap by its own envelope, which a stream cannot know.)
+differently, which the recursion amplifies: in float64 short signals agree to 1e-9; in float32 the two drift apart in phase, not
+in quality. (It also tapers a mel with fewer frames than overlap by its own envelope, which a stream cannot know.)
 
-On speech (`hifigan_22k`) the mel comes out 2 to 3 dB less close than by 32 iterations over the whole, and 7 dB closer than by
-RTISI-LA on a fixed magnitude.
+On speech (`hifigan_22k`: PESQ-WB 4.03, mel error −31.9 dB) that is 3 dB less close to the mel than 32 iterations over the whole
+(4.12, −35.0) and 6 dB closer than RTISI-LA on a fixed magnitude (3.77, −25.9).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ window and hop what the paper's compensated windows of the newest frames are for
 to come too, cost 2 to 4 dB of spectral convergence on speech.) From one iteration to the next x is extrapolated as in fast
 Griffin-Lim. look_ahead = 0 and n_iter = 1 set each phase from the frames before it: "no future" of Le Roux et al. (2010).
 
-What may be wanted instead of A is a mel (`MelConsistent(RtisiLa())`): on speech 7 dB closer to it, at twice the cost.
+What may be wanted instead of A is a mel (`MelConsistent(RtisiLa())`): on speech 6 dB closer to it at twice the cost.
 
 The start does not matter, and so neither does a seed: on speech, new frames that began with random phases instead of the
 signal's so far ended 10 dB worse. (PGHI's ended 1 to 3 dB better, but it reads all frames and would leave no latency to speak
