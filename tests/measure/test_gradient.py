@@ -38,6 +38,8 @@ def test_an_item_alone_has_the_same_and_the_mel_is_left_alone():
     assert mel.grad is None
     assert torch.equal(gradient_norm(inverter, mel), together)
     assert not torch.equal(gradient_norm(inverter, mel, seed=1), together)
+    with torch.inference_mode():  # as in Lightning's validation, whose tensors no graph can save
+        assert torch.equal(gradient_norm(inverter, mel.clone()), together)
 
 
 def test_momentum_and_iterations_make_it_grow_and_a_detached_phase_does_not():
@@ -58,3 +60,5 @@ def test_refusals():
         gradient_norm(lambda m: m.sum(), torch.rand(2, 4, 5))
     with pytest.raises(InputError, match="mel"):
         gradient_norm(lambda m: m, torch.zeros(4, 5, dtype=torch.long))
+    with pytest.raises(InputError, match="seed"):
+        gradient_norm(lambda m: m.flatten(-2), torch.rand(4, 5), seed=0.5)
