@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -119,6 +120,11 @@ def test_checkpointed_is_unrolled_bit_for_bit_whatever_is_asked_for_beside(optio
         assert torch.equal(values[0], values[1])
         one, other = (torch.autograd.grad(value.sum(), rate)[0] for value in values)
         torch.testing.assert_close(one, other)
+
+
+def test_a_whole_number_of_another_library_is_one():
+    assert check_gradient(np.int64(2)) == 2
+    assert type(check_gradient(np.int64(2))) is int
 
 
 @pytest.mark.parametrize("wrong", ["implicit", 0, -1, True, 1.5, None])

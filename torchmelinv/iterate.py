@@ -7,6 +7,7 @@ here, and no method sees it.
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -43,8 +44,10 @@ class Iterated(NamedTuple):
 
 def check_gradient(gradient: str | int) -> str | int:
     """The gradient mode, if it is one."""
-    if gradient in GRADIENTS or (isinstance(gradient, int) and not isinstance(gradient, bool) and gradient >= 1):
+    if isinstance(gradient, str) and gradient in GRADIENTS:
         return gradient
+    if isinstance(gradient, numbers.Integral) and not isinstance(gradient, bool) and gradient >= 1:
+        return int(gradient)
     allowed = f"one of {', '.join(map(repr, GRADIENTS))}, or how many of the last steps it passes (a whole number ≥ 1)"
     raise InputError(f"gradient is {gradient!r}; it must be {allowed}")
 
@@ -128,5 +131,6 @@ def _checkpointed(step: Callable[[State], State], state: State, n_iter: int) -> 
     for first in range(0, n_iter, size):
         steps = min(size, n_iter - first)
         segment = lambda *leaves, n=steps: tuple(iterate(step, kind(*leaves), n).state)  # noqa: E731
-        state = kind(*checkpoint(segment, *state, use_reentrant=False))
+        # a step draws no random numbers, so there is no generator to restore
+        state = kind(*checkpoint(segment, *state, use_reentrant=False, preserve_rng_state=False))
     return state
