@@ -93,9 +93,11 @@ class MelInverter(nn.Module):
     `mel_consistent` keeps the mel instead of that magnitude, from which it starts. `start`: `zero`, `random` (a function of
     `seed`, frame and bin alone), `spsi` or `pghi` (read off the magnitude). `tolerance`: an item stops when an iteration moves
     its waveform (its spectrum, in methods that iterate on spectra) by at most this part of its norm.
-    `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory), `phase_detached`
-    (exact for the magnitude at the phase that was found), `none`, or k, the last k of them; the angles of the start count as
-    given. `check=False`: no look at values.
+    `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory; with a `tolerance` and
+    in `solve` it is `unrolled`), `phase_detached` (exact for the magnitude, or for the last pull towards the mel, at the phase
+    that was found: one projection more, which changes the waveform a little), `none`, or k, the last k of them; the angles of
+    the start count as given.
+    `check=False`: no look at values, for which a device has to wait, and no warnings of them.
 
     Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends
     neither on the batch nor on the padding; silence (linear zeros) gives exact silence, a preset's floor less than 0.006.

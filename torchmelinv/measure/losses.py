@@ -149,10 +149,11 @@ class MelLoss(nn.Module):
     """Mean (`p` 1) or root mean square (2) distance of mels in a convention: waveform against waveform, or one of them a mel.
 
     A waveform is (…, n_samples). A tensor with one dimension more than the other is a mel in the convention's own values,
-    (…, n_mels, n_frames), with the frames that the waveform has. `log`: compared as natural logarithms, in nepers, with the
-    floor, offset, dynamic range, clip and peak of the convention's level (a floor of 1e-5^power where it takes no logarithm) but
-    without its scaling; else as linear mels. For `hifigan_22k` the default is the L1 mel loss of HiFi-GAN (Kong, Kim and Bae
-    2020) without its factor 45. For one item the square of `p` 2 is the mean squared error.
+    (…, n_mels, n_frames), with the frames that the waveform has. Two mels are taken for two waveforms: compare them by
+    torch's `l1_loss`. `log`: compared as natural logarithms, in nepers, with the floor, offset, dynamic range, clip and peak of
+    the convention's level (a floor of 1e-5^power where it takes no logarithm) but without its scaling; else as linear mels. For
+    `hifigan_22k` the default is the L1 mel loss of HiFi-GAN (Kong, Kim and Bae 2020) without its factor 45. For one item the
+    square of `p` 2 is the mean squared error.
 
     At least 0, and 0 at equality. Logarithms: unchanged when both are scaled, but for what crosses the floor, below which there
     is no gradient. Linear: proportional to scale^power. One STFT and banded product for each waveform.
