@@ -111,6 +111,15 @@ def _refuse_truncated_wav(path: Path) -> None:
             stream.seek(length + length % 2, os.SEEK_CUR)
 
 
+def _spelled(path: Path) -> str | bytes:
+    """A path as libsndfile's wrapper takes it: names that are no UTF-8 as the bytes that they are."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return str(path)
+
+
 def _samples(stream: Any, path: Path) -> NDArray[np.float32]:
     """All samples (n_samples, channels) of an open file, block by block: its header may promise any number of them."""
     blocks: list[NDArray[np.float32]] = []
@@ -134,13 +143,13 @@ def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tens
     soundfile = require("soundfile")
     try:
         _refuse_truncated_wav(path)
-        with soundfile.SoundFile(path) as stream:
+        with soundfile.SoundFile(_spelled(path)) as stream:
             promised, own_rate = stream.frames, stream.samplerate
             samples = _samples(stream, path)
     except FileError:
         raise
     except (soundfile.SoundFileError, OSError) as error:
-        reason = str(error).removeprefix(f"Error opening {str(path)!r}: ").removeprefix("Error : ").rstrip(".")
+        reason = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
         raise FileError(f"{path} cannot be read as audio: {reason}; wav, flac, ogg, mp3 and aiff files can") from None
     if len(samples) < promised:
         raise FileError(f"{path} is truncated: {len(samples)} of its {promised} samples could be read")
@@ -155,13 +164,15 @@ def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tens
 def resample(waveform: Tensor, original: float, wanted: float) -> Tensor:
     """Waveform (channels, n_samples) at `original` Hz -> (channels, about n_samples · wanted / original), by soxr on the CPU.
 
-    `InputError` for rates a factor of more than 256 apart.
+    `InputError` for rates a factor of more than 256 apart, and where nothing would be left.
     """
     if original == wanted:
         return waveform
     if not 1 / _LARGEST_RATIO <= original / wanted <= _LARGEST_RATIO:
         raise InputError(f"{original:g} Hz to {wanted:g} Hz is more than a factor of {_LARGEST_RATIO}; one is no rate of audio")
     samples = require("soxr").resample(waveform.numpy().T, original, wanted)
+    if len(samples) == 0:
+        raise InputError(f"{waveform.shape[-1]} samples at {original:g} Hz are not one at {wanted:g} Hz; give more")
     return torch.from_numpy(np.ascontiguousarray(samples.T))
 
 
@@ -207,7 +218,7 @@ def write_audio(
     with aside(path, staging) as temporary:
         temporary.touch()  # where that fails the system says why, and libsndfile would not
         try:
-            soundfile.write(temporary, samples.numpy().T, int(sample_rate), subtype=subtype, format=file_format)
+            soundfile.write(_spelled(temporary), samples.numpy().T, int(sample_rate), subtype=subtype, format=file_format)
         except soundfile.SoundFileError as error:
             raise FileError(f"{path} cannot be written as {file_format} {subtype}: {error}") from None
     return Written(peak, -20 * math.log10(peak) if scaled else 0.0)

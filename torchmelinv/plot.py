@@ -90,7 +90,7 @@ def _compare(
     seconds = before.shape[-1] * convention.hop_length / convention.sample_rate
     figure = _matplotlib().Figure(figsize=(8.5, 7), dpi=130, layout="constrained")
     if title:
-        figure.suptitle(title, fontsize=13)
+        figure.suptitle(title, fontsize=13, parse_math=False)
     audible = reference > -RANGE_DB
     spread = float(np.sqrt(np.mean(difference[audible] ** 2))) if audible.any() else 0.0
     panels = (
@@ -142,7 +142,7 @@ def convergence(solutions: Mapping[str, Solution], *, title: str = "") -> Figure
     if not solutions or any(solution.history.numel() == 0 for solution in solutions.values()):
         raise InputError("there is no history to draw; give solutions of one iteration or more, as `solve` returns them")
     figure = _matplotlib().Figure(figsize=(8.5, 4), dpi=130, layout="constrained")
-    figure.suptitle(title, fontsize=13)
+    figure.suptitle(title, fontsize=13, parse_math=False)
     axis = figure.subplots()
     for (name, solution), colour in zip(solutions.items(), itertools.cycle(_COLOURS), strict=False):
         history = solution.history.detach().double().cpu().reshape(len(solution.history), -1)
@@ -174,7 +174,7 @@ def distributions(values: Mapping[str, Sequence[float]], *, title: str = "") -> 
     columns = min(2, len(values))
     rows = math.ceil(len(values) / columns)
     figure = _matplotlib().Figure(figsize=(4.8 * columns, 1.1 + 1.3 * rows), dpi=130, layout="constrained")
-    figure.suptitle(title, fontsize=13)
+    figure.suptitle(title, fontsize=13, parse_math=False)
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in panels[len(values) :]:
         axis.set_visible(False)

@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
         title = f"{options.generated} against {options.reference}, {options.convention}"
         values = {f"{METRICS[name].label} {'↑' if METRICS[name].higher_is_better else '↓'}":
                   [each.scores[name] for each in scored if name in each.scores] for name in found}
-        plot.save(plot.distributions(values, title=title), drawn)
+        plot.save(plot.distributions(values, title=printable(title)), drawn)
     _tell(scored)
     if options.json:
         print_json(report(scored, found, generated=options.generated, reference=options.reference, convention=options.convention,

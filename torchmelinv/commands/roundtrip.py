@@ -8,7 +8,7 @@ from typing import Any
 
 from torchmelinv.commands.options import add_json, add_method, add_subtype, inverter
 from torchmelinv.jobs import roundtrip
-from torchmelinv.jobs.console import DONE, print_json, say, usable_device
+from torchmelinv.jobs.console import DONE, print_json, printable, say, usable_device
 
 
 def add_parser(commands: Any) -> None:
@@ -30,8 +30,8 @@ def run(options: argparse.Namespace) -> int:
     chosen, device = inverter(options), usable_device(options.device)
     waveform, notes = roundtrip.load(options.audio, chosen.convention)
     trip = roundtrip.roundtrip(waveform, chosen, device)
-    written = roundtrip.save(trip, options.out, options.plot, title=f"{Path(options.audio).name}, {options.convention}",
-                             subtype=options.subtype)
+    written = roundtrip.save(trip, options.out, options.plot, subtype=options.subtype,
+                             title=printable(f"{Path(options.audio).name}, {options.convention}"))
     for note in notes:
         say("note", note)
     if options.json:
