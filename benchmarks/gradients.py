@@ -97,7 +97,7 @@ def norms() -> Record:
 
 
 def draw(record: Record) -> Figure:
-    """Gradient norm against iterations, one line a way, named at its end."""
+    """Gradient norm against iterations, one line a way; what grows beyond the picture stands in the table."""
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axis = figure.subplots()
     for name, values in record["ways"].items():

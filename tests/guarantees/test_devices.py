@@ -47,11 +47,13 @@ def test_waveforms_of_a_padded_batch(phase):
     torch.testing.assert_close(found.cpu(), expected, atol=1e-6, rtol=0)
 
 
-def test_gradients():
+@pytest.mark.parametrize("gradient", ["unrolled", "checkpointed", 1, "phase_detached"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_gradients(phase, gradient):
     mel = MelAnalyzer(TINY_LOG)(tones(1600)).double()
     gradients = []
     for device in ("cpu", "cuda"):
         leaf = mel.to(device).requires_grad_()
-        MelInverter(TINY_LOG, n_iter=3)(leaf).square().sum().backward()
+        MelInverter(TINY_LOG, phase=phase, n_iter=3, gradient=gradient)(leaf).square().sum().backward()
         gradients.append(leaf.grad.cpu())
     torch.testing.assert_close(gradients[1], gradients[0], atol=1e-5, rtol=1e-4)
