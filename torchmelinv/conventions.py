@@ -21,6 +21,7 @@ FILTER_NORMS = ("slaney", None)
 LOGS = ("ln", "log10", None)
 DCT_NORMS = ("ortho", None)
 LARGEST_LENGTH = 2**20  # samples in a frame or a hop: 20 s and more
+LARGEST_RATE = 1e9  # Hz
 LARGEST_FILTERBANK = 2**26  # entries: 512 MB in float64
 
 
@@ -195,6 +196,8 @@ class MelConvention(FrameConvention):
         super().__post_init__()
         self._number("sample_rate", 0, above=True)
         self._number("filterbank_sample_rate", 0, above=True)
+        for field in ("sample_rate", "filterbank_sample_rate"):
+            self._require(field, 1 <= getattr(self, field) <= LARGEST_RATE, f"from 1 to {LARGEST_RATE:g} Hz")
         self._number("f_max", 0, above=True)
         self._number("magnitude_offset", 0)
         self._number("magnitude_floor", 0)
@@ -204,7 +207,7 @@ class MelConvention(FrameConvention):
         most = max(1, LARGEST_FILTERBANK // self.n_freqs)
         self._require("n_mels", self.n_mels <= most, f"at most {most} beside n_fft = {self.n_fft}")
         self._number("f_min", 0)
-        self._require("f_max", self.f_min < self.f_max, f"above f_min = {self.f_min:g} Hz")
+        self._require("f_max", self.f_max - self.f_min >= 1e-6, f"above f_min = {self.f_min:g} Hz")
         self._require("f_max", self.f_max <= self.filterbank_sample_rate / 2, f"at most {self.filterbank_sample_rate / 2:g} Hz")
         self._one_of("mel_scale", MEL_SCALES)
         self._one_of("filter_norm", FILTER_NORMS)
@@ -218,7 +221,8 @@ class MelConvention(FrameConvention):
 
     def _derived(self) -> dict[str, float]:
         rate = self.filterbank_sample_rate
-        f_max = rate / 2 if isinstance(rate, numbers.Real) else 0  # a rate that is no number is refused later, by its name
+        # A rate that is no number, or beyond every float, is refused later, by its name.
+        f_max = rate / 2 if isinstance(rate, numbers.Real) and rate <= LARGEST_RATE else 0
         return {**super()._derived(), "filterbank_sample_rate": self.sample_rate, "f_max": f_max}
 
 

@@ -36,7 +36,8 @@ def changed(base):
     others = ["audio", "data", "level", "mel", "\x1b[2J", "n_mfcc"]
     fields = st.one_of(st.sampled_from(sorted(base)), st.sampled_from(others))
     values = st.dictionaries(fields, st.one_of(NUMBERS, ANY), min_size=1, max_size=3)
-    return st.tuples(values, st.sets(st.sampled_from(sorted(base)), max_size=1)).map(lambda parts: {**{name: value for name, value in base.items() if name not in parts[1]}, **parts[0]})
+    without = st.sampled_from([None, *sorted(base)]).map(lambda name: {key: value for key, value in base.items() if key != name})
+    return st.tuples(without, values).map(lambda parts: parts[0] | parts[1])
 
 
 def looked_at(read, path, content, kind):
@@ -117,6 +118,15 @@ def test_one_word_for_each(tmp_path, content):
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x.json")
     assert "plain file" in str(outcome(lambda: read_convention(tmp_path / "x.json")))
+
+
+@pytest.mark.parametrize("values", [
+    {"sample_rate": 1e-320}, {"sample_rate": 1e308}, {"sample_rate": 1, "f_max": 2.2e-309}, {"n_fft": 2**21},
+    {"hop_length": 2**40}, {"n_mels": 2**22}, {"filterbank_sample_rate": 10**400},
+])
+def test_numbers_that_no_table_has_room_for(values):
+    with pytest.raises(ConventionError, match="|".join(values)):
+        MelConvention.from_dict({**TINY.to_dict(), "f_max": 0, "filterbank_sample_rate": 0, **values})
 
 
 def test_text_is_no_sequence_of_numbers():
