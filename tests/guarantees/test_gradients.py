@@ -204,6 +204,17 @@ def test_second_derivatives_of_magnitudes(magnitude):
     assert torch.autograd.gradgradcheck(MelInverter(SMALL, magnitude).to_magnitude, mel)
 
 
+@pytest.mark.parametrize("magnitude", ["transpose", "entropic", "least_distance"])
+@pytest.mark.parametrize("phase", sorted(set(PHASES) - {"mel_consistent"}))
+def test_a_gradient_that_is_to_be_differentiated_again_is_the_gradient(phase, magnitude):
+    """Of which `gradgradcheck` says nothing: it differentiates whatever comes under create_graph."""
+    mel = MelAnalyzer(SMALL)(tones(40, dtype=F64)).requires_grad_()
+    answer = MelInverter(SMALL, magnitude, phase, 3, start="random")(mel).square().sum()
+    (once,) = torch.autograd.grad(answer, mel, retain_graph=True)
+    (again,) = torch.autograd.grad(answer, mel, create_graph=True)
+    torch.testing.assert_close(again.detach(), once, rtol=1e-8, atol=1e-10 * float(once.abs().max()))
+
+
 @pytest.mark.parametrize("phase", sorted(set(PHASES) - {"mel_consistent"}))
 def test_second_derivatives_of_phases(phase):
     mel = MelAnalyzer(SMALL)(tones(40, dtype=F64)).requires_grad_()

@@ -75,7 +75,9 @@ def first_order(backward: Callable[..., R]) -> Callable[..., R]:
 
 def differentiated(function: Callable[..., Tensor], arguments: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients by the arguments from that by the function's value, as autograd has them: to be differentiated again."""
-    asked = [argument for argument in arguments if argument.requires_grad]
     with torch.enable_grad():
+        # Views, because one argument may have been made of another: what leads from the one to the other is not the function's.
+        arguments = tuple(argument.view_as(argument) for argument in arguments)
+        asked = [argument for argument in arguments if argument.requires_grad]
         found = iter(torch.autograd.grad(function(*arguments), asked, grad, create_graph=True, allow_unused=True))
     return tuple(next(found) if argument.requires_grad else None for argument in arguments)
