@@ -52,6 +52,10 @@ def mel_consistent_by_hand(
     """The mel-consistent recursion with its usual method, for magnitude mels: s ← s · Mᵀ(m / Ms) / Mᵀ1 in P_A's place."""
     matrix = peers.librosa_filterbank(convention).astype(np.float64)
     share = matrix.sum(0)[:, None]
+    beyond = np.zeros_like(share)  # of bins past the last filter's centre, the part that would be the next one's
+    if not share[-2:].any():
+        centre, end = matrix[-1].argmax(), share.nonzero()[0][-1] + 1
+        beyond[centre:end] = 1 - np.minimum(share[centre:end] / share[centre], 1)
     signal = istft(magnitude * np.exp(1j * angles), convention)
     ahead = relaxed = before = signal
     for _ in range(n_iter):
@@ -59,6 +63,7 @@ def mel_consistent_by_hand(
         seen = first = np.sqrt(np.abs(spectrum) ** 2 + convention.magnitude_offset)
         for _ in range(sweeps):
             gain = np.divide(matrix.T @ (mel / (matrix @ seen)), share, where=share > 0, out=np.zeros_like(seen))
+            gain = (1 - beyond) * gain + beyond * mel.any(0)
             if share[0] == 0 < share[1]:
                 gain[0] = mel.any(0)  # DC beside the first filter is free
             seen = seen * gain

@@ -201,6 +201,18 @@ def test_gradients_of_a_pass_over_the_frames():
     assert torch.autograd.gradcheck(function, mel, eps=1e-6, atol=1e-3, rtol=1e-3)
 
 
+def test_a_hiss_does_not_whistle_where_the_last_filter_ends():
+    """Below bins that are held at 0, a filter's outermost bins hardly count in its mel, and were pulled up by tens of dB."""
+    convention = TINY.replace(n_fft=512, hop_length=128, n_mels=40, f_max=3000.0)
+    hiss = torch.randn(4, 8000, dtype=F64)
+    mel = MelAnalyzer(convention).linear(hiss)
+    for n_iter in (10, 32):
+        found = MelInverter(convention, n_iter=n_iter)(mel)
+        levels = Frame(convention).analyse(found).abs().square().mean((0, -1))
+        last = int(MelFilterbank(convention).table.any(0).nonzero()[-1])
+        assert levels[last - 12 : last + 1].max() < 3 * levels[last - 60 : last - 12].mean()  # 5 dB
+
+
 def test_a_record_is_a_phase():
     mel = linear(TINY)
     inverter = MelInverter(TINY, phase=MelConsistent(Admm(), sweeps=1), n_iter=4)

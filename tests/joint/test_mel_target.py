@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.phase.papers import beyond_the_last_filter
 from tests.problems import DEFICIENT, TINY, TINY_POWER, tones
 from torchmelinv import analysis
 from torchmelinv.conventions import MelConvention
@@ -17,7 +18,10 @@ from torchmelinv.joint.mel_target import LARGEST_GAIN, LARGEST_RATIO, MelTarget,
 F64 = torch.float64
 SMALL = MelConvention(sample_rate=8000, n_fft=16, hop_length=4, n_mels=4)
 ONE = torch.ones(1, 1, 1, dtype=F64)
-BANKS = pytest.mark.parametrize("convention", [TINY, TINY_POWER, DEFICIENT, TINY.replace(power=0.7, magnitude_offset=1e-3)])
+LOW = TINY.replace(f_max=3000.0)  # bins above its last filter are held at 0
+BANKS = pytest.mark.parametrize(
+    "convention", [TINY, TINY_POWER, DEFICIENT, TINY.replace(power=0.7, magnitude_offset=1e-3), LOW, LOW.replace(power=2)]
+)
 
 
 def target_of(mel: Tensor, convention: MelConvention, sweeps: int = 1, agreement: float = 1.0, scale: Tensor = ONE) -> MelTarget:
@@ -47,10 +51,12 @@ def transcription(spectrum: Tensor, mel: Tensor, convention: MelConvention, swee
     """s ← s · Mᵀ(m / Ms) / Mᵀ1 with a dense M, and c times the gain to the power agreement / p."""
     matrix = MelFilterbank(convention).table
     heard, share = matrix.any(1), matrix.sum(0)  # a band without a bin has nothing to say
+    beyond = beyond_the_last_filter(matrix)
     s = before = seen(spectrum, convention)
     for _ in range(sweeps):
         ratio = mel[..., heard] / (s @ matrix[heard].T)
         gain = torch.where(share > 0, ratio @ matrix[heard] / share, 0)
+        gain = (1 - beyond) * gain + beyond * mel.any(-1, keepdim=True)
         if share[0] == 0 < share[1]:
             gain[..., 0] = mel.any(-1)  # DC beside the first filter is free
         s = s * gain

@@ -61,11 +61,22 @@ def problem(convention: FrameConvention) -> tuple[Tensor, Tensor, Projections]:
     return magnitude, angles, Projections(lambda c: magnitude * c.sgn(), lambda x: stft(x, convention), istft)
 
 
+def beyond_the_last_filter(matrix: Tensor) -> Tensor:
+    """Of each bin of a filterbank that ends below half of the sampling rate, the part that the next filter would have."""
+    share = matrix.sum(0)
+    beyond = torch.zeros_like(share)
+    if not share[-2:].any():
+        centre, end = int(matrix[matrix.any(1)][-1].argmax()), int(share.nonzero()[-1]) + 1
+        beyond[centre:end] = 1 - (share[centre:end] / share[centre]).clamp(max=1)
+    return beyond
+
+
 def mel_pull(mel: Tensor, convention: MelConvention, sweeps: int, agreement: float) -> Callable[[Tensor], Tensor]:
     """s = |c|^p, with the offset under the root; s ← s · Mᵀ(m / Ms) / Mᵀ1; c ← c · gain^(agreement / p)."""
     matrix = mel_matrix(convention)
     heard, share = matrix.any(1), matrix.sum(0)[:, None]
     spread = torch.where(share > 0, matrix[heard].T / torch.where(share > 0, share, 1), 0)
+    beyond = beyond_the_last_filter(matrix)[:, None]
 
     def towards(c: Tensor) -> Tensor:
         squared = torch.view_as_real(c).square().sum(-1) + convention.magnitude_offset
@@ -74,7 +85,7 @@ def mel_pull(mel: Tensor, convention: MelConvention, sweeps: int, agreement: flo
         s = before = torch.where(heard_bins, squared.pow(convention.power / 2), 0)
         for _ in range(sweeps):
             ratio = mel[heard] / (matrix[heard] @ s)
-            gain = spread @ ratio
+            gain = (1 - beyond) * (spread @ ratio) + beyond * mel.any(0)
             if share[0] == 0 < share[1]:
                 gain[0] = mel.any(0)  # DC beside the first filter is free
             s = s * gain

@@ -10,13 +10,16 @@ size, keeps s positive and leaves its fine structure alone. All angles are kept,
     c ← c · (g₁ g₂ …)^(agreement / power).
 
 Bins that no filter sees become 0, but for DC where the first filter rises from there: unless the mel is silent, it stays what the
-signal makes it, for beside a DC of 0 no signal has the mel of a rumble. The way back is the chain rule through the sweeps, which
-are done again for it: a projection remembers its spectrum and nothing else.
+signal makes it, for beside a DC of 0 no signal has the mel of a rumble. Above the last filter's centre, where bins beyond it are
+held at 0, a bin follows that filter as far as it belongs to it, as if beside one more that has what it should: what the filter
+loses to those zeros it would else make up by a whistle at its edge, which hardly counts in any mel. (That one more filter adds
+nothing to the divergence before a sweep and cannot lower it after, so that what was said of it holds.) The way back is the
+chain rule through the sweeps, which are done again for it: a projection remembers its spectrum and nothing else.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -44,12 +47,26 @@ class _Tables(NamedTuple):
     gather: Banded  # the transpose of `spread`
     bins: Banded  # the transpose of `bands`
     free_dc: bool  # whether bin 0 is unseen and bin 1 is not
+    free: tuple[tuple[slice, Tensor], ...]  # some bins, and the part of each that follows no filter
+
+
+def _top(table: Tensor, share: Tensor) -> tuple[slice, Tensor]:
+    """The bins from the last filter's centre to its end, and the part of each beyond it; none where the spectrum ends there."""
+    if share[-2:].any() or not table.any():
+        return slice(0, 0), share[:0]
+    centre = int(table[table.any(1)][-1].argmax())
+    bins = slice(centre, int(share.nonzero()[-1]) + 1)
+    return bins, 1 - (share[bins] / share[centre]).clamp(max=1)
 
 
 def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
     def make() -> _Tables:
         share = filterbank.table.sum(0)
         spread = torch.where(share > 0, filterbank.table / torch.where(share > 0, share, 1), 0)
+        free_dc = bool((share[0] == 0) & (share[1] > 0))
+        top, beyond = _top(filterbank.table, share)
+        spread[:, top] *= 1 - beyond
+        free = [(slice(0, 1), torch.ones(1))] * free_dc + [(top, beyond)] * bool(beyond.any())
 
         def product(matrix: Tensor, rows_in_a_chunk: int) -> Banded:
             return Banded(matrix.to(like.dtype).to(like.device), rows_in_a_chunk)
@@ -59,15 +76,16 @@ def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
             spread=product(spread.T, 96),
             gather=product(spread, 16),
             bins=product(filterbank.table.T, 96),
-            free_dc=bool((share[0] == 0) & (share[1] > 0)),
+            free_dc=free_dc,
+            free=tuple((bins, part.to(like.dtype).to(like.device)) for bins, part in free),
         )
 
     return filterbank.derived("mel target", like, make)
 
 
 def _heard(mel: Tensor) -> Tensor:
-    """1 for each frame that is not silent, (items, frames): silent ones stay silent."""
-    return mel.detach().any(-1).to(mel.dtype)
+    """1 for each frame that is not silent, (items, frames, 1): silent ones stay silent."""
+    return mel.detach().any(-1, keepdim=True).to(mel.dtype)
 
 
 class MelTarget(NamedTuple):
@@ -78,17 +96,18 @@ class MelTarget(NamedTuple):
     power: float
     offset: Tensor  # under the root, (items, 1, 1)
     floor: Tensor | None  # least |c|² that the filterbank sees, (items, 1, 1)
-    dc: Tensor | None  # what bin 0 is multiplied by where no filter sees it, (items, frames)
+    heard: Tensor | None  # 1 for each frame that is not silent, (items, frames, 1), where some bins are free
     sweeps: int
     agreement: float
 
     def of(self, values: Tensor) -> MelTarget:
-        return self._replace(values=values, dc=None if self.dc is None else _heard(values))
+        return self._replace(values=values, heard=None if self.heard is None else _heard(values))
 
     def flat(self, phasors: Tensor) -> Tensor:
         peak = self.values.detach().amax(-1, keepdim=True)
         level = peak if self.power == 1 else peak.sqrt() if self.power == 2 else peak.pow(1 / self.power)
-        return level * (phasors if self.dc is None else pad(phasors[1:], (1, 0)))  # of a DC that no filter sees nothing is known
+        # of a DC that no filter sees nothing is known
+        return level * (pad(phasors[1:], (1, 0)) if self.tables.free_dc else phasors)
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """The spectrum after the sweeps, angles kept. Where no gradient is wanted it is overwritten."""
@@ -121,8 +140,8 @@ class MelTarget(NamedTuple):
     def spread(self, ratio: Tensor) -> Tensor:
         """What one sweep multiplies s by: the bands' ratios over their bins."""
         factor = self.tables.spread.of_rows(ratio)
-        if self.dc is not None:
-            factor[..., 0] = self.dc
+        for bins, part in self.tables.free:
+            factor[..., bins].addcmul_(cast(Tensor, self.heard), part)
         return factor
 
     def gain(self, seen: Tensor) -> Tensor:
@@ -192,5 +211,5 @@ def mel_target(
     floor = scaled(convention.magnitude_floor) if convention.magnitude_floor else None
     offset = scaled(convention.magnitude_offset)
     tables = _tables(filterbank, mel)
-    dc = _heard(mel) if tables.free_dc else None
-    return MelTarget(mel, tables, convention.power, offset, floor, dc, sweeps, agreement)
+    heard = _heard(mel) if tables.free else None
+    return MelTarget(mel, tables, convention.power, offset, floor, heard, sweeps, agreement)
