@@ -73,7 +73,7 @@ def divide(tasks: Iterable[Task], n_mels: int, manifest: Manifest | None = None)
             left.append(task.measured(n_mels))
         else:
             before += [outcome for outcome in outcomes if outcome]
-    return before, sorted(left, key=lambda task: -task.frames)
+    return before, sorted(left, key=lambda task: -(task.frames or math.inf))  # broken ones show themselves at once
 
 
 def invert_files(
