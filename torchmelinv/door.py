@@ -26,7 +26,7 @@ _LOUD = 100.0  # times the loudest mel of a waveform in [−1, 1]: beyond it the
 
 def _caller_level() -> int:
     """The `stacklevel` at which a warning names the line that called this package."""
-    inside = (os.path.dirname(__file__), os.path.dirname(torch.nn.modules.__file__))
+    inside = (os.path.dirname(__file__), os.path.dirname(torch.__file__))
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(inside):
         level, frame = level + 1, frame.f_back
