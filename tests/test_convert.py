@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -89,6 +91,17 @@ def test_what_cannot_come_back_is_said():
     clipped = TINY.replace(level=Level(log="ln", floor=1e-5, affine=(0.0, 4.0), clip=(-1.0, 1.0)))
     assert any("clip (-1.0, 1.0)" in each for each in what_is_lost(clipped, TINY_LOG))
     assert what_is_lost(TINY, TINY.replace(level=Level(log="ln", floor=1e-5))) == ()
+    assert what_is_lost(lossy, lossy) == what_is_lost(clipped, clipped) == ()
+
+
+def test_what_lies_outside_the_source_is_silent_and_said():
+    inner = TINY_LOG.replace(f_min=500, f_max=3000)
+    found = convert(mel_of(inner), inner, TINY_LOG)
+    assert found.way == "bands"
+    assert [words.split(",")[0] for words in found.loses[-2:]] == ["everything below 500 Hz", "everything above 3000 Hz"]
+    assert (mel_of(TINY_LOG)[[0, -1]] > -8).all()
+    torch.testing.assert_close(found.mel[[0, -1]], torch.full_like(found.mel[:2], math.log(1e-5)))
+    assert not any("everything" in words for words in what_is_lost(TINY_LOG, inner))
 
 
 def test_names_serve_as_conventions():

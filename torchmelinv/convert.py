@@ -53,13 +53,17 @@ def _losses_of_level(source: Level, floor: float) -> list[str]:
 
 def what_is_lost(source: MelConvention, target: MelConvention) -> tuple[str, ...]:
     """What a conversion cannot know or keep, beside what `target` does to any mel; nothing where it is exact."""
+    if source == target:
+        return ()
     way = way_between(source, target)
     loses = _losses_of_level(source.level, target.level.floor or 0.0 if way == "level" else 0.0)
     if way != "level":
         loses.append("what the source's filters average away: each spectrum is the one nearest to a smooth envelope (entropic)")
         stretch = source.sample_rate / source.filterbank_sample_rate
-        highest = target.f_max * target.sample_rate / target.filterbank_sample_rate
-        if highest > source.f_max * stretch:
+        wider = target.sample_rate / target.filterbank_sample_rate
+        if target.f_min * wider < source.f_min * stretch:
+            loses.append(f"everything below {source.f_min * stretch:g} Hz, which the source does not hold: it becomes silence")
+        if target.f_max * wider > source.f_max * stretch:
             loses.append(f"everything above {source.f_max * stretch:g} Hz, which the source does not hold: it becomes silence")
     if way == "audio":
         loses.append("the phase, found anew: frames of the target see an inverted waveform, whose mel is near the source's")
