@@ -86,6 +86,25 @@ def test_mels_that_cannot_be_compared(shapes):
         plot.compare_mels(*(torch.ones(shape) for shape in shapes), TINY)
 
 
+@pytest.mark.parametrize("draw", [plot.compare_mels, plot.compare_spectrograms])
+def test_logarithms_and_complex_spectra_are_refused_by_name(draw):
+    linear = torch.ones(8 if draw is plot.compare_mels else TINY.n_freqs, 5)
+    for wrong, says in (
+        (linear.log() - 5, "below 0.*to_linear"), (linear * torch.nan, "NaN"), (linear + 0j, "take its magnitude first"),
+        (linear.numpy(), "must be a torch.Tensor"),
+    ):
+        for pair in ((linear, wrong), (wrong, linear)):
+            with pytest.raises(InputError, match=says):
+                draw(*pair, TINY)
+
+
+def test_a_convention_may_be_a_name():
+    mel = torch.rand(80, 5)
+    ours, theirs = (plot.compare_mels(mel, mel, convention).axes[0] for convention in ("hifigan_22k", preset("hifigan_22k")))
+    assert [tick.get_text() for tick in ours.get_yticklabels()] == [tick.get_text() for tick in theirs.get_yticklabels()]
+    assert plot.compare_spectrograms(torch.rand(513, 5), torch.rand(513, 5), "hifigan_22k")
+
+
 @pytest.mark.parametrize(("name", "says"), [("x.gif", "ends in '.gif'; .png, .pdf, .svg"), ("x", "has no suffix")])
 def test_other_formats_are_refused(name, says):
     with pytest.raises(InputError, match=says):
@@ -169,6 +188,15 @@ def test_distributions_have_a_point_for_each_pair_and_the_mean_of_all():
     assert legend == ["the middle half", "median", "a pair", "mean, 95 % interval"]
     with pytest.raises(InputError, match="no values"):
         plot.distributions({})
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_legend_stays_within_the_picture(count):
+    figure = plot.distributions({name: [1.0, 2.0, 4.0] for name in "abc"[:count]})
+    figure.canvas.draw()
+    extent = figure.legends[0].get_window_extent()
+    assert extent.x0 >= 0
+    assert extent.x1 <= figure.bbox.x1
 
 
 def test_thousands_of_pairs_and_three_panels():

@@ -18,6 +18,8 @@ from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.files import aside
 from torchmelinv.iterate import Solution
 from torchmelinv.measure.scores import bootstrap_mean
+from torchmelinv.ops.checks import as_real
+from torchmelinv.presets import as_convention
 from torchmelinv.scale import hz_to_mel
 
 if TYPE_CHECKING:
@@ -80,11 +82,14 @@ def _compare(
 ) -> tuple[Figure, list[Any]]:
     """Three panels of two linear spectra (rows, n_frames) and their difference, with the `ends` of their axes, and those axes."""
     rows = convention.n_mels if what == "mel" else convention.n_freqs
+    before, after = (as_real(each, f"a {what}").detach().float().cpu() for each in (before, after))
     if before.ndim != 2 or before.shape != after.shape or before.shape[0] != rows:
         came = f"{tuple(before.shape)} and {tuple(after.shape)}"
         raise InputError(f"the {what}s to compare have shapes {came}; both must be the same ({rows}, n_frames)")
+    if not all((each >= 0).all() for each in (before, after)):
+        raise InputError(f"a {what} has values below 0, or NaN; give linear ones (`MelInverter.to_linear` undoes a logarithm)")
     peak = float(before.max())
-    reference, result = (decibels(each.detach().float().cpu(), power, peak).numpy() for each in (before, after))
+    reference, result = (decibels(each, power, peak).numpy() for each in (before, after))
     difference = result - reference
     reach = max(3, math.ceil(np.percentile(np.abs(difference), 99.5)))
     seconds = before.shape[-1] * convention.hop_length / convention.sample_rate
@@ -111,11 +116,13 @@ def _compare(
     return figure, axes
 
 
-def compare_mels(reference: Tensor, result: Tensor, convention: MelConvention, *, title: str = "") -> Figure:
+def compare_mels(reference: Tensor, result: Tensor, convention: MelConvention | str, *, title: str = "") -> Figure:
     """Three panels over one time axis: a mel, the mel of what was made of it, and the difference.
 
     Both mels are linear, (n_mels, n_frames), and drawn in dB relative to the reference's peak; the axis is the mel scale.
+    `InputError` for other shapes and for values below 0, as logarithms have.
     """
+    convention = as_convention(convention)
     figure, axes = _compare("mel", reference, result, convention, convention.power, (-0.5, convention.n_mels - 0.5), title)
     for axis in axes:
         axis.set_yticks(*_frequency_ticks(convention))
@@ -123,8 +130,9 @@ def compare_mels(reference: Tensor, result: Tensor, convention: MelConvention, *
     return figure
 
 
-def compare_spectrograms(reference: Tensor, result: Tensor, convention: MelConvention, *, title: str = "") -> Figure:
+def compare_spectrograms(reference: Tensor, result: Tensor, convention: MelConvention | str, *, title: str = "") -> Figure:
     """The same for two magnitudes |STFT|, (n_freqs, n_frames); the axis is linear in Hz."""
+    convention = as_convention(convention)
     spacing = convention.sample_rate / convention.n_fft
     ends = (-0.5 * spacing, (convention.n_freqs - 0.5) * spacing)
     figure, axes = _compare("spectrogram", reference, result, convention, 1.0, ends, title)
@@ -201,7 +209,8 @@ def distributions(values: Mapping[str, Sequence[float]], *, title: str = "") -> 
                       label="mean, 95 % interval")
     drawn = next((axis for axis in panels if axis.has_data()), None)
     if drawn is not None:
-        figure.legend(*drawn.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=10)
+        entries = drawn.get_legend_handles_labels()
+        figure.legend(*entries, loc="outside lower center", ncols=2 * columns, frameon=False, fontsize=10)
     return figure
 
 
