@@ -101,13 +101,16 @@ def evaluate(
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
-            for sounds in group if len(group) > 1 else ():
+            rows = []
+        # Only here, where the error is gone, is what the attempt held free.
+        if rows:
+            for sounds, scores in zip(group, rows, strict=True):
+                done(_scored(sounds, scores), sounds.n_frames(on_host.convention))
+        elif len(group) == 1:
+            done(Scored(group[0].pair, error="there was not enough memory for it"))
+        else:
+            for sounds in group:
                 score([sounds])
-            if len(group) == 1:
-                done(Scored(group[0].pair, error="there was not enough memory for it"))
-            return
-        for sounds, scores in zip(group, rows, strict=True):
-            done(_scored(sounds, scores), sounds.n_frames(on_host.convention))
 
     for waveforms in (True, False):  # a batch is of one kind
         for group in batches(readable(waveforms), lambda sounds: sounds.n_frames(on_host.convention), Limit(most, frames)):
