@@ -48,6 +48,14 @@ def test_one_file_and_json(folder, capsys):
     assert np.load("b.npy").shape[-1] == TINY_LOG.replace(hop_length=16).n_frames(800)
 
 
+def test_every_mel_that_looks_odd_is_named(folder, capsys):
+    for name in ("odd", "too"):
+        np.save(f"in/{name}.npy", folder.exp().numpy() + 1)
+    assert main(["convert", "in", "-o", "out", "--from", "ln.json", "--to", "dB.json"]) == 0
+    lines = [line.split(": all values")[0] for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert lines == ["torchmelinv: warning: in/odd.npy", "torchmelinv: warning: in/too.npy"]
+
+
 def test_mistakes(folder, capsys):
     assert main(["convert", "in/a.npy", "-o", "b.wav", "--from", "ln.json", "--to", "dB.json"]) == 2
     assert ".npy can be written" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import warnings
 from typing import Any
 
 import torch
@@ -50,7 +51,11 @@ def run(options: argparse.Namespace) -> int:
         for task in tasks:
             error = None
             try:
-                found = convert(read_mel(task.source).to(device), source, target)
+                with warnings.catch_warnings(record=True) as odd:
+                    warnings.simplefilter("always")
+                    found = convert(read_mel(task.source).to(device), source, target)
+                for warning in odd:
+                    say("warning", f"{task.source}: {warning.message}")
                 write_mel(task.target, found.mel)
             except TorchmelinvError as reason:
                 error, failed = str(reason), failed + 1
