@@ -57,6 +57,18 @@ def test_what_cannot_be_paired_is_refused(inputs, output, error, says):
         plan(inputs, output)
 
 
+@pytest.mark.parametrize(("inputs", "output"), [
+    (["mel.npy"], "mel.npy"), (["in"], "in"), (["in"], "link"), (["in", "out/b.npy"], "out"),
+])
+def test_no_input_is_overwritten(inputs, output):
+    for path in ("in/a.npy", "out/b.npy"):
+        save(path, tiny_mel())
+    Path("link").symlink_to("in")
+    with pytest.raises(InputError, match=r"\.npy is among the inputs"):
+        plan(inputs, output, ".npy")
+    assert plan(["in"], "in", ".wav") == [Task(Path("in/a.wav"), Path("in/a.npy"))]
+
+
 def test_frames_are_read_off_the_header():
     mel = tiny_mel().numpy()
     np.save("many.npy", np.stack([mel] * 3))

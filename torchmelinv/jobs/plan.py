@@ -33,7 +33,7 @@ def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav")
     """Pair each mel file with the file that it becomes. Folders are searched and their structure is kept below `output`.
 
     `output` is a file for a single input file and a folder otherwise, where files get `suffix`. What is missing, empty or
-    would collide or, by a link, leave the output folder is refused before anything is done.
+    would collide, overwrite an input or, by a link, leave the output folder is refused before anything is done.
     """
     output, writable = Path(output), (AUDIO_FORMATS if suffix in AUDIO_FORMATS else (suffix,))
     sources = [(path, path.parent) for path in map(Path, inputs) if not os.path.isdir(path)]
@@ -49,7 +49,9 @@ def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav")
     if output.suffix.lower() in writable and not folder_there:
         if not single:
             raise InputError(f"{output} names one file; several inputs need a folder, as in -o {output.with_suffix('')}")
-        return [Task(output, sources[0][0])]
+        tasks = [Task(output, sources[0][0])]
+        _refuse_inputs(tasks)
+        return tasks
     if output.suffix and single and not folder_there:
         raise InputError(f"the output {str(output)!r} ends in {output.suffix!r}; {' and '.join(writable)} can be written")
     if os.path.exists(output) and not folder_there:
@@ -60,7 +62,17 @@ def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav")
         if owner.setdefault(task.target, task.source) != task.source:
             raise InputError(f"{owner[task.target]} and {task.source} would both become {task.target}; take them one by one")
     _refuse_ways_out(output, {task.target.parent for task in tasks})
+    _refuse_inputs(tasks)
     return list({task.target: task for task in tasks}.values())
+
+
+def _refuse_inputs(tasks: Iterable[Task]) -> None:
+    """What is made of mels never takes the place of one that is read: the same command again would take it for another's."""
+    tasks = [task for task in tasks if task.target.suffix.lower() in MEL_SUFFIXES]
+    sources = {os.path.realpath(task.source) for task in tasks}
+    for task in tasks:
+        if os.path.realpath(task.target) in sources:
+            raise InputError(f"{task.target} is among the inputs and would be overwritten; give another output")
 
 
 def _refuse_ways_out(output: Path, folders: Iterable[Path]) -> None:
