@@ -238,7 +238,7 @@ def test_a_window_by_its_numbers() -> None:
     convention = MelConvention(**BASE, window=window)
     assert convention == MelConvention.from_json(convention.to_json())
     assert convention.window == tuple(window.tolist())
-    with pytest.raises(ConventionError, match="window holds 2 numbers; it must be one of 'hann'.*, or its 400 numbers"):
+    with pytest.raises(ConventionError, match=r"window holds 2 numbers; it must be one of 'hann'.*, or its 400 numbers"):
         MelConvention(**BASE, window=[0.5, 1.0])
 
 
