@@ -16,14 +16,14 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(monkeypatch, stream, files):
+def shown(monkeypatch, stream, files, seconds=1.0):
     monkeypatch.setattr("sys.stderr", stream)
     clock = iter(range(1000))
     monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))  # a second for each file
     progress = Progress(files, 10 * files, "rank 1 of 2: ")
     for _ in range(files):
-        progress.add(0.5, 5, 1.0)
-        progress.add(0.5, 5, 1.0)
+        progress.add(0.5, 5, seconds)
+        progress.add(0.5, 5, seconds)
     progress.close()
     return stream.getvalue()
 
@@ -34,6 +34,10 @@ def test_a_log_gets_lines(monkeypatch):
     last = text.splitlines()[-1]
     assert re.fullmatch(r"rank 1 of 2: 100%, 32/32 files, 0\.5 files/s, 1 s of audio/s \[\d\d:\d\d<\d\d:\d\d\]", last)
     assert len(text.splitlines()) <= 3
+
+
+def test_no_rate_of_what_is_not_made(monkeypatch):
+    assert ", 0.5 files/s [" in shown(monkeypatch, io.StringIO(), job.MANY, seconds=0.0)
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):

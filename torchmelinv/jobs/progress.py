@@ -29,7 +29,8 @@ class _Lines:
 class Progress:
     """Files, files a second, seconds of audio a second, and the time that is left, by the frames that are left.
 
-    Nothing shows for a single file, nor for few of them in a log. `label` stands in front, `place` is the line of the terminal.
+    Work that makes no audio has no rate of it. Nothing shows for a single file, nor for few of them in a log. `label` stands
+    in front, `place` is the line of the terminal.
     """
 
     def __init__(self, files: int, frames: int, label: str = "", place: int = 0) -> None:
@@ -48,7 +49,7 @@ class Progress:
         self._done, self._audio = self._done + files, self._audio + seconds
         if self._bar is not None:
             passed = max(time.monotonic() - self._start, 1e-9)
-            rates = f"{self._done / passed:.3g} files/s, {self._audio / passed:.3g} s of audio/s"
+            rates = f"{self._done / passed:.3g} files/s" + (f", {self._audio / passed:.3g} s of audio/s" if self._audio else "")
             self._bar.set_postfix_str(f"{self._done:.0f}/{self._files} files, {rates}", refresh=False)
             self._bar.update(frames)
 
