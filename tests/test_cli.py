@@ -39,7 +39,7 @@ TRIP = ["roundtrip", "speech.wav"]
     (["invert", "mel.npy", *QUICK], 2, "-o/--out"),
     (INVERT, 2, "--convention"),
     ([*INVERT, *QUICK, "--batch", "0"], 2, "'0' is not a whole number of at least 1"),
-    ([*INVERT, *QUICK, "--batch", "two"], 2, "'two' is not a whole number"),
+    *(([*INVERT, *QUICK, "--batch", word], 2, f"{word!r} is not a whole number") for word in ("two", "²")),
     ([*INVERT, *TINY_ONE, "--n-iter", "many"], 2, "invalid int value: 'many'"),
     ([*INVERT, *QUICK, "--phase", "guess"], 2, "invalid choice: 'guess'"),
     ([*INVERT, *QUICK, "--magnitude", "guess"], 2, "invalid choice: 'guess'"),

@@ -157,6 +157,7 @@ def test_strict_ends_with_the_first_broken_file(run, monkeypatch):
     code, _, err = run(*INVERT, "out", "--n-iter", "3", "--strict")
     assert code == 1
     assert err.count("torchmelinv: error: in/") >= 1
+    assert re.search(rf" of {FILES} files done, 1 failed, \d+ left", err)
     assert len(audio("out")) == len(entries("out")) < WRITTEN
     assert {code for code, _, _ in launch(run, monkeypatch, "both", 2, "--strict")} == {1}
 

@@ -36,15 +36,16 @@ def clock(monkeypatch):
 def test_files_are_counted(clock):
     report = made(False, clock)
     assert report.facts() == {"done": 3, "before": 1, "failed": 2, "audio_seconds": 4.0, "elapsed_seconds": 2.0}
-    assert report.summary() == (
+    assert report.summary(5) == (
         "3 of 5 files done, 1 of them by an earlier run, 2 failed; 4.0 s of audio in 2.0 s: 2 files and 2 s of audio a second")
+    assert report.summary(30).startswith("3 of 30 files done, 1 of them by an earlier run, 2 failed, 25 left; ")
     assert report.outcomes == []
     assert [outcome.error for outcome in report.broken] == ["broken", "full", "full"]
     assert [outcome.input for outcome in report.doubted] == ["c.npy"]
 
 
 def test_nothing_to_do():
-    assert Report(False).summary() == "0 of 0 files done"
+    assert Report(False).summary(0) == "0 of 0 files done"
 
 
 def test_everything_in_order_for_json(clock):

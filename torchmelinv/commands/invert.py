@@ -22,7 +22,7 @@ _SHOWN = 5  # warnings, where files are many
 
 
 def _batch(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 
@@ -90,7 +90,7 @@ def _print(report: Report, options: argparse.Namespace, world: World, files: int
         say("warning", f"{len(report.doubted) - len(shown)} more mels have warnings, all of them in the manifest")
     for outcome in report.broken:
         say("error", f"{outcome.input}: {outcome.error}")
-    whole = report.summary() if world.size == 1 else f"{world}: {report.summary()}"
+    whole = report.summary(files) if world.size == 1 else f"{world}: {report.summary(files)}"
     if report.broken and files > 1:
         say("error", whole)
     if options.json:

@@ -47,17 +47,19 @@ class Report:
             "elapsed_seconds": time.monotonic() - self._start,
         }
 
-    def summary(self) -> str:
-        """The same in words."""
+    def summary(self, files: int) -> str:
+        """The same in words, of a job with so many files; it may have ended before it came to all."""
         facts = self.facts()
-        words = [f"{facts['done']} of {round(self._files)} files done"]
+        words = [f"{facts['done']} of {files} files done"]
         if facts["before"]:
             words.append(f"{facts['before']} of them by an earlier run")
         if facts["failed"]:
             words.append(f"{facts['failed']} failed")
+        if left := files - round(self._files):
+            words.append(f"{left} left")
         elapsed = max(facts["elapsed_seconds"], 1e-9)
-        files = round(self._files) - facts["before"]
-        rates = f"{files / elapsed:.3g} files and {self._audio / elapsed:.3g} s of audio a second"
+        made = round(self._files) - facts["before"]
+        rates = f"{made / elapsed:.3g} files and {self._audio / elapsed:.3g} s of audio a second"
         return ", ".join(words) + (f"; {self._audio:.1f} s of audio in {elapsed:.1f} s: {rates}" if self._audio else "")
 
     def as_json(self, **facts: Any) -> dict[str, Any]:
