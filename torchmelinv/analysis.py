@@ -60,7 +60,8 @@ class MelAnalyzer(nn.Module):
     """Waveform (…, n_samples) -> mel (…, n_mels, n_frames) in the convention's own values.
 
     `convention`: a `MelConvention`, a preset's name or a JSON file. Tables follow the waveform's device and dtype; half
-    precisions are computed in and returned as float32. One short-time Fourier transform and one banded product.
+    precisions are computed in and returned as float32. One short-time Fourier transform and one banded product. `InputError` for
+    what is no waveform, or too short for a frame.
     """
 
     def __init__(self, convention: MelConvention | str) -> None:

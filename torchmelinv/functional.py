@@ -1,4 +1,8 @@
-"""Every pure function by its name, flat. Imports only."""
+"""Every pure function by its name, flat. Imports only.
+
+What does not fit (shape, dtype, values, options) is an `InputError` or a `ConventionError` of `torchmelinv.errors`, both of them
+ValueErrors.
+"""
 
 from torchmelinv.filterbank import band_edges as band_edges
 from torchmelinv.filterbank import mel_matrix as mel_matrix

@@ -98,6 +98,7 @@ class MelInverter(nn.Module):
     that was found: one projection more, which changes the waveform a little), `none`, or k, the last k of them; the angles of
     the start count as given.
     `check=False`: no look at values, for which a device has to wait, and no warnings of them.
+    Shapes, options and values that do not fit are an `InputError`; values like another convention's are a `LevelWarning`.
 
     Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends
     neither on the batch nor on the padding; silence (linear zeros) gives exact silence, a preset's floor less than 0.006.

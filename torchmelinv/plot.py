@@ -51,7 +51,7 @@ def check_picture(path: str | Path) -> None:
 
 
 def decibels(mel: Tensor, power: float, peak: float) -> Tensor:
-    """Linear mel (n_mels, n_frames) -> dB relative to `peak`, from −RANGE_DB up; amplitudes and powers alike."""
+    """Linear mel (n_mels, n_frames) -> dB relative to `peak`, from −RANGE_DB up; amplitudes (`power` 1) or powers (2)."""
     tiny = torch.finfo(mel.dtype).tiny
     relative = mel / peak if peak > 0 else torch.zeros_like(mel)
     return (20 / power * relative.clamp(min=tiny).log10()).clamp(min=-RANGE_DB)
@@ -117,7 +117,7 @@ def _compare(
 
 
 def compare_mels(reference: Tensor, result: Tensor, convention: MelConvention | str, *, title: str = "") -> Figure:
-    """Three panels over one time axis: a mel, the mel of what was made of it, and the difference.
+    """Three panels over one time axis: a mel, the mel of what was made of it (`result`), and the difference.
 
     Both mels are linear, (n_mels, n_frames), and drawn in dB relative to the reference's peak; the axis is the mel scale.
     `InputError` for other shapes and for values below 0, as logarithms have.
@@ -131,7 +131,7 @@ def compare_mels(reference: Tensor, result: Tensor, convention: MelConvention | 
 
 
 def compare_spectrograms(reference: Tensor, result: Tensor, convention: MelConvention | str, *, title: str = "") -> Figure:
-    """The same for two magnitudes |STFT|, (n_freqs, n_frames); the axis is linear in Hz."""
+    """`compare_mels` for two magnitudes |STFT|, (n_freqs, n_frames); the axis is linear in Hz."""
     convention = as_convention(convention)
     spacing = convention.sample_rate / convention.n_fft
     ends = (-0.5 * spacing, (convention.n_freqs - 0.5) * spacing)
@@ -142,7 +142,7 @@ def compare_spectrograms(reference: Tensor, result: Tensor, convention: MelConve
 
 
 def convergence(solutions: Mapping[str, Solution], *, title: str = "") -> Figure:
-    """Residuals of `MelInverter.solve` in dB after each iteration; a colour for each solution, by its name.
+    """Residuals of `MelInverter.solve` in dB after each iteration; a colour for each of `solutions`, by its name.
 
     Of a batch a thin line for each item, up to where it stopped, and a thick one for their median; a dot where a tolerance
     stopped an item. Methods differ in what a residual is: curves of `mel_consistent` compare with each other alone.

@@ -59,7 +59,7 @@ class StreamingInverter:
 
     `convention`: a `MelConvention`, a preset's name or a JSON file. `phase`: `MelConsistent(RtisiLa(...))`, whose `look_ahead` is
     the latency (by default all frames that overlap one) and whose `n_iter` is the work a frame. `check=False`: no look at
-    values, for which an accelerator is waited for in each push.
+    values, for which an accelerator is waited for in each push. Frames and states that do not fit are an `InputError`.
 
     `latency` and `state_bytes` are fixed. A push takes beside them what its own frames and samples need. Invariants: samples do
     not depend on how frames are divided among pushes, nor (on the CPU) on the other items, bit for bit; c · mel gives c · samples

@@ -11,7 +11,8 @@ import pytest
 from torch import nn
 
 import torchmelinv
-from torchmelinv import functional, phases
+from torchmelinv import functional, phases, plot
+from torchmelinv.compat import librosa, torchaudio
 from torchmelinv.measure import losses
 
 SHAPE = re.compile(r"\((…|n_|items)")
@@ -19,7 +20,7 @@ YEAR = re.compile(r"\b(19|20)\d\d\b")
 # What is the same everywhere and is told once, by the modules and in README.
 COMMON = {"frame", "filterbank", "convention", "lengths", "length", "n_iter", "reference", "mel", "magnitude", "waveform", "mfcc",
           "spectrum", "level", "mask", "path", "name", "options", "start_waveform", "transform", "prior", "sample_rate",
-          "others", "device", "values", "seed"}  # fmt: skip
+          "others", "device", "values", "seed", "title"}  # fmt: skip
 
 
 def _names(module: ModuleType) -> dict[str, Any]:
@@ -28,8 +29,14 @@ def _names(module: ModuleType) -> dict[str, Any]:
     return {name: value for name, value in found.items() if str(getattr(value, "__module__", "")).startswith("torchmelinv")}
 
 
-LOSSES = {name: value for name, value in _names(losses).items() if value.__module__ == losses.__name__ and inspect.isclass(value)}
-PUBLIC = {**_names(torchmelinv), **_names(functional), **_names(phases), **LOSSES}
+def _own(module: ModuleType) -> dict[str, Any]:
+    """What is made in this very module."""
+    return {name: value for name, value in _names(module).items() if value.__module__ == module.__name__}
+
+
+LOSSES = {name: value for name, value in _own(losses).items() if inspect.isclass(value)}
+PUBLIC = {**_names(torchmelinv), **_names(functional), **_names(phases), **LOSSES, **_own(plot)}
+DROP_INS = {f"{module.__name__}.{name}": value for module in (librosa, torchaudio) for name, value in _own(module).items()}
 MODULES = {name: value for name, value in PUBLIC.items() if inspect.isclass(value) and issubclass(value, nn.Module)}
 
 
@@ -52,6 +59,19 @@ def test_it_says_something_of_its_own(name: str):
 @pytest.mark.parametrize("name", [*_names(functional), *MODULES])
 def test_what_takes_tensors_says_their_shapes(name: str):
     assert SHAPE.search(_said(PUBLIC[name])), _said(PUBLIC[name])
+
+
+@pytest.mark.parametrize("name", DROP_INS)
+def test_drop_ins_name_their_model_and_the_shapes(name: str):
+    theirs = name.removeprefix("torchmelinv.compat.").split(".")
+    text = _said(DROP_INS[name])
+    assert re.match(rf"`{theirs[0]}(\.\w+)*\.{theirs[1]}`[:.]", text), text
+    assert re.search(r"\(….*->|\(…, n_mfcc, n\)|\(m, n\).*->", text, re.DOTALL), text
+
+
+@pytest.mark.parametrize("name", ["MelInverter", "MelAnalyzer", "StreamingInverter", "compare_mels"])
+def test_doors_name_their_errors(name: str):
+    assert "`InputError`" in _said(PUBLIC[name])
 
 
 @pytest.mark.parametrize("name", [name for name in _names(functional) if name.endswith("_db")])
