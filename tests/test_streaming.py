@@ -141,7 +141,8 @@ def test_states_of_other_streams_are_refused():
         with pytest.raises(InputError, match="no state"):
             stream.load_state_dict(broken)
     missing = {name: value for name, value in state.items() if name != "past"}
-    for broken in (missing, {**state, "past": state["past"][:, 1:]}, {**state, "items": [3]}, {**state, "wanted": None}):
+    for broken in (missing, {**state, "past": state["past"][:, 1:]}, {**state, "items": [3]}, {**state, "wanted": None},
+                   {**state, "n_frames": -3}, {**state, "n_frames": 1.5}):
         with pytest.raises(InputError, match="no whole state"):
             stream.load_state_dict(broken)
     assert stream.n_frames == mel_of(TINY_LOG).shape[-1]

@@ -163,6 +163,7 @@ class StreamingInverter:
             like = self._begin(parts[-1].new_empty(math.prod(items), 0, self.convention.n_mels))
             fits = [(part.shape, part.dtype, part.device) for part in parts] == [(p.shape, p.dtype, p.device) for p in like]
             n_frames = int(state["n_frames"])
+            fits = fits and n_frames == state["n_frames"] > 0
         except (AttributeError, KeyError, TypeError, ValueError):
             fits = False
         if not fits:
