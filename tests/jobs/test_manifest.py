@@ -117,7 +117,8 @@ def test_all_that_decides_is_among_the_settings():
     others = [
         MelInverter(TINY, n_iter=3), MelInverter(TINY, n_iter=2, seed=1), MelInverter(TINY, "pinv", n_iter=2),
         MelInverter(TINY, phase="raar", n_iter=2), MelInverter(TINY, n_iter=2, momentum=0.9),
-        MelInverter(TINY, n_iter=2, tolerance=0.1), MelInverter(TINY.replace(f_min=10), n_iter=2), MelInverter(TINY, n_iter=2, start="zero"),
+        MelInverter(TINY, n_iter=2, tolerance=0.1), MelInverter(TINY.replace(f_min=10), n_iter=2),
+        MelInverter(TINY, n_iter=2, start="zero"),
     ]
     decided = [settings(base, version="1", subtype="PCM_16"), settings(base, version="2", subtype="PCM_16"),
                settings(base, version="1", subtype="FLOAT"), *(settings(each, version="1", subtype="PCM_16") for each in others)]
