@@ -13,6 +13,7 @@ from torchmelinv.conventions import Level
 from torchmelinv.convert import convert, way_between, what_is_lost
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.functional import mel_error_db
+from torchmelinv.presets import preset
 
 DECIBELS = TINY_LOG.replace(level=Level(log="log10", floor=1e-4, multiplier=20, affine=(-40.0, 40.0)))
 UNNORMED = TINY_LOG.replace(mel_scale="htk", filter_norm=None, n_mels=12)
@@ -87,7 +88,10 @@ def test_what_cannot_come_back_is_said():
     lossy = TINY.replace(level=Level(log="log10", floor=1e-10, multiplier=10, reference_max=True, dynamic_range=80.0))
     words = " ".join(what_is_lost(lossy, TINY_LOG))
     assert "loudness" in words
-    assert "80 or more below" in words
+    assert "160 dB or more below" in words  # of magnitudes, whose 10 log10 are half their decibels
+    assert any(" 80 dB or more below" in each for each in what_is_lost(preset("whisper_80"), TINY_LOG))  # 8 decades of power
+    nepers = TINY.replace(level=Level(log="ln", floor=1e-10, dynamic_range=math.log(1000)))
+    assert any(" 60 dB or more below" in each for each in what_is_lost(nepers, TINY_LOG))
     clipped = TINY.replace(level=Level(log="ln", floor=1e-5, affine=(0.0, 4.0), clip=(-1.0, 1.0)))
     assert any("clip (-1.0, 1.0)" in each for each in what_is_lost(clipped, TINY_LOG))
     assert what_is_lost(TINY, TINY.replace(level=Level(log="ln", floor=1e-5))) == ()

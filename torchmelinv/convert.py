@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -37,13 +38,14 @@ def way_between(source: MelConvention, target: MelConvention) -> str:
     return "bands" if (source.sample_rate, source.frame) == (target.sample_rate, target.frame) else "audio"
 
 
-def _losses_of_level(source: Level, floor: float) -> list[str]:
-    """`floor`: the least linear value that the target tells from others."""
+def _losses_of_level(source: Level, power: float, floor: float) -> list[str]:
+    """`power`: the source's; `floor`: the least linear value that the target tells from others."""
     loses = []
     if source.reference_max:
         loses.append("the loudness, which the source takes away from each item: its peak becomes 1")
     if source.dynamic_range is not None:
-        loses.append(f"what lies {source.dynamic_range:g} or more below an item's peak: it stays there")
+        decades = source.dynamic_range / source.multiplier / (math.log(10) if source.log == "ln" else 1)
+        loses.append(f"what lies {20 / power * decades:g} dB or more below an item's peak: it stays there")
     if source.clip is not None:
         loses.append(f"values beyond the source's clip {source.clip}: they stay at it")
     if source.floor is not None and source.floor > floor:
@@ -56,7 +58,7 @@ def what_is_lost(source: MelConvention, target: MelConvention) -> tuple[str, ...
     if source == target:
         return ()
     way = way_between(source, target)
-    loses = _losses_of_level(source.level, target.level.floor or 0.0 if way == "level" else 0.0)
+    loses = _losses_of_level(source.level, source.power, target.level.floor or 0.0 if way == "level" else 0.0)
     if way != "level":
         loses.append("what the source's filters average away: each spectrum is the one nearest to a smooth envelope (entropic)")
         stretch = source.sample_rate / source.filterbank_sample_rate
