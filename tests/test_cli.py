@@ -47,6 +47,7 @@ TRIP = ["roundtrip", "speech.wav"]
     (["inspect"], 2, "MEL"),
     # conventions
     ([*INVERT, "--convention", "hifigan"], 2, "there is no preset 'hifigan'; did you mean 'hifigan_22k'"),
+    ([*INVERT, "--convention", "none"], 2, "`torchmelinv presets` names all"),
     ([*INVERT, "--convention", "none.json"], 2, "cannot read none.json"),
     ([*INVERT, "--convention", "text.json"], 2, "text.json is not JSON"),
     ([*INVERT, "--convention", "half.json"], 2, "half.json: MelConvention needs n_fft"),

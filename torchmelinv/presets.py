@@ -23,7 +23,8 @@ def about(name: str) -> Row:
     """Where a preset's values were read, and what its mel has lost (`Row.note`)."""
     row = _TABLE.get(name) if isinstance(name, str) else None
     if row is None:
-        raise ConventionError(f"there is no preset {name!r}{nearest(str(name), _TABLE)} (preset_names() names all {len(_TABLE)})")
+        hint = f"preset_names() or `torchmelinv presets` names all {len(_TABLE)}"
+        raise ConventionError(f"there is no preset {name!r}{nearest(str(name), _TABLE)} ({hint})")
     return row
 
 
