@@ -104,8 +104,6 @@ def test_bootstrap_is_the_same_in_any_order_and_leaves_out_what_is_not_finite():
     values = [float(value) ** 2 for value in range(12)]
     assert bootstrap_mean(values) == bootstrap_mean([math.nan, *reversed(values), -math.inf])
     assert bootstrap_mean(values) != bootstrap_mean(values, seed=1)
-    wide, narrow = bootstrap_mean(values), bootstrap_mean(values, percentiles=(25, 75))
-    assert wide.low < narrow.low < narrow.high < wide.high
 
 
 def test_few_values():
@@ -117,7 +115,6 @@ def test_few_values():
     assert bootstrap_mean([2.0, 2.0])[:4] == (2, 2, 2, 2)
 
 
-@pytest.mark.parametrize("options", [{"resamples": 0}, {"percentiles": (-1, 50)}, {"percentiles": (5, 101)}])
-def test_numbers_that_cannot_be(options):
-    with pytest.raises(InputError):
-        bootstrap_mean([1.0, 2.0], **options)
+def test_numbers_that_cannot_be():
+    with pytest.raises(InputError, match="resamples is 0"):
+        bootstrap_mean([1.0, 2.0], resamples=0)

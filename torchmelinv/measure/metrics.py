@@ -3,7 +3,8 @@
 Spectra and mels are (…, rows, n_frames), waveforms (…, n_samples), each twice: what was generated, then its reference. `lengths`
 (…) counts the frames, of waveforms the samples, of each item of a padded batch; what follows an item's own end is not looked
 at, and each item gets what it would get alone. Names that end in `_db` are in decibels. Nothing changes when both sides are
-scaled. What has no finite value, as most against a silent reference, is infinite. Mel error, log-mel L1 and spectral convergence
+scaled. What has no finite value, as most against a silent reference, is infinite. `InputError` where the two shapes differ or are
+empty, or `lengths` do not fit. Mel error, log-mel L1 and spectral convergence
 are in `distance.py`: padding that is zero on both sides does not change them, but for the mean of log-mel L1.
 """
 

@@ -2,6 +2,7 @@
 
 Waveforms (…, n_samples) at `sample_rate` Hz, twice, and the samples of each item of a padded batch as `lengths` (…) -> (…).
 Higher is better. Both are made for speech. NaN where they have no answer: silence, no utterance, too little of it.
+`DependencyError` without the packages, `InputError` where the two shapes differ or are empty.
 """
 
 from __future__ import annotations

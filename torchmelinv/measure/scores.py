@@ -22,7 +22,7 @@ from torchmelinv.measure.metrics import (
     target_inconsistency_db,
 )
 from torchmelinv.measure.perceptual import estoi, pesq_wb
-from torchmelinv.ops.checks import check_number, check_whole
+from torchmelinv.ops.checks import check_whole
 from torchmelinv.ops.precision import full_precision
 
 
@@ -111,21 +111,18 @@ class Mean(NamedTuple):
     n: int  # items with a finite value; the others are left out
 
 
-def bootstrap_mean(
-    values: Iterable[float], *, percentiles: tuple[float, float] = PERCENTILES, resamples: int = RESAMPLES, seed: int = SEED
-) -> Mean:
-    """Mean of what is finite, with the percentile interval of its bootstrap (Efron 1979), by default 95 %.
+def bootstrap_mean(values: Iterable[float], *, resamples: int = RESAMPLES, seed: int = SEED) -> Mean:
+    """Mean of what is finite, with the 95 % percentile interval of its bootstrap (Efron 1979).
 
-    The same for the same values in any order. One value has no interval, no value has no mean.
+    The same for the same values in any order. One value has no interval, no value has no mean. `InputError` for `resamples`
+    below 1.
     """
     check_whole("resamples", resamples, 1)
-    for percentile in percentiles:
-        check_number("percentiles", percentile, 0, 100)
     finite = np.sort([value for value in map(float, values) if math.isfinite(value)])
     if len(finite) < 2:
         only = float(finite[0]) if len(finite) else math.nan
         return Mean(only, math.nan, math.nan, only, len(finite))
     generator = np.random.default_rng(seed)
     means = [finite[generator.integers(len(finite), size=len(finite))].mean() for _ in range(resamples)]
-    low, high = np.percentile(means, percentiles)
+    low, high = np.percentile(means, PERCENTILES)
     return Mean(float(finite.mean()), float(low), float(high), float(np.median(finite)), len(finite))
