@@ -20,7 +20,7 @@ from torchmelinv.errors import TorchmelinvError
 
 try:
     import resource
-except ImportError:  # Windows: there nothing holds memory back, and all else is tested
+except ImportError:  # Windows: there nothing holds memory and time back, and all else is tested
     resource = None
 
 SECONDS = 10  # for one case; a case takes milliseconds, but the machine may have other things to do
@@ -36,8 +36,10 @@ def bounded(memory: int = MEMORY) -> Iterator[None]:
         raise TimeoutError(f"more than {SECONDS} s")
 
     status = Path("/proc/self/statm")
-    before, limited = signal.signal(signal.SIGALRM, too_long), resource is not None and status.exists()
-    signal.alarm(SECONDS)
+    timed, limited = hasattr(signal, "SIGALRM"), resource is not None and status.exists()
+    if timed:
+        before = signal.signal(signal.SIGALRM, too_long)
+        signal.alarm(SECONDS)
     if limited:
         soft, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (int(status.read_text().split()[0]) * resource.getpagesize() + memory, hard))
@@ -46,8 +48,9 @@ def bounded(memory: int = MEMORY) -> Iterator[None]:
     finally:
         if limited:
             resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        if timed:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
 
 
 def outcome(work: Callable[[], Any]) -> Any:
@@ -125,7 +128,8 @@ def watch(event, details):
         raise RuntimeError(f"{event} {details[0]}")
 
 def peak():  # not getrusage's: that begins with the parent's
-    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+    status = Path("/proc/self/status")  # elsewhere than on Linux only what came is judged
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1]) if status.exists() else 0
 
 reader, *paths = sys.argv[1:]
 sys.addaudithook(watch)
