@@ -41,7 +41,9 @@ def _each(score: Score, waveform: Tensor, reference: Tensor, sample_rate: float,
     pairs = torch.stack([waveform, reference]).detach().float().cpu().reshape(2, -1, n_samples)
     values = []
     for pair, count in zip(pairs.unbind(1), counts, strict=True):
-        found, wanted = resample(pair[:, :count], sample_rate, SAMPLE_RATE).numpy()
+        own = pair[:, :count]
+        enough = bool(own.any(-1).all()) and count >= sample_rate / SAMPLE_RATE  # to be resampled
+        found, wanted = resample(own, sample_rate, SAMPLE_RATE).numpy() if enough else np.zeros((2, 1), np.float32)
         values.append(score(found, wanted) if found.any() and wanted.any() else math.nan)
     return torch.tensor(values, dtype=waveform.dtype, device=waveform.device).reshape(items)
 
