@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from torchmelinv.conventions import MelConvention
-from torchmelinv.errors import DependencyError, InputError
-from torchmelinv.files import aside
+from torchmelinv.errors import InputError
+from torchmelinv.files import aside, require
 from torchmelinv.iterate import Solution
 from torchmelinv.measure.scores import bootstrap_mean
 from torchmelinv.ops.checks import as_real
@@ -33,12 +33,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 
 
 def _matplotlib() -> Any:
-    try:
-        from matplotlib import figure
-    except ImportError as error:
-        fix = "`pip install 'torchmelinv[plot]'` provides it"
-        raise DependencyError(f"drawing needs matplotlib, which cannot be loaded ({error}); {fix}") from None
-    return figure
+    require("matplotlib", "plot")
+    return require("matplotlib.figure", "plot")
 
 
 def check_picture(path: str | Path) -> None:
