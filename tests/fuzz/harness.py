@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ try:
 except ImportError:  # Windows: there nothing holds memory and time back, and all else is tested
     resource = None
 
+MANY = pytest.mark.parametrize("many", [1, pytest.param(20, marks=pytest.mark.slow)])
 SECONDS = 10  # for one case; a case takes milliseconds, but the machine may have other things to do
 MEMORY = 2**29  # bytes on top of what the process has; of small files `containers.most_bytes` allows half of that
 WIDER = 2**31  # the same for jobs, whose threads reserve address space that they do not use
@@ -113,23 +115,20 @@ def damaged(draw: st.DrawFn, content: bytes, head: int = 0) -> bytes:
 # A fresh process where any socket, program or written file is an error, tries all of its
 # paths by one of our readers, and says for each what came and how much more memory it ever had.
 ALONE = """
-import json, re, sys
-from pathlib import Path
+import json, sys
 import torch
+from tests.peak import peak
 from torchmelinv import cli, files
 from torchmelinv.errors import TorchmelinvError
 import soundfile, soxr, safetensors.torch, numpy.testing
 
 torch.set_num_threads(1)
+
 def watch(event, details):
     if event.split(".")[0] in ("socket", "subprocess", "ctypes") or event.startswith("os.system") or event == "os.exec":
         raise RuntimeError(event)
     if event == "open" and isinstance(details[1], str) and set(details[1]) & set("wax+"):
         raise RuntimeError(f"{event} {details[0]}")
-
-def peak():  # not getrusage's: that begins with the parent's
-    status = Path("/proc/self/status")  # elsewhere than on Linux only what came is judged
-    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1]) if status.exists() else 0
 
 reader, *paths = sys.argv[1:]
 sys.addaudithook(watch)

@@ -10,13 +10,12 @@ import pytest
 import soundfile
 from hypothesis import strategies as st
 
-from tests.fuzz.harness import damaged, fuzz, outcome, read_alone
+from tests.fuzz.harness import MANY, damaged, fuzz, outcome, read_alone
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.files import read_audio
 
 WAVE = 0.3 * np.sin(np.arange(800) * 0.2)
 KINDS = {"ogg": "VORBIS", "mp3": "MPEG_LAYER_III", **dict.fromkeys(("wav", "flac", "aiff", "au", "caf", "w64", "rf64"), "PCM_16")}
-MANY = pytest.mark.parametrize("many", [1, pytest.param(20, marks=pytest.mark.slow)])
 
 
 def encoded(kind, wave=WAVE, rate=8000) -> bytes:

@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from tests.fuzz.harness import WIDER, bounded, damaged, fuzz
+from tests.fuzz.harness import MANY, WIDER, bounded, damaged, fuzz
 from tests.tiny import QUICK, TINY_ONE, tiny_mel, workplace  # noqa: F401
 from torchmelinv import cli
 
 pytestmark = pytest.mark.usefixtures("workplace")
-MANY = pytest.mark.parametrize("many", [1, pytest.param(20, marks=pytest.mark.slow)])
 LINE = re.compile(r"torchmelinv: (error|warning|note): .+")
 COMMANDS = [
     ["invert", "x.npy", "-o", "x.wav", *QUICK], ["invert", "in", "-o", "out", *QUICK, "--json"], ["inspect", "x.npy"],

@@ -9,14 +9,13 @@ import os
 import pytest
 from hypothesis import strategies as st
 
-from tests.fuzz.harness import damaged, fuzz, outcome
+from tests.fuzz.harness import MANY, damaged, fuzz, outcome
 from tests.tiny import TINY
 from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.errors import ConventionError, FileError
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.interchange import as_mfcc_convention, read_convention
 
-MANY = pytest.mark.parametrize("many", [1, pytest.param(20, marks=pytest.mark.slow)])
 HIFIGAN = {"sampling_rate": 22050, "n_fft": 1024, "win_size": 1024, "hop_size": 256, "num_mels": 80, "fmin": 0, "fmax": 8000}
 MFCC = MfccConvention(mel=TINY, n_mfcc=5)
 LEVEL = TINY.level.to_dict()

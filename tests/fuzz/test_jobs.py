@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from tests.fuzz.harness import damaged, fuzz, outcome
+from tests.fuzz.harness import MANY, damaged, fuzz, outcome
 from tests.tiny import QUICK, TINY, console, tiny_mel, workplace  # noqa: F401
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.files import find_mels, read_mel
@@ -21,7 +21,6 @@ from torchmelinv.jobs.pairs import pair_up
 from torchmelinv.jobs.plan import Task, plan
 
 pytestmark = [pytest.mark.usefixtures("workplace"), pytest.mark.skipif(os.name == "nt", reason="links and names of Unix")]
-MANY = pytest.mark.parametrize("many", [1, pytest.param(20, marks=pytest.mark.slow)])
 
 
 def corpus(folder="in"):

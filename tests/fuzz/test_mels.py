@@ -14,14 +14,13 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from tests.fuzz.harness import damaged, fuzz, outcome, read_alone
+from tests.fuzz.harness import MANY, damaged, fuzz, outcome, read_alone
 from torchmelinv import files
 from torchmelinv.errors import FileError
 from torchmelinv.files import read_mel
 
 save_file = pytest.importorskip("safetensors.torch").save_file
 MEL = np.random.default_rng(0).random((8, 20), dtype=np.float32)
-MANY = pytest.mark.parametrize("many", [1, pytest.param(20, marks=pytest.mark.slow)])
 
 
 def npy(array=MEL) -> bytes:
