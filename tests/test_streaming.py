@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.peak import needs_peak
 from tests.problems import TINY, TINY_LOG, TINY_POWER, tones
 from tests.shared import ROOT
 from torchmelinv.analysis import MelAnalyzer
@@ -256,7 +257,8 @@ def test_it_keeps_up_with_speech():
 
 
 LONG = """
-import resource, sys, numpy, torch
+import sys, numpy, torch
+from tests.peak import peak
 from torchmelinv.conventions import Level, MelConvention
 from torchmelinv.phases import MelConsistent, RtisiLa
 from torchmelinv.streaming import StreamingInverter
@@ -270,12 +272,13 @@ n_samples, peaks = 0, []
 for waveform in stream.invert(pieces):
     assert waveform.isfinite().all()
     n_samples += len(waveform)
-    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    peaks.append(peak())
 assert n_samples == convention.n_samples(mel.shape[1])
-print((peaks[-1] - peaks[1]) * 1024)
+print(peaks[-1] - peaks[1])
 """
 
 
+@needs_peak
 @pytest.mark.parametrize("minutes", [10, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_long_mel_in_a_file_takes_no_more_memory_than_a_short_one(minutes, tmp_path):
     """What the process ever held grows from the first minute on by less than a minute's waveform (and its mapped mel)."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
+from tests.peak import needs_peak
 from tests.shared import ROOT
 from torchmelinv.jobs.memory import GIB, bytes_per_frame, out_of_memory, usual_budget
 from torchmelinv.presets import preset
@@ -34,19 +34,19 @@ def test_half_of_what_is_free_on_a_gpu():
 
 
 PEAK = """
-import pathlib, re, torch, torchmelinv as tmi
-peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1])
+import torch, torchmelinv as tmi
+from tests.peak import peak
 torch.set_num_threads(1)
 inverter = tmi.MelInverter("hifigan_22k", n_iter=2)
 with torch.no_grad():
     inverter(torch.randn(80, 50) - 5)
     before = peak()
     inverter(torch.randn(80, 2000) - 5)
-print((peak() - before) * 1024)
+print(peak() - before)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from /proc")
+@needs_peak
 def test_a_frame_takes_no_more_than_is_reckoned_with():
     taken = int(subprocess.run([sys.executable, "-c", PEAK], cwd=ROOT, text=True, capture_output=True, check=True).stdout)
     reckoned = 2000 * bytes_per_frame(preset("hifigan_22k"))
