@@ -258,5 +258,5 @@ def as_mfcc_convention(convention: MfccConvention | str | os.PathLike[str]) -> M
     came = f"the name {convention!r}" if isinstance(convention, str) else f"a {type(convention).__name__}"
     raise ConventionError(
         f"MFCCs need an MfccConvention or the path of its .json file, not {came}: MfccConvention(mel=..., n_mfcc=...), "
-        "from_librosa_mfcc or from_torchaudio_mfcc"
+        "from_librosa_mfcc or from_torchaudio_mfcc make one, and its to_json() the text of the file"
     )

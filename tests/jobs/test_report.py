@@ -59,4 +59,4 @@ def test_everything_in_order_for_json(clock):
 
 def test_a_line_for_a_person():
     line = outcome_line(Outcome("a.npy", "a.wav", seconds=1.0, mel_error_db=-30.0, gain_db=-6.02, peak=2.0, before=True))
-    assert line == "a.npy -> a.wav, 1.00 s, mel error -30.0 dB, scaled by -6.0 dB, its peak was 2.00, by an earlier run"
+    assert line == "a.npy -> a.wav, 1.00 s, mel error -30.0 dB, scaled by -6.0 dB, its peak was 2.00"

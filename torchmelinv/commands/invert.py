@@ -97,7 +97,7 @@ def _print(report: Report, options: argparse.Namespace, world: World, files: int
         print_json(report.as_json(convention=options.convention, rank=world.rank, world_size=world.size))
         return
     for outcome in report.outcomes:
-        if not outcome.error:
+        if not outcome.error and not outcome.before:
             print(outcome_line(outcome))
     if not report.broken and files > 1:
         print(whole)

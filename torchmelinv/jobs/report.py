@@ -73,6 +73,4 @@ def outcome_line(outcome: Outcome) -> str:
     words = [names, f"{outcome.seconds:.2f} s", f"mel error {decibels(outcome.mel_error_db)}"]
     if outcome.gain_db < 0:
         words.append(f"scaled by {outcome.gain_db:.1f} dB, its peak was {outcome.peak:.2f}")
-    if outcome.before:
-        words.append("by an earlier run")
     return ", ".join(words)
