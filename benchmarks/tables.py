@@ -6,7 +6,7 @@ import re
 import statistics
 from collections.abc import Callable
 
-from benchmarks import quality_tables
+from benchmarks import corpus_table, quality_tables
 from benchmarks.common import RESULTS, ROOT, Record, load, markdown, where
 from torchmelinv.jobs.describe import preset_rows
 
@@ -101,6 +101,7 @@ def render_presets(_: Record) -> str:
 # what stands in the marker: (the file of results, if it needs one; how it is rendered)
 RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "cpu": ("cpu", render_cpu),
+    "corpus": ("corpus", corpus_table.render),
     "gradient_cost": ("gradients", render_gradient_cost),
     "gradient_norms": ("gradients", render_gradient_norms),
     "training": ("training", render_training),

@@ -19,7 +19,7 @@ from torchmelinv.joint.mel_consistent import USUAL_METHOD, MelConsistent
 from torchmelinv.phase.method import PhaseProblem
 from torchmelinv.phase.retrieve import retrieve
 
-SUITES = ("cpu", "gradients", "quality", "training")
+SUITES = ("corpus", "cpu", "gradients", "quality", "training")
 
 
 @pytest.fixture(params=SUITES)
@@ -48,7 +48,7 @@ def test_a_result_names_its_surroundings_and_nothing_private(record: common.Reco
     assert not re.search(r'"(/|[A-Z]:)', text)  # an absolute path
 
 
-@pytest.mark.parametrize("suite", ["cpu", "gradients"])
+@pytest.mark.parametrize("suite", ["corpus", "cpu", "gradients"])
 def test_no_time_without_a_check(suite: str):
     record = common.load(suite)
     assert record["cases"]
@@ -62,7 +62,7 @@ def test_no_time_without_a_check(suite: str):
 def test_every_check_in_a_file_holds():
     quality = common.load("quality")
     assert set(quality["checks"]) == set(quality["finalists"]) == set(mels.CONVENTIONS)
-    timed = [case for suite in ("cpu", "gradients") for case in common.load(suite)["cases"]]
+    timed = [case for suite in ("corpus", "cpu", "gradients") for case in common.load(suite)["cases"]]
     for checks in [*(case["checks"] for case in timed), *quality["checks"].values(), common.load("training")["checks"]]:
         assert checks
         for entry in checks:
