@@ -224,7 +224,7 @@ def test_precisions_and_gradients():
     (envelope_correlation, ((3, 4), (3, 5))), (mel_cepstral_distortion_db, ((2, 0), (2, 0))),
 ])
 def test_shapes_that_do_not_fit(metric, shapes):
-    with pytest.raises(InputError, match="estimate and reference have the shapes"):
+    with pytest.raises(InputError, match="and its reference have the shapes"):
         metric(*(torch.ones(shape) for shape in shapes))
 
 

@@ -8,13 +8,15 @@ silence too: losses are made of these.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from torchmelinv.errors import InputError
 from torchmelinv.frame import FramePlan
-from torchmelinv.ops.checks import as_real
+from torchmelinv.ops.checks import as_lengths, as_real
+from torchmelinv.ops.items import leading
 
 _FLOOR_DB = -300.0  # what a perfect match gives, instead of minus infinity
 _LOUDEST = 100.0  # times the reference: from there on an estimate is compared with itself
@@ -25,6 +27,24 @@ def _pair(estimate: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     if estimate.shape != reference.shape:
         raise InputError(f"estimate has shape {tuple(estimate.shape)} and reference {tuple(reference.shape)}; they must be equal")
     return estimate, reference
+
+
+def own_parts(estimate: Tensor, reference: Tensor, lengths: Any, trailing: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Both with zeros after each item's own end, and how many frames or samples are its own, (…).
+
+    `trailing`: dimensions of an item, 2 of (…, rows, n_frames), 1 of (…, n_samples).
+    """
+    estimate, reference = as_real(estimate, "what is compared"), as_real(reference, "reference")
+    if estimate.shape != reference.shape or estimate.ndim < trailing or estimate.numel() == 0:
+        shapes = f"{tuple(estimate.shape)} and {tuple(reference.shape)}"
+        wanted = f"the same {'(…, rows, n_frames)' if trailing == 2 else '(…, n_samples)'}, and not empty"
+        raise InputError(f"what is compared and its reference have the shapes {shapes}; both must be {wanted}")
+    items, n = estimate.shape[: estimate.ndim - trailing], estimate.shape[-1]
+    if lengths is None:
+        return estimate, reference, torch.full(items, n, device=estimate.device)
+    counts = as_lengths(lengths, items, n, estimate.device)
+    mask = leading(counts, n) if trailing == 1 else leading(counts, n)[..., None, :]
+    return torch.where(mask, estimate, 0), torch.where(mask, reference, 0), counts
 
 
 def relative_error(estimate: Tensor, reference: Tensor) -> Tensor:

@@ -11,14 +11,13 @@ are in `distance.py`: padding that is zero on both sides does not change them, b
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from torchmelinv.errors import InputError
 from torchmelinv.frame import Frame, ragged_plan
-from torchmelinv.measure.distance import inconsistency, ratio_db
+from torchmelinv.measure.distance import inconsistency, own_parts, ratio_db
 from torchmelinv.measure.losses import ConsistencyLoss, Convention
 from torchmelinv.ops.checks import as_lengths, as_real, as_rows, check_whole
 from torchmelinv.ops.items import leading
@@ -26,21 +25,6 @@ from torchmelinv.ops.precision import full_precision
 
 RANGE_DB = 80.0  # logarithms end so far below the reference's peak
 N_CEPSTRA = 24
-
-
-def own_parts(estimate: Tensor, reference: Tensor, lengths: Any, trailing: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Both with zeros after each item's own end, and how many frames or samples are its own, (…)."""
-    estimate, reference = as_real(estimate, "estimate"), as_real(reference, "reference")
-    if estimate.shape != reference.shape or estimate.ndim < trailing or estimate.numel() == 0:
-        shapes = f"{tuple(estimate.shape)} and {tuple(reference.shape)}"
-        wanted = "(…, rows, n_frames)" if trailing == 2 else "(…, n_samples)"
-        raise InputError(f"estimate and reference have the shapes {shapes}; both must be the same {wanted}, and not empty")
-    items, n = estimate.shape[: estimate.ndim - trailing], estimate.shape[-1]
-    if lengths is None:
-        return estimate, reference, torch.full(items, n, device=estimate.device)
-    counts = as_lengths(lengths, items, n, estimate.device)
-    mask = leading(counts, n) if trailing == 1 else leading(counts, n)[..., None, :]
-    return torch.where(mask, estimate, 0), torch.where(mask, reference, 0), counts
 
 
 def _relative_logs(estimate: Tensor, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,9 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from torchmelinv.errors import InputError
 from torchmelinv.files import require, resample
-from torchmelinv.ops.checks import as_lengths, as_real
+from torchmelinv.measure.distance import own_parts
 
 PACKAGES = ("pesq", "pystoi")
 SAMPLE_RATE = 16000  # the only one of wide-band PESQ
@@ -28,17 +27,11 @@ _LEAST_ESTOI_SECONDS = 0.41  # 30 frames of 25.6 ms with half of it between them
 Score = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 
 
-def _each(score: Score, waveform: Tensor, reference: Tensor, sample_rate: float, lengths: Tensor | None) -> Tensor:
-    """`score(found, wanted)` of each item at 16 kHz; not called where one is silent."""
-    waveform, reference = as_real(waveform, "waveform"), as_real(reference, "reference")
-    if waveform.shape != reference.shape or waveform.ndim == 0 or waveform.numel() == 0:
-        shapes = f"{tuple(waveform.shape)} and {tuple(reference.shape)}"
-        raise InputError(f"waveform and reference have the shapes {shapes}; both must be the same (…, n_samples), and not empty")
-    items, n_samples = waveform.shape[:-1], waveform.shape[-1]
-    counts = [n_samples] * items.numel()
-    if lengths is not None:
-        counts = as_lengths(lengths, items, n_samples, torch.device("cpu")).reshape(-1).tolist()
-    pairs = torch.stack([waveform, reference]).detach().float().cpu().reshape(2, -1, n_samples)
+def _each(score: Score, parts: tuple[Tensor, Tensor, Tensor], sample_rate: float) -> Tensor:
+    """`score(found, wanted)` of each item's own parts at 16 kHz; not called where one is silent."""
+    waveform, reference, own = parts
+    items, counts = own.shape, own.reshape(-1).tolist()
+    pairs = torch.stack([waveform, reference]).detach().float().cpu().reshape(2, -1, waveform.shape[-1])
     values = []
     for pair, count in zip(pairs.unbind(1), counts, strict=True):
         own = pair[:, :count]
@@ -54,6 +47,7 @@ def pesq_wb(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths:
     At 16 kHz by the package pesq, resampled; NaN in silence and under a quarter of a second. Of more than 20 s it is the mean
     of equal pieces no longer than that, without those that have no utterance: pesq would end the process after the fiftieth.
     """
+    parts = own_parts(waveform, reference, lengths, 1)
     pesq = require("pesq", "metrics")
 
     def piece(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
@@ -70,7 +64,7 @@ def pesq_wb(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths:
         answers = [value for value in values if not math.isnan(value)]
         return sum(answers) / len(answers) if answers else math.nan
 
-    return _each(score, waveform, reference, sample_rate, lengths)
+    return _each(score, parts, sample_rate)
 
 
 def estoi(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths: Tensor | None = None) -> Tensor:
@@ -79,6 +73,7 @@ def estoi(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths: T
     Jensen and Taal 2016, at 16 kHz by the package pystoi, resampled; NaN where fewer than 0.4 s are not silent. pystoi adds
     numbers from numpy's global generator that matter in digital silence: it is seeded here for each item, and put back.
     """
+    parts = own_parts(waveform, reference, lengths, 1)
     stoi = require("pystoi", "metrics").stoi
 
     def score(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
@@ -95,4 +90,4 @@ def estoi(waveform: Tensor, reference: Tensor, sample_rate: float, *, lengths: T
         finally:
             np.random.set_state(state)
 
-    return _each(score, waveform, reference, sample_rate, lengths)
+    return _each(score, parts, sample_rate)

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from torchmelinv.analysis import MelAnalyzer, modulus, seen, squares
 from torchmelinv.conventions import MelConvention
-from torchmelinv.measure.distance import log_mel_l1, mel_error_db, spectral_convergence_db
+from torchmelinv.measure.distance import log_mel_l1, mel_error_db, own_parts, spectral_convergence_db
 from torchmelinv.measure.metrics import (
     envelope_correlation,
     log_spectral_distance_db,
     mel_cepstral_distortion_db,
-    own_parts,
     si_sdr_db,
     target_inconsistency_db,
 )
