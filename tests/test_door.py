@@ -8,7 +8,7 @@ import torch
 from tests.problems import TINY, TINY_LOG, tones
 from torchmelinv.analysis import MelAnalyzer
 from torchmelinv.conventions import Level
-from torchmelinv.door import check_shape, check_values
+from torchmelinv.door import as_linear, check_shape, check_values
 from torchmelinv.errors import InputError, LevelWarning
 from torchmelinv.invert import MelInverter
 from torchmelinv.presets import preset, preset_names
@@ -126,3 +126,12 @@ def test_a_warning_names_the_line_that_called():
 
 def test_checks_can_be_left_out():
     assert MelInverter(TINY_LOG, n_iter=0, check=False)(damaged(float("nan"))[1]).shape == (TINY_LOG.n_samples(LOG.shape[-1]),)
+
+
+def test_a_linear_mel_that_is_mostly_negative_was_a_log_mel():
+    mel = MelAnalyzer(TINY).linear(tones(640))
+    assert torch.equal(as_linear(mel), mel)
+    assert torch.equal(as_linear(mel - 1e-9), (mel - 1e-9).relu())
+    with pytest.warns(LevelWarning, match="is this a log mel") as heard:
+        assert (as_linear(mel.log() - 10) == 0).all()
+    assert heard[0].filename == __file__

@@ -33,6 +33,14 @@ def _caller_level() -> int:
     return level
 
 
+def as_linear(mel: Tensor) -> Tensor:
+    """A mel of which nothing is known, without its negative values; a `LevelWarning` where most are (devices are not asked)."""
+    if mel.device.type == "cpu" and float((mel.detach() < 0).float().mean()) > 0.5:
+        doubt = f"most of the mel's values are negative (down to {float(mel.min()):.3g}) and count as 0: is this a log mel?"
+        warnings.warn(f"{doubt} A linear one is needed here; MelInverter takes logs", LevelWarning, stacklevel=_caller_level())
+    return mel.relu()
+
+
 def check_shape(mel: Tensor, convention: MelConvention) -> Tensor:
     """The mel in float32 or float64, if its shape is (…, n_mels, n_frames ≥ 1)."""
     mel = as_real(mel, "mel")

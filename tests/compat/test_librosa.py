@@ -13,7 +13,7 @@ import torch
 
 from tests.problems import tones
 from torchmelinv.compat import librosa as ours
-from torchmelinv.errors import InputError, TorchmelinvError
+from torchmelinv.errors import InputError, LevelWarning, TorchmelinvError
 
 THEIRS = {
     "griffinlim": librosa.griffinlim,
@@ -244,3 +244,10 @@ def test_unknown_arguments_and_warnings():
     with pytest.warns(UserWarning, match="momentum is 2; above 1"):
         ours.griffinlim(np.zeros((33, 3)), momentum=2)
     assert issubclass(InputError, ValueError)
+
+
+@pytest.mark.parametrize("name", ["mel_to_stft", "mel_to_audio"])
+def test_a_log_mel_is_not_taken_in_silence(name):
+    with pytest.warns(LevelWarning, match="is this a log mel") as heard:
+        getattr(ours, name)(np.full((16, 9), -3.0, dtype=np.float32), n_fft=256)
+    assert heard[0].filename == __file__

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from torchmelinv.analysis import root
 from torchmelinv.conventions import FrameConvention, MelConvention
+from torchmelinv.door import as_linear
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.filterbank import LinearMap, MelFilterbank, mel_edges, mel_filters
 from torchmelinv.interchange import PAD_MODES, window_of
@@ -149,7 +150,7 @@ def mel_to_stft(M: Array, *, sr: float = 22050, n_fft: int = 2048, power: float 
     |STFT|^power. `kwargs`: `fmin`, `fmax` in Hz, `htk`, `norm` of the filters.
     """
     check_number("power", power, 1e-3)
-    mel = as_real(_rows(M, "M"), "M").relu()
+    mel = as_linear(as_real(_rows(M, "M"), "M"))
     return _like(root(entropic(mel, _filterbank(mel.shape[-2], sr, n_fft, **kwargs)), 2 / power), M)
 
 
@@ -249,7 +250,7 @@ def mel_to_audio(
     many iterations, and the same each time. `kwargs` are those of `mel_to_stft`, the others those of `griffinlim`.
     """
     check_number("power", power, 1e-3)
-    mel = as_real(_rows(M, "M"), "M").relu()
+    mel = as_linear(as_real(_rows(M, "M"), "M"))
     bank = _filterbank(mel.shape[-2], sr, n_fft, **kwargs)
     frames = _frames(n_fft, hop_length, win_length, window, center, pad_mode)
     convention = MelConvention(sample_rate=sr, n_mels=mel.shape[-2], power=power, **frames)

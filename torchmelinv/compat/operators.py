@@ -15,6 +15,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from torchmelinv.analysis import root
 from torchmelinv.conventions import FrameConvention
+from torchmelinv.door import as_linear
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.magnitude.entropic import entropic
 from torchmelinv.ops.checks import as_rows
@@ -54,7 +55,7 @@ def griffin_lim(
 def inverse_mel_scale(melspec: Tensor, fb: Tensor) -> Tensor:
     """Melspec (…, n_mels, n_frames) and filters (n_freqs, n_mels) -> spectrum ≥ 0 (…, n_freqs, n_frames), the entropic one."""
     bank = _made_from(fb, lambda fb: MelFilterbank(fb.T))
-    return entropic(as_rows(melspec, "melspec", bank.n_mels).relu(), bank)
+    return entropic(as_linear(as_rows(melspec, "melspec", bank.n_mels)), bank)
 
 
 _LIBRARY = torch.library.Library("torchmelinv", "DEF")
