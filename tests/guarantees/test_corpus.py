@@ -205,7 +205,7 @@ with Manifest(Path("out"), settings(inverter)) as manifest:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
-@pytest.mark.parametrize("count", [800, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2000, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_memory_does_not_grow_with_the_number_of_files(count):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", GROWTH, str(count)]

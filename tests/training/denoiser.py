@@ -84,15 +84,9 @@ def train(kind: str, clean: Tensor, noisy: Tensor, seed: int, steps: int, batch:
 
 
 def log_spectral_distance(estimate: Tensor, reference: Tensor, range_db: float) -> Tensor:
-    """Mean over frames of the root mean square difference of spectra in dB (Gray and Markel 1976), (items, n_samples) -> (items).
-
-    What is more than `range_db` below the reference's peak counts as being there.
-    """
-    frame = tmi.Frame(HELD_FRAME)
-    levels = [frame.analyse(waveform).abs() for waveform in (estimate, reference)]
-    lowest = levels[1].amax((-2, -1), keepdim=True) * 10 ** (-range_db / 20)
-    estimate, reference = (20 * torch.maximum(level, lowest).log10() for level in levels)
-    return (estimate - reference).square().mean(-2).sqrt().mean(-1)
+    """In dB, of waveforms (items, n_samples) -> (items); nothing counts as more than `range_db` below the reference's peak."""
+    magnitudes = [tmi.Frame(HELD_FRAME).analyse(waveform).abs() for waveform in (estimate, reference)]
+    return tmi.functional.log_spectral_distance_db(*magnitudes, range_db=range_db)
 
 
 @torch.no_grad()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
 
 Item = TypeVar("Item")
 
@@ -19,6 +23,11 @@ class Limit:
 
     items: int
     frames: int  # padded ones; a single item may have more
+
+
+def stacked(items: Sequence[Tensor], count: int) -> Tensor:
+    """Items (…, n) of unlike n as one tensor (items, …, count), with zeros after each."""
+    return torch.stack([pad(item, (0, count - item.shape[-1])) for item in items])
 
 
 def batches(items: Iterable[Item], length: Callable[[Item], int], limit: Limit) -> Iterator[list[Item]]:

@@ -11,13 +11,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
-from torch.nn.functional import pad
 
 from torchmelinv.analysis import MelAnalyzer
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.files import require
-from torchmelinv.jobs.batches import Limit, batches
+from torchmelinv.jobs.batches import Limit, batches, stacked
 from torchmelinv.jobs.memory import bytes_per_frame, out_of_memory, usual_budget
 from torchmelinv.jobs.pairs import Pair, Sounds, read_pair
 from torchmelinv.measure.perceptual import PACKAGES
@@ -38,10 +37,9 @@ class Scored:
 
 def _scores(batch: Sequence[Sounds], analyzer: MelAnalyzer, device: torch.device, perceptual: bool) -> list[dict[str, float]]:
     lengths = torch.tensor([sounds.length for sounds in batch])
-    generated, reference = (
-        torch.stack([pad(sound, (0, int(lengths.max()) - sound.shape[-1])) for sound in side])
-        for side in ([sounds.generated for sounds in batch], [sounds.reference for sounds in batch])
-    )
+    longest = int(lengths.max())
+    generated = stacked([sounds.generated for sounds in batch], longest)
+    reference = stacked([sounds.reference for sounds in batch], longest)
     moved = [each.to(device) for each in (generated, reference, lengths)]
     if generated.ndim == 2:
         found = waveform_scores(moved[0], moved[1], analyzer, lengths=moved[2])

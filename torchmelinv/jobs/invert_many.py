@@ -15,14 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from torchmelinv.analysis import MelAnalyzer
 from torchmelinv.conventions import MfccConvention
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.invert import MelInverter
 from torchmelinv.jobs.ahead import ahead
-from torchmelinv.jobs.batches import Limit, batches
+from torchmelinv.jobs.batches import Limit, batches, stacked
 from torchmelinv.jobs.load import Item, Source, load
 from torchmelinv.jobs.memory import bytes_per_frame, out_of_memory, usual_budget
 from torchmelinv.level import expand
@@ -65,8 +64,7 @@ class _Bench:
         if self.device.type == "cpu":  # one at a time is the fastest there, and without padding bit for bit what each gives alone
             return [self.inverter(mel) for mel in mels]
         counts = [mel.shape[-1] for mel in mels]
-        padded = torch.stack([pad(mel, (0, max(counts) - count)) for mel, count in zip(mels, counts, strict=True)])
-        together = self.inverter(padded, lengths=torch.tensor(counts, device=self.device))
+        together = self.inverter(stacked(mels, max(counts)), lengths=torch.tensor(counts, device=self.device))
         ends = map(self.inverter.convention.n_samples, counts)
         return [waveform[:end] for waveform, end in zip(together, ends, strict=True)]
 

@@ -27,23 +27,25 @@ RANGE_DB = 80.0  # logarithms end so far below the reference's peak
 N_CEPSTRA = 24
 
 
-def _relative_logs(estimate: Tensor, reference: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """ln of both relative to the reference's peak, no lower than RANGE_DB below it; and where only the reference is silent."""
+def _relative_logs(estimate: Tensor, reference: Tensor, range_db: float = RANGE_DB) -> tuple[Tensor, Tensor, Tensor]:
+    """ln of both relative to the reference's peak, no lower than `range_db` below it; and where only the reference is silent."""
     peak = reference.amax((-2, -1), keepdim=True)
     divisor = torch.where(peak > 0, peak, 1)
-    logs = [(each / divisor).clamp(min=10 ** (-RANGE_DB / 20)).log() for each in (estimate, reference)]
+    logs = [(each / divisor).clamp(min=10 ** (-range_db / 20)).log() for each in (estimate, reference)]
     return logs[0], logs[1], (peak[..., 0, 0] <= 0) & (estimate > 0).any(-1).any(-1)
 
 
 @torch.no_grad()
 @full_precision
-def log_spectral_distance_db(magnitude: Tensor, reference: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+def log_spectral_distance_db(
+    magnitude: Tensor, reference: Tensor, *, range_db: float = RANGE_DB, lengths: Tensor | None = None
+) -> Tensor:
     """Mean over frames of the root mean square over bins of 20 log10(|X̂| / |X|), of magnitudes (…, n_freqs, n_frames), in dB.
 
-    Both clamped to 80 dB below the reference's peak. Lower is better, 0 at equality. Gray and Markel 1976.
+    Both clamped to `range_db` below the reference's peak. Lower is better, 0 at equality. Gray and Markel 1976.
     """
     magnitude, reference, counts = own_parts(magnitude, reference, lengths, 2)
-    found, wanted, hopeless = _relative_logs(magnitude, reference)
+    found, wanted, hopeless = _relative_logs(magnitude, reference, range_db)
     distance = (found - wanted).square().mean(-2).sqrt().sum(-1) / counts
     return torch.where(hopeless, math.inf, 20 / math.log(10) * distance)
 
