@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.host_cuda import host_kernels as host_kernels  # a fixture for all
+
 
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)  # the tensors are tiny, and waiting for a second thread costs more than it does
