@@ -34,7 +34,7 @@ class MelPull(NamedTuple):
 
     values: Tensor  # m, (items, frames, n_mels)
     first: Tensor  # first bin of each band, (n_mels,) int32
-    count: Tensor  # number of bins of each band, from the first to the last that is not 0, (n_mels,) int32
+    width: Tensor  # number of bins of each band, from the first to the last that is not 0, (n_mels,) int32
     start: Tensor  # where a band's weights start in `weights`, (n_mels,) int32
     weights: Tensor  # M's rows from first to last bin, one after the other
     band: Tensor  # lower one of the (up to two) bands of a bin, at most n_mels − 2, (n_freqs,) int32

@@ -162,8 +162,10 @@ def _packed(arguments: Sequence[Argument]) -> Any:
             values.append(ctypes.c_void_p(argument.data_ptr()))
         elif argument is None:
             values.append(ctypes.c_void_p(None))
+        elif isinstance(argument, int):
+            values.append(ctypes.c_int(argument))
         else:
-            values.append((ctypes.c_int if isinstance(argument, int) else ctypes.c_float)(argument))
+            values.append(ctypes.c_float(argument))
     pointers = (ctypes.c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
     pointers.kept = values  # type: ignore[attr-defined]
     return pointers
