@@ -1,8 +1,8 @@
 """Kernels without a GPU: their unmodified source, built by a host compiler with CUDA's threads emulated (`host_cuda.h`).
 
 `host_kernels` puts it in the place of the CUDA driver, so that everything above a launch, the allocations and grids of
-ops/*_cuda.py included, runs as on a device, on CPU tensors. A block's threads run in an order that the seed draws, so results that
-depend on a missing barrier differ from seed to seed. This proves what is computed, not how fast.
+ops/*_cuda.py included, runs as on a device, on CPU tensors. A block's threads run in an order that the seed draws, so results
+that depend on a missing barrier differ from seed to seed. This proves what is computed, not how fast.
 """
 
 from __future__ import annotations

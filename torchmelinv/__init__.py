@@ -22,6 +22,7 @@ from torchmelinv.invert import mel_to_waveform as mel_to_waveform
 from torchmelinv.iterate import Solution as Solution
 from torchmelinv.jobs.invert_many import invert_many as invert_many
 from torchmelinv.measure import losses as losses
+from torchmelinv.ops.backend import backend as backend
 from torchmelinv.presets import as_convention as as_convention
 from torchmelinv.presets import preset as preset
 from torchmelinv.presets import preset_names as preset_names

@@ -22,6 +22,7 @@ from torchmelinv.conventions import FrameConvention
 from torchmelinv.errors import InputError
 from torchmelinv.ops.checks import as_lengths, as_real, as_rows
 from torchmelinv.ops.items import leading
+from torchmelinv.ops.layout import Layout
 from torchmelinv.ops.overlap_add import frame_signal, overlap_add
 from torchmelinv.ops.precision import full_precision, lasting
 
@@ -84,6 +85,14 @@ class FramePlan:
     edges: tuple[Tensor, Tensor] | None  # mirrored indices left and right of the signal, where the padding reflects
     indices: Tensor | None  # (items, padded samples): the same for items that differ in length
     counted: Tensor | None = None  # (items, frames, 1), whether a frame is an item's own; None where all are
+    ends: Tensor | None = None  # (items,), samples of each item; None where all have n_samples
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The plan as kernels are told of it."""
+        convention, ends = self.convention, None if self.ends is None else self.ends.int()
+        lengths = (convention.n_fft, convention.hop_length, convention.left_padding, self.n_frames, self.n_samples)
+        return Layout(*lengths, self.edges is not None, self.window, self.inverse_envelope, ends)
 
     def pad(self, signal: Tensor) -> Tensor:
         """Signal (items, n_samples) -> (items, hop · (T − 1) + n_fft): padded, or cut where frames stop before its end."""
@@ -184,7 +193,7 @@ def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: FramePlan) ->
         padded = convention.hop_length * (plan.n_frames - 1) + convention.n_fft
         indices = _reflect(torch.arange(padded, device=device) - convention.left_padding, sample_counts[:, None])
     envelope = (inverse * samples).to(plan.window.dtype)
-    return dataclasses.replace(plan, inverse_envelope=envelope, indices=indices, counted=frames[..., None])
+    return dataclasses.replace(plan, inverse_envelope=envelope, indices=indices, counted=frames[..., None], ends=sample_counts)
 
 
 def de_emphasise(signal: Tensor, coefficient: float) -> Tensor:

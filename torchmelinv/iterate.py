@@ -6,6 +6,7 @@ here, and no method sees it.
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from torchmelinv.errors import InputError
+from torchmelinv.ops.backend import asked, backend
 
 State = TypeVar("State", bound=tuple[Any, ...])
 
@@ -128,9 +130,14 @@ def iterate(
 def _checkpointed(step: Callable[[State], State], state: State, n_iter: int) -> State:
     kind: Any = type(state)
     size = max(1, math.isqrt(n_iter))
+    name = asked()  # the steps are done again by autograd's threads, where nobody asked for a backend
+
+    def segment(*leaves: Tensor, steps: int) -> tuple[Tensor, ...]:
+        with backend(name):
+            return tuple(iterate(step, kind(*leaves), steps).state)
+
     for first in range(0, n_iter, size):
         steps = min(size, n_iter - first)
-        segment = lambda *leaves, n=steps: tuple(iterate(step, kind(*leaves), n).state)  # noqa: E731
         # a step draws no random numbers, so there is no generator to restore
-        state = kind(*checkpoint(segment, *state, use_reentrant=False, preserve_rng_state=False))
+        state = kind(*checkpoint(functools.partial(segment, steps=steps), *state, use_reentrant=False, preserve_rng_state=False))
     return state

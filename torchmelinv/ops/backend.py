@@ -42,17 +42,22 @@ def backend(name: str) -> Iterator[None]:
         _asked.reset(token)
 
 
+def asked() -> str:
+    """The name that was asked for."""
+    return _asked.get() or _checked(os.environ.get(VARIABLE) or "auto", f"the environment variable {VARIABLE}")
+
+
 def chosen() -> str:
-    """`reference`, `cuda`, or what else `auto` stands for."""
-    name = _asked.get() or _checked(os.environ.get(VARIABLE) or "auto", VARIABLE)
+    """`reference` or `cuda`, whichever `auto` stands for."""
+    name = asked()
     return AUTO if name == "auto" else name
 
 
 def by_kernel(operation: str, why_not: Callable[[], str | None]) -> bool:
-    """Whether `operation` runs by its kernel; `why_not` says what keeps it from it, if anything does."""
+    """Whether `operation` runs by its kernel; `why_not` says what keeps it from that, if anything does."""
     if chosen() == "reference":
         return False
     reason = why_not()
-    if reason and _asked.get() != "auto" and os.environ.get(VARIABLE, "auto") != "auto":
+    if reason is not None and asked() == "cuda":
         raise InputError(f"backend 'cuda' cannot run {operation}: {reason}; use backend 'auto' or 'reference'")
     return reason is None

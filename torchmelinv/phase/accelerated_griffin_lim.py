@@ -4,8 +4,9 @@ Nenov, Nguyen and Balazs (2023) extrapolate twice from what the projections gave
 
     t_n = (1 − γ) d_n−1 + γ P_C(P_A(c_n−1)),    c_n = t_n + α (t_n − t_n−1),    d_n = t_n + β (t_n − t_n−1).
 
-All three are spectra of signals once the start has passed P_C, and the STFT is linear, so the state is signals: with
-x_n = ISTFT(P_A(STFT(c_n−1))) the first equation is t_n = (1 − γ) d_n−1 + γ x_n. β = α and γ = 1 make it fast Griffin-Lim.
+All three are spectra of signals once the start has passed P_C, and the STFT is linear, so they are signals here: c and d
+extrapolate the last two t, and with x_n = ISTFT(P_A(STFT(c_n−1))) the first equation is t_n = (1 − γ) d_n−1 + γ x_n. β = α and
+γ = 1 make it fast Griffin-Lim.
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ from torchmelinv.phase.retrieve import retrieve
 
 class AcceleratedState(NamedTuple):
     signal: Tensor  # x_n, what the projections gave last, (items, samples)
-    ahead: Tensor  # c_n
-    relaxed: Tensor  # d_n
-    previous: Tensor  # t_n
+    relaxed: Tensor  # t_n
+    previous: Tensor  # t_n−1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,7 @@ class AcceleratedGriffinLim(PhaseMethod):
     momentum: float = 0.99
     inertia: float = 0.99
     relaxation: float = 1.1
+    only_launches = True
 
     def __post_init__(self) -> None:
         check_number("momentum", self.momentum, 0)
@@ -53,14 +54,11 @@ class AcceleratedGriffinLim(PhaseMethod):
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> AcceleratedState:
         signal = problem.plan.synthesise(spectrum)
-        return AcceleratedState(signal, signal, signal, signal)
+        return AcceleratedState(signal, signal, signal)
 
     def step(self, problem: PhaseProblem, state: AcceleratedState) -> AcceleratedState:
-        signal = problem.project(state.ahead)
-        new = torch.lerp(state.relaxed, signal, self.relaxation)
-        ahead = torch.lerp(state.previous, new, 1 + self.momentum)
-        relaxed = ahead if self.inertia == self.momentum else torch.lerp(state.previous, new, 1 + self.inertia)
-        return AcceleratedState(signal, ahead, relaxed, new)
+        signal, new = problem.advance(state.relaxed, state.previous, self.momentum, self.inertia, self.relaxation)
+        return AcceleratedState(signal, new, state.relaxed)
 
 
 def accelerated_griffin_lim(

@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from torchmelinv.conventions import FrameConvention
@@ -36,6 +35,7 @@ class GriffinLim(PhaseMethod):
     """The numbers of the recursion: `momentum` α, at least 0 (0.99 is the usual choice; above 1 it may not settle)."""
 
     momentum: float = 0.0
+    only_launches = True
 
     def __post_init__(self) -> None:
         check_number("momentum", self.momentum, 0, hint="0.99 is usual")
@@ -45,8 +45,7 @@ class GriffinLim(PhaseMethod):
         return GriffinLimState(signal, signal)
 
     def step(self, problem: PhaseProblem, state: GriffinLimState) -> GriffinLimState:
-        ahead = torch.lerp(state.previous, state.signal, 1 + self.momentum) if self.momentum else state.signal
-        return GriffinLimState(problem.project(ahead), state.signal)
+        return GriffinLimState(problem.advance(state.signal, state.previous, self.momentum)[0], state.signal)
 
 
 def griffin_lim(

@@ -8,7 +8,7 @@ mel. So a method written once serves both.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -16,8 +16,11 @@ from torch import Tensor
 from torchmelinv.analysis import modulus
 from torchmelinv.errors import InputError
 from torchmelinv.frame import FramePlan
+from torchmelinv.ops import step_cuda
+from torchmelinv.ops.backend import by_kernel
 from torchmelinv.ops.checks import check_number
 from torchmelinv.ops.impose_magnitude import impose_magnitude, impose_magnitude_plainly, impose_magnitude_vjp
+from torchmelinv.ops.layout import MelPull
 from torchmelinv.ops.precision import any_order, differentiated, no_second_derivative
 
 
@@ -27,6 +30,9 @@ class Target(Protocol):
     @property
     def values(self) -> Tensor:
         """What is wanted, as a tensor; all that a gradient can reach."""
+
+    def for_kernels(self) -> Tensor | MelPull | str:
+        """The target as kernels take it, or why they cannot."""
 
     def of(self, values: Tensor) -> Target:
         """The same for other frames, from their values (items, frames, rows)."""
@@ -55,6 +61,9 @@ class MagnitudeTarget(NamedTuple):
 
     values: Tensor  # A, (items, frames, n_freqs)
 
+    def for_kernels(self) -> Tensor:
+        return self.values.detach()
+
     def of(self, values: Tensor) -> MagnitudeTarget:
         return MagnitudeTarget(values)
 
@@ -71,6 +80,10 @@ class MagnitudeTarget(NamedTuple):
         return relative_norm(modulus(spectrum) - self.values, self.values)
 
 
+def _by_kernel(plan: FramePlan, target: Target) -> bool:
+    return by_kernel("a phase iteration", lambda: step_cuda.why_not(plan.layout, target.for_kernels()))
+
+
 class _Project(torch.autograd.Function):
     """ISTFT(P_A(STFT(y))), which remembers y and nothing of the spectrum: that is made again on the way back."""
 
@@ -78,17 +91,24 @@ class _Project(torch.autograd.Function):
     def forward(ctx: Any, signal: Tensor, values: Tensor, target: Target, plan: FramePlan) -> Tensor:
         ctx.save_for_backward(signal)
         ctx.target, ctx.plan = target, plan  # `values` are the target's own; autograd needs to be told of them
+        ctx.by_kernel = _by_kernel(plan, target)
+        if ctx.by_kernel:
+            return step_cuda.step(plan.layout, cast(Any, target.for_kernels()), signal.contiguous())[0]
         return plan.synthesise(target.impose(plan.analyse(signal)))
 
     @staticmethod
     @any_order
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
         plan, target, (signal,) = ctx.plan, ctx.target, ctx.saved_tensors
+        magnitude = isinstance(target, MagnitudeTarget)
         if torch.is_grad_enabled():
-            if not isinstance(target, MagnitudeTarget):
+            if not magnitude:
                 raise no_second_derivative()
             again = lambda signal, values: plan.synthesise(impose_magnitude_plainly(plan.analyse(signal), values))  # noqa: E731
             return *differentiated(again, (signal, target.values), grad[0]), None, None
+        if ctx.by_kernel and magnitude:
+            parts = (each.contiguous() for each in (target.values, signal, grad[0]))
+            return *step_cuda.project_vjp(plan.layout, *parts), None, None
         to_spectrum, to_values = target.vjp(plan.analyse(signal), plan.adjoint_of_synthesis(grad[0]))
         return plan.adjoint_of_analysis(to_spectrum), to_values, None, None
 
@@ -108,9 +128,30 @@ class PhaseProblem(NamedTuple):
         """ISTFT(P_A(STFT(y))): signal (items, samples) -> signal. A gradient costs the memory of one signal."""
         return _Project.apply(signal, self.target.values, self.target, self.plan)
 
+    def advance(
+        self, signal: Tensor, previous: Tensor, momentum: float, inertia: float | None = None, relaxation: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
+        """Extrapolate two signals, project, relax: x = project(y) and t⁺ = d + relaxation · (x − d), (items, samples) each.
+
+        y = t + momentum · (t − t⁻) from signal t and previous t⁻; d like it with the inertia, by default the momentum.
+        """
+        inertia = momentum if inertia is None else inertia
+        wants_gradient = torch.is_grad_enabled() and any(each.requires_grad for each in (signal, previous, self.target.values))
+        if not wants_gradient and _by_kernel(self.plan, self.target):
+            wanted = cast(Any, self.target.for_kernels())
+            return step_cuda.step(self.plan.layout, wanted, signal, previous, momentum, inertia, relaxation)
+        ahead = torch.lerp(previous, signal, 1 + momentum) if momentum else signal
+        projected = self.project(ahead)
+        if relaxation == 1:
+            return projected, projected
+        relaxed = ahead if inertia == momentum else torch.lerp(previous, signal, 1 + inertia)
+        return projected, torch.lerp(relaxed, projected, relaxation)
+
 
 class PhaseMethod:
     """A method's numbers with what it does; a state is a NamedTuple of tensors whose first dimension is the item."""
+
+    only_launches: ClassVar[bool] = False  # whether a step asks nothing of the host, so that it can be recorded as a graph
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> Any:
         """State before the first step, from a spectrum that has the target."""

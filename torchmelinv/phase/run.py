@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from torchmelinv.iterate import Iterated, iterate
+from torchmelinv.ops.backend import chosen
+from torchmelinv.ops.graphs import replayed, worth_recording
 from torchmelinv.phase.method import PhaseMethod, PhaseProblem
 
 
@@ -69,6 +71,31 @@ def _run_stage(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: 
     )
 
 
+def _recorded(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: Tensor) -> Tensor:
+    """The stage's signal after `count` steps that nobody looks into, recorded as one graph."""
+    target: Any = problem.target
+    fields = {name: getattr(target, name) for name in target._fields}
+    tensors = {name: value for name, value in fields.items() if isinstance(value, Tensor)}
+    others = [value for name, value in fields.items() if name not in tensors]
+
+    def steps(spectrum: Tensor, magnitude: Tensor, *values: Tensor) -> tuple[Tensor]:
+        again = problem._replace(target=target._replace(**dict(zip(tensors, values, strict=True))), magnitude=magnitude)
+        state = iterate(lambda state: stage.step(again, state), stage.init(again, spectrum), count).state
+        return (stage.signal(again, state),)
+
+    settings = tuple(value if isinstance(value, int | float | None) else id(value) for value in others)  # held, so ids last
+    key = (stage, count, problem.plan.convention, problem.plan.n_samples, type(target), settings)
+    return replayed(key, steps, spectrum, problem.magnitude, *tensors.values(), holds=(problem.plan, others))[0]
+
+
+def _can_be_recorded(stage: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop) -> bool:
+    """Whether the stage is only launches, and so short ones that a graph of them pays."""
+    watched = loop.account or loop.keep_best or loop.hook is not None or loop.tolerance is not None
+    if watched or not stage.only_launches or problem.plan.counted is not None or chosen() != "cuda":
+        return False
+    return worth_recording(spectrum, problem.magnitude, problem.target.values)
+
+
 def run(method: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop) -> tuple[Tensor, ...]:
     """Signal (items, samples); with an account also steps, residual, convergence (items) and history (items, n_iter).
 
@@ -86,8 +113,12 @@ def run(method: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop
         gradient = _gradient_of_stage(loop.gradient, sum(later for _, later in stages[index + 1 :]))
         # A stage that no gradient passes has none in its start and in its answer either.
         with torch.set_grad_enabled(torch.is_grad_enabled() and gradient != "none"):
-            result = _run_stage(stage, count, problem, spectrum, loop._replace(gradient=gradient), done)
-            signal = stage.signal(problem, result.state)
+            if _can_be_recorded(stage, problem, spectrum, loop):
+                result = Iterated(None, None, None, [])
+                signal = _recorded(stage, count, problem, spectrum)
+            else:
+                result = _run_stage(stage, count, problem, spectrum, loop._replace(gradient=gradient), done)
+                signal = stage.signal(problem, result.state)
         done += count
         signals.append(signal)
         steps = steps + (count if result.steps is None else result.steps[:, 0])

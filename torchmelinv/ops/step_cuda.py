@@ -1,0 +1,52 @@
+"""One step of fast or accelerated Griffin-Lim by CUDA kernels: the fused one where it serves, else the one for any size.
+
+    y = t + α (t − t⁻),    d = t + β (t − t⁻),    x = ISTFT(P(STFT(y))),    t⁺ = d + γ (x − d)
+
+with t and t⁻ the last two signals, momentum α, inertia β, relaxation γ. P imposes a magnitude (a tensor) or pulls towards a mel
+(a `MelPull`). The meaning of it in plain torch is `PhaseProblem.advance`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from torchmelinv.ops import nvrtc
+from torchmelinv.ops.layout import Layout, MelPull
+
+try:
+    from torchmelinv.ops import fused_cuda, pairs_cuda
+except ImportError:
+    pass
+
+def why_not(layout: Layout, wanted: Tensor | MelPull | str) -> str | None:
+    """What keeps the kernels from it, if anything does; as `wanted` a reason known before may come."""
+    if isinstance(wanted, str):
+        return wanted
+    values = wanted.values if isinstance(wanted, MelPull) else wanted
+    if values.device.type != nvrtc.DEVICE:
+        return f"the tensors are on {values.device}, not on a CUDA device"
+    if values.dtype != torch.float32:
+        return f"the tensors are {values.dtype}, and the kernels are written for float32"
+    return nvrtc.why_no_kernels() or pairs_cuda.why_not(layout)
+
+
+def step(
+    layout: Layout,
+    wanted: Tensor | MelPull,
+    signal: Tensor,
+    previous: Tensor | None = None,
+    momentum: float = 0.0,
+    inertia: float = 0.0,
+    relaxation: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """x and t⁺, (items, n_samples) each, from t and t⁻; without t⁻, y and d are t."""
+    if isinstance(wanted, Tensor) and fused_cuda.why_not(layout) is None:
+        return fused_cuda.step(layout, wanted, signal, previous, momentum, inertia, relaxation)
+    return pairs_cuda.step(layout, wanted, signal, previous, momentum, inertia, relaxation)
+
+
+def project_vjp(layout: Layout, magnitude: Tensor, signal: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients by y and by the magnitude, from that by x."""
+    by = pairs_cuda if fused_cuda.why_not(layout) else fused_cuda
+    return by.project_vjp(layout, magnitude, signal, None, 0.0, grad)
