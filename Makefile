@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 INSTALLED := $(VENV)/.installed
 METRICS := $(VENV)/.metrics
 
-.PHONY: help venv demo test slow lint bench notebooks
+.PHONY: help venv demo test slow lint bench bench-gpu notebooks
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make slow                   the tests marked slow"
 	@echo "make lint                   ruff, mypy and the floors of the house"
 	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and the tables of README.md"
+	@echo "make bench-gpu              measure speed and accuracy on a CUDA device; writes benchmarks/results/gpu-*.json"
 	@echo "make notebooks              run the notebooks and keep what they show"
 	@echo "PYTHON=python3.12 chooses the Python that .venv is made of (now: $(PYTHON))"
 
@@ -56,6 +57,9 @@ bench: $(METRICS)
 	$(BIN)/python -m benchmarks.gradients
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.training
+
+bench-gpu: $(INSTALLED)
+	$(BIN)/python -m benchmarks.gpu
 
 notebooks: $(INSTALLED)
 	$(BIN)/python -m tests.notebooks

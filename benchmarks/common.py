@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import torchmelinv
 from torchmelinv.demo import signal
 from torchmelinv.files import aside, read_audio
 
@@ -26,6 +28,7 @@ AUDIO = Path(os.environ.get("TORCHMELINV_SHARED", ROOT.parent / "shared")) / "au
 THREADS = 2
 REPEATS = 5
 SECONDS_OF_A_RUN = 0.5
+PACKAGES = ("torch", "torchaudio", "librosa", "numpy", "scipy")
 MOST_OTHERS = 0.05  # of the machine, taken by other processes during a round that counts
 
 Record = dict[str, Any]
@@ -45,9 +48,17 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    """Of those that are installed."""
+    found = {}
+    for name in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
 def surroundings() -> Record:
     """Machine, versions and date of a run; nothing that names the host or its folders."""
-    packages = ("torchmelinv", "torch", "torchaudio", "librosa", "numpy", "scipy")
     return {
         "date": datetime.date.today().isoformat(),
         "machine": {
@@ -57,7 +68,7 @@ def surroundings() -> Record:
             "system": platform.system(),
             "load_before": round(os.getloadavg()[0], 2),
         },
-        "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}},
+        "versions": {"python": platform.python_version(), "torchmelinv": torchmelinv.__version__, **_versions(PACKAGES)},
     }
 
 
@@ -171,17 +182,17 @@ def check(what: str, value: float, *, at_most: float | None = None, at_least: fl
     return {"what": what, "value": float(f"{value:.6g}"), **limit}
 
 
-def save(suite: str, record: Record) -> None:
-    """Write `benchmarks/results/<suite>.json`, innermost lists and objects on one line each."""
+def save(suite: str, record: Record, folder: Path | None = None) -> None:
+    """Write `<suite>.json` into `benchmarks/results` or another folder, innermost lists and objects on one line each."""
     text = json.dumps(record, indent=1, ensure_ascii=False)
     text = re.sub(r"[\[{][^\[\]{}]*[\]}]", lambda found: " ".join(found[0].split()), text)
-    with aside(RESULTS / f"{suite}.json") as temporary:
+    with aside((folder or RESULTS) / f"{suite}.json") as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def load(suite: str) -> Record:
+def load(suite: str, folder: Path | None = None) -> Record:
     """What `save` wrote last."""
-    return json.loads((RESULTS / f"{suite}.json").read_text(encoding="utf-8"))
+    return json.loads(((folder or RESULTS) / f"{suite}.json").read_text(encoding="utf-8"))
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -6,7 +6,7 @@ import re
 import statistics
 from collections.abc import Callable
 
-from benchmarks import corpus_table, quality_tables
+from benchmarks import corpus_table, gpu_table, quality_tables
 from benchmarks.common import RESULTS, ROOT, Record, load, markdown, where
 from torchmelinv.jobs.describe import preset_rows
 
@@ -106,6 +106,8 @@ RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "gradient_norms": ("gradients", render_gradient_norms),
     "training": ("training", render_training),
     "presets": ("", render_presets),
+    "gpu": ("", gpu_table.render_short),  # files by the devices' names
+    "gpu_all": ("", gpu_table.render),
     **{name: ("quality", render) for name, render in quality_tables.SECTIONS.items()},
 }
 

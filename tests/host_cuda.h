@@ -35,7 +35,7 @@ static dim3 threadIdx, blockIdx, blockDim, gridDim;
 static constexpr int warpSize = 32;
 static constexpr size_t DYNAMIC_SHARED = 227 * 1024;
 alignas(16) static unsigned char dynamic_shared[DYNAMIC_SHARED];
-__attribute__((section("cuda_shared"))) static float cuda_shared_is_never_empty;
+__attribute__((section("cuda_shared"), used)) static float cuda_shared_is_never_empty;
 extern "C" unsigned char __start_cuda_shared[], __stop_cuda_shared[];
 
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
@@ -52,7 +52,7 @@ enum Waiting { READY, AT_BLOCK, AT_WARP, DONE };
 struct Fiber {
     ucontext_t context;
     Waiting waiting = READY;
-    std::vector<char> stack = std::vector<char>(64 * 1024);
+    std::vector<char> stack = std::vector<char>(256 * 1024);
 };
 static ucontext_t scheduler;
 static std::vector<Fiber>* fibers;

@@ -28,6 +28,8 @@ from torch.nn.functional import pad
 from torchmelinv.conventions import MelConvention
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.ops.banded import Banded
+from torchmelinv.ops.layout import MelPull
+from torchmelinv.ops.mel_pull import PullTables, mel_pull, pull_tables, why_no_pull
 from torchmelinv.ops.precision import first_order
 from torchmelinv.phase.method import relative_norm
 
@@ -48,6 +50,7 @@ class _Tables(NamedTuple):
     bins: Banded  # the transpose of `bands`
     free_dc: bool  # whether bin 0 is unseen and bin 1 is not
     free: tuple[tuple[slice, Tensor], ...]  # some bins, and the part of each that follows no filter
+    pull: PullTables | str  # the same for kernels, or why they cannot
 
 
 def _top(table: Tensor, share: Tensor) -> tuple[slice, Tensor]:
@@ -71,6 +74,9 @@ def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
         def product(matrix: Tensor, rows_in_a_chunk: int) -> Banded:
             return Banded(matrix.to(like.dtype).to(like.device), rows_in_a_chunk)
 
+        unfollowed = torch.zeros(filterbank.n_freqs)
+        for bins, part in free:
+            unfollowed[bins] = part.float()
         return _Tables(
             bands=product(filterbank.table, 16),
             spread=product(spread.T, 96),
@@ -78,6 +84,7 @@ def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
             bins=product(filterbank.table.T, 96),
             free_dc=free_dc,
             free=tuple((bins, part.to(like.dtype).to(like.device)) for bins, part in free),
+            pull=why_no_pull(spread) or pull_tables(filterbank.table, spread, unfollowed, like.device),
         )
 
     return filterbank.derived("mel target", like, make)
@@ -102,6 +109,22 @@ class MelTarget(NamedTuple):
 
     def of(self, values: Tensor) -> MelTarget:
         return self._replace(values=values, heard=None if self.heard is None else _heard(values))
+
+    def for_kernels(self) -> MelPull | str:
+        if isinstance(self.tables.pull, str):
+            return self.tables.pull
+        return mel_pull(
+            self.tables.pull,
+            self.values.detach(),
+            self.offset,
+            self.floor,
+            power=self.power,
+            sweeps=self.sweeps,
+            agreement=self.agreement,
+            most_ratio=LARGEST_RATIO,
+            most_gain=LARGEST_GAIN,
+            faintest=torch.finfo(self.values.dtype).tiny,
+        )
 
     def flat(self, phasors: Tensor) -> Tensor:
         peak = self.values.detach().amax(-1, keepdim=True)

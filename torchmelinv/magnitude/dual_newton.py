@@ -32,15 +32,15 @@ from torch import Tensor
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.iterate import iterate
 from torchmelinv.magnitude.rounds import at_frames, in_rounds, put_frames
+from torchmelinv.ops import newton_cuda, nvrtc
+from torchmelinv.ops.backend import by_kernel
 from torchmelinv.ops.banded import Banded
 from torchmelinv.ops.items import over_items
+from torchmelinv.ops.newton_cuda import HARD, HARD_RESIDUAL, N_TRIALS, SOFT, Solved
 from torchmelinv.ops.precision import any_order, differentiated
 from torchmelinv.ops.tridiagonal import solve_tridiagonal
 
-HARD, SOFT = 1e-7, 1e-3  # ρ for a mel that some spectrum has, and for one that none has
-HARD_RESIDUAL = 1e-4  # ‖Ms − m‖ / ‖m‖ above which none has it
 HARD_ROUNDS, SOFT_ROUNDS = (6, 2, 2, 15), (8, 12, 30)  # steps; most frames stop within the first round
-N_TRIALS = 8  # step lengths tried in one line search
 
 
 class Distance(NamedTuple):
@@ -51,6 +51,7 @@ class Distance(NamedTuple):
     slope: Callable[[Tensor, Tensor], Tensor]  # (z, s) -> ∂s/∂u
     prior_slope: Callable[[Tensor, Tensor], Tensor]  # (z, s) -> ∂s/∂z
     safe_step: Callable[[Tensor], Tensor]  # largest |change of u| of a frame -> a step length that is always short enough
+    kernel: str  # its name in ops/newton_cuda.py
 
 
 class DualState(NamedTuple):
@@ -81,6 +82,15 @@ class _Bank:
         self.forward, self.adjoint = Banded(self.matrix), Banded(self.matrix.T.contiguous(), 64)
         pairs = torch.stack([matrix.square(), matrix * neighbour], 1).flatten(0, 1)
         self.pairs = Banded(pairs.to(like.dtype).to(like.device), 32)
+
+    @functools.cached_property
+    def for_kernels(self) -> newton_cuda.Tables | str:
+        """The tables for kernels, or why there are none; looks at the matrix on the host."""
+        return newton_cuda.why_not(self.matrix) or newton_cuda.tables(self.matrix)
+
+    def why_not(self) -> str | None:
+        """What keeps the kernels from it, if anything does."""
+        return nvrtc.why_not(self.matrix) or (self.for_kernels if isinstance(self.for_kernels, str) else None)
 
     def hessian_inverse(self, slope: Tensor, ridge: Tensor) -> Callable[[Tensor], Tensor]:
         """r ↦ (M diag(slope) Mᵀ + diag(ridge))⁻¹ r for (items, n_mels, frames), with the ridge that the dtype needs."""
@@ -162,35 +172,47 @@ def _polish(
     return distance.primal(prior, bank.adjoint @ multiplier)
 
 
+def _solve_in_rounds(bank: _Bank, distance: Distance, mel: Tensor, prior: Tensor, weight: Tensor) -> Solved:
+    zero = torch.zeros_like(prior)
+    softness = torch.full_like(mel[..., :1, :], HARD)
+    problem = _Problem(bank, distance, mel, prior, weight, softness)
+    start = DualState(torch.zeros_like(mel), zero, distance.primal(prior, zero), torch.zeros_like(softness))
+    state, steps, converged = in_rounds(_solve, problem, start, HARD_ROUNDS)
+    met = problem.size(bank.forward @ state.spectrum - mel) <= HARD_RESIDUAL
+    if not met.all():
+        problem = problem._replace(softness=torch.where(met, HARD, SOFT).to(mel.dtype))
+        unmet = (~met).flatten().nonzero().flatten()
+        again = in_rounds(_solve, at_frames(problem, unmet), at_frames(start, unmet), SOFT_ROUNDS)
+        state, steps = put_frames(state, unmet, again[0]), steps.index_add(-1, unmet, again[1])
+        converged = converged.index_copy(-1, unmet, again[2])
+    return Solved(state.spectrum, state.multiplier, problem.softness, steps, converged | met)
+
+
 class _SolveDual(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, mel: Tensor, prior: Tensor, weight: Tensor, bank: _Bank, distance: Distance) -> tuple[Tensor, ...]:
-        zero = torch.zeros_like(prior)
-        softness = torch.full_like(mel[..., :1, :], HARD)
-        problem = _Problem(bank, distance, mel, prior, weight, softness)
-        start = DualState(torch.zeros_like(mel), zero, distance.primal(prior, zero), torch.zeros_like(softness))
-        state, steps, converged = in_rounds(_solve, problem, start, HARD_ROUNDS)
-        met = problem.size(bank.forward @ state.spectrum - mel) <= HARD_RESIDUAL
-        if not met.all():
-            problem = problem._replace(softness=torch.where(met, HARD, SOFT).to(mel.dtype))
-            unmet = (~met).flatten().nonzero().flatten()
-            again = in_rounds(_solve, at_frames(problem, unmet), at_frames(start, unmet), SOFT_ROUNDS)
-            state, steps = put_frames(state, unmet, again[0]), steps.index_add(-1, unmet, again[1])
-            converged = converged.index_copy(-1, unmet, again[2])
-        converged = converged | met
-        ctx.save_for_backward(mel, prior, weight, problem.softness, state.spectrum, state.multiplier)
         ctx.bank, ctx.distance = bank, distance
-        ctx.mark_non_differentiable(steps, converged)
-        return state.spectrum, steps, converged
+        ctx.by_kernel = by_kernel("a magnitude inverse", bank.why_not)
+        if ctx.by_kernel:
+            parts = (each.contiguous() for each in (mel, prior, weight))
+            solved = newton_cuda.solve(cast(Any, bank.for_kernels), distance.kernel, bank.peak, *parts)
+        else:
+            solved = _solve_in_rounds(bank, distance, mel, prior, weight)
+        ctx.save_for_backward(mel, prior, weight, *solved[:3])
+        ctx.mark_non_differentiable(solved.steps, solved.converged)
+        return solved.spectrum, solved.steps, solved.converged
 
     @staticmethod
     @any_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        mel, prior, weight, softness, spectrum, multiplier = ctx.saved_tensors
+        mel, prior, weight, spectrum, multiplier, softness = ctx.saved_tensors
         bank, distance, grad = ctx.bank, ctx.distance, grads[0]
         if torch.is_grad_enabled():
             polish = functools.partial(_polish, bank, distance, softness, multiplier)
             return *differentiated(polish, (mel, prior, weight), grad), None, None
+        if ctx.by_kernel:
+            given = (each.contiguous() for each in (prior, weight, spectrum, multiplier, softness, grad))
+            return *newton_cuda.vjp(cast(Any, bank.for_kernels), distance.kernel, *given), None, None
         problem = _Problem(bank, distance, weight, prior, weight, softness)
         back = problem.inverse_hessian(spectrum)(bank.forward @ (distance.slope(prior, spectrum) * grad))
         to_prior = distance.prior_slope(prior, spectrum) * (grad - bank.adjoint @ back)

@@ -42,6 +42,7 @@ KULLBACK_LEIBLER = Distance(
     slope=lambda prior, spectrum: spectrum,
     prior_slope=_ratio,
     safe_step=lambda change: torch.where(change > 0, change.log1p() / change, 1),
+    kernel="entropic",
 )
 
 

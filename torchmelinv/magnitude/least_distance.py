@@ -30,6 +30,7 @@ EUCLIDEAN = Distance(
     slope=_active,
     prior_slope=_active,
     safe_step=lambda change: torch.full_like(change, 0.01),
+    kernel="least_distance",
 )
 
 

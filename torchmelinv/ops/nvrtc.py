@@ -67,6 +67,7 @@ def _ask(function: Any, *arguments: Any) -> Any:
     return results[0] if len(results) == 1 else results
 
 
+@functools.lru_cache(maxsize=1)
 def why_no_kernels() -> str | None:
     """What keeps kernels from being compiled on this machine, if anything does."""
     if torch.version.hip is not None:
@@ -76,6 +77,15 @@ def why_no_kernels() -> str | None:
     except (DependencyError, RuntimeError) as error:
         return str(error)
     return None
+
+
+def why_not(tensor: Tensor) -> str | None:
+    """What keeps kernels from taking this tensor, if anything does."""
+    if tensor.device.type != DEVICE:
+        return f"the tensors are on {tensor.device}, not on a CUDA device"
+    if tensor.dtype != torch.float32:
+        return f"the tensors are {tensor.dtype}, and the kernels are written for float32"
+    return why_no_kernels()
 
 
 def compile_kernel(kernel: Kernel, architecture: str) -> Cubin:
@@ -137,6 +147,7 @@ def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
 def _function(kernel: Kernel, device: int, shared_bytes: int) -> Any:
     """The loaded kernel. Modules stay loaded for the life of the process; graphs may hold them."""
     _, driver = _bindings()
+    _enter(driver, device)
     major, minor = torch.cuda.get_device_capability(device)
     module = _ask(driver.cuModuleLoadData, cached_kernel(kernel, f"sm_{major}{minor}").code)
     function = _ask(driver.cuModuleGetFunction, module, kernel.name.encode())
@@ -146,8 +157,15 @@ def _function(kernel: Kernel, device: int, shared_bytes: int) -> Any:
     return function
 
 
+def _enter(driver: Any, device: int) -> None:
+    """Make the device's context this thread's own, where it has none yet: autograd's threads may call no other library before."""
+    if int(_ask(driver.cuCtxGetCurrent)) == 0:
+        _ask(driver.cuCtxSetCurrent, _ask(driver.cuDevicePrimaryCtxRetain, _ask(driver.cuDeviceGet, device)))
+
+
 def _start(function: Any, grid: tuple[int, int], block: int, shared_bytes: int, packed: int, device: torch.device) -> None:
     _, driver = _bindings()
+    _enter(driver, device.index or 0)
     stream = torch.cuda.current_stream(device).cuda_stream
     _ask(driver.cuLaunchKernel, function, *grid, 1, block, 1, 1, shared_bytes, stream, packed, 0)
 

@@ -8,27 +8,18 @@ with t and t⁻ the last two signals, momentum α, inertia β, relaxation γ. P 
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from torchmelinv.ops import nvrtc
+from torchmelinv.ops import fused_cuda, nvrtc, pairs_cuda
 from torchmelinv.ops.layout import Layout, MelPull
 
-try:
-    from torchmelinv.ops import fused_cuda, pairs_cuda
-except ImportError:
-    pass
 
 def why_not(layout: Layout, wanted: Tensor | MelPull | str) -> str | None:
     """What keeps the kernels from it, if anything does; as `wanted` a reason known before may come."""
     if isinstance(wanted, str):
         return wanted
     values = wanted.values if isinstance(wanted, MelPull) else wanted
-    if values.device.type != nvrtc.DEVICE:
-        return f"the tensors are on {values.device}, not on a CUDA device"
-    if values.dtype != torch.float32:
-        return f"the tensors are {values.dtype}, and the kernels are written for float32"
-    return nvrtc.why_no_kernels() or pairs_cuda.why_not(layout)
+    return nvrtc.why_not(values) or pairs_cuda.why_not(layout, wanted if isinstance(wanted, MelPull) else None)
 
 
 def step(

@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from torchmelinv.conventions import FrameConvention

@@ -1,0 +1,336 @@
+"""The benchmark for a GPU, without one: every path is rehearsed, nothing wrong gets a time, no time gets lost."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import math
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from benchmarks import common, gpu, gpu_clock, gpu_model, gpu_process, gpu_sweep
+from benchmarks.common import check
+from benchmarks.gpu_clock import Rehearsal
+from benchmarks.gpu_inputs import FULL, MAIN, SETTINGS, TINY, Case, Contender, NotServed
+from tests.host_cuda import needs_compiler
+from torchmelinv.conventions import FrameConvention
+from torchmelinv.ops import fused_cuda, nvrtc
+from torchmelinv.ops.nvrtc import Kernel
+
+FRAME = FrameConvention(n_fft=1024, hop_length=256, padding="center_reflect")
+PER_FRAME = 2 * 2.5 * 1024 * 10 + 3 * 1024 + 7 * 513 + 4 * 256  # operations, counted by hand
+
+
+def test_every_path_can_be_rehearsed(capsys, monkeypatch: pytest.MonkeyPatch):
+    records = []
+    original = gpu.new_record
+    monkeypatch.setattr(gpu, "new_record", lambda *given: records.append(original(*given)) or records[-1])
+    before = sorted(common.RESULTS.iterdir())
+    assert gpu.main(["--rehearse"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == gpu.REHEARSED
+    assert sorted(common.RESULTS.iterdir()) == before
+    (record,) = records
+    assert set(record["cases"]) == {planned.key for planned in gpu.plans()}
+    for key, case in record["cases"].items():
+        assert case["done"], key
+        assert "failed" not in case, key
+        for name, entry in case["contenders"].items():
+            field = "accuracy" if key.startswith("accuracy") else "seconds"
+            assert (field in entry) != ("failed" in entry)
+            assert "kernels" in name or field in entry, (key, name, entry)
+    assert len(said) == 1 + sum(len(case["contenders"]) for case in record["cases"].values())
+
+
+@pytest.mark.parametrize("arguments", [[], ["--cases", "entropic"]])
+def test_without_a_device_it_says_so(arguments: list[str], capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu.main(arguments) == 2
+    said = capsys.readouterr()
+    assert "no CUDA device" in said.err
+    assert len(said.err.splitlines()) == 1
+    assert not said.out
+
+
+def test_a_case_that_does_not_exist_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        gpu.main(["--cases", "no such case"])
+    assert "entropic batch 64" in capsys.readouterr().err
+
+
+def test_bytes_and_operations_are_those_counted_by_hand():
+    one = gpu_model.fast_griffin_lim(FRAME)
+    assert one.bytes == 2052 + 2048 + 1024
+    assert one.flops == PER_FRAME == 58887
+    assert one.of(64 * 862).bytes == 282_680_832
+    assert gpu_model.fast_griffin_lim(FrameConvention(n_fft=2048, hop_length=512)).bytes == 4 * (1025 + 3 * 512)
+    assert gpu_model.fast_griffin_lim(FrameConvention(n_fft=400, hop_length=160)).bytes == 2724
+    joint = gpu_model.mel_consistent(FRAME, 80, 2)
+    assert joint == (4 * (80 + 768), PER_FRAME + 2 * 9 * 513 + 6 * 256)
+    assert gpu_model.entropic(513, 80, 7) == (4 * 593, 7 * (16 * 513 + 8 * 80))
+    there_and_back = gpu_model.forward_and_backward(FRAME)
+    assert there_and_back.bytes == 4 * (4 * 513 + 8 * 256)
+    assert there_and_back.flops == PER_FRAME + 3 * 25600 + 4 * 1024 + 20 * 513 + 8 * 256
+
+
+def test_a_time_beside_the_floor():
+    found = gpu.derived(gpu_model.Work(3_000_000, 6e9), 2e-6, {"copy_bytes_per_second": 4e12})
+    assert found["bytes_per_second"] == 1.5e12
+    assert found["flops_per_second"] == 3e15
+    assert found["times_byte_floor"] == pytest.approx(2.6667, abs=1e-4)  # 0.75 µs
+
+
+def test_sets_of_inputs_exceed_the_cache():
+    assert gpu_clock.n_sets(10, cache=60, memory=10_000) == 24
+    assert gpu_clock.n_sets(1000, cache=60, memory=10**6) == 2
+    assert gpu_clock.n_sets(1, cache=10**6, memory=10**9) == gpu_clock.MOST_SETS
+    assert gpu_clock.n_sets(10**6, cache=10**8, memory=3 * 10**7) == 7
+
+
+def test_sizes_are_10_seconds():
+    assert [setting.n_frames(FULL) for setting in SETTINGS] == [862, 938, 862, 1001]
+
+
+def _right(x: torch.Tensor) -> torch.Tensor:
+    return 2 * x
+
+
+def _case(contenders: list[Contender]) -> Case:
+    inputs = [torch.arange(1.0, 5.0), torch.arange(2.0, 6.0)]
+
+    def checks(_, __, result):
+        return [check("distance", float((result(i) - 2 * inputs[i]).abs().max()), at_most=1e-6) for i in (0, 1)]
+
+    return Case({"title": "doubling"}, 1, gpu_model.Work(32, 4.0), inputs, contenders, checks)
+
+
+def _breaks(_: torch.Tensor) -> torch.Tensor:
+    raise RuntimeError("out of order at /some/folder/file.py\nmore")
+
+
+def _unwritten(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([2 * x[:3], torch.empty(1)])
+
+
+def _launches(x: torch.Tensor) -> torch.Tensor:
+    nvrtc._function(Kernel("doubling.cu", "doubling"), 0, 0)
+    return 2 * x
+
+
+def _refuses(_: int):
+    raise NotServed("n_fft is odd")
+
+
+def _work(contenders: list[Contender], record=None, save=lambda: None, until: float = math.inf):
+    record = {"cases": {}, "skipped": [], "device": Rehearsal().describe()} if record is None else record
+    planned = gpu.Planned("doubling", lambda scale, clock: _case(contenders))
+    assert gpu.work(record, [planned], TINY, Rehearsal(), save, until) == 0
+    return record
+
+
+def test_nothing_wrong_gets_a_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(nvrtc, "_function", lambda *_: None)
+    contenders = {
+        "right": _right, "wrong": lambda x: 2.001 * x, "nothing": lambda x: x * math.nan, "unwritten": _unwritten,
+        "breaks": _breaks, "kernels": _right, "true kernels": _launches,
+    }  # fmt: skip
+    made = [Contender(name, lambda _, run=run: run, None, "kernels" in name) for name, run in contenders.items()]
+    record = _work([*made, Contender("unserved", _refuses)])
+    found = record["cases"]["doubling"]["contenders"]
+    assert [name for name, entry in found.items() if "seconds" in entry] == ["right", "true kernels"]
+    assert found["right"]["checks"][0]["at_most"] == 1e-6
+    assert found["true kernels"]["kernels"] == ["doubling"]
+    assert found["breaks"] == {"failed": "RuntimeError: out of order at …"}
+    assert "no kernel was launched" in found["kernels"]["failed"]
+    assert found["unserved"] == {"failed": "n_fft is odd", "unserved": True}
+    assert all("distance" in found[name]["failed"] for name in ("wrong", "nothing", "unwritten"))
+
+
+def test_the_file_is_saved_after_every_contender(tmp_path):
+    seen = []
+
+    def look(name: str):
+        def make(_: int):
+            record = common.load("gpu-test", tmp_path)
+            seen.append((name, record["running"], list(record["cases"]["doubling"]["contenders"])))
+            return _right
+
+        return make
+
+    record = {"cases": {}, "skipped": [], "device": Rehearsal().describe()}
+    save = functools.partial(common.save, "gpu-test", record, tmp_path)
+    _work([Contender("a", look("a")), Contender("b", look("b"))], record, save)
+    assert seen == [("a", ["doubling", "a"], []), ("b", ["doubling", "b"], ["a"])]
+    saved = common.load("gpu-test", tmp_path)
+    assert saved["running"] is None
+    assert saved["cases"]["doubling"]["done"]
+    assert set(saved["cases"]["doubling"]["contenders"]) == {"a", "b"}
+
+
+def test_what_is_in_the_file_is_not_measured_again():
+    given = {"doubling": {"contenders": {"a": {"failed": "hung"}}}}
+    record = _work(
+        [Contender("a", _refuses), Contender("b", lambda _: _right)],
+        {"cases": given, "skipped": [], "device": Rehearsal().describe()},
+    )
+    assert record["cases"]["doubling"]["contenders"]["a"] == {"failed": "hung"}
+    assert "seconds" in record["cases"]["doubling"]["contenders"]["b"]
+
+
+def test_what_time_does_not_allow_is_named():
+    record = _work([Contender("a", lambda _: _right)], until=0)
+    assert record["skipped"] == ["doubling"]
+    assert not record["cases"]
+
+
+def test_a_case_that_cannot_be_made_stops_no_other():
+    record = {"cases": {}, "skipped": [], "device": Rehearsal().describe()}
+    chosen = [gpu.Planned("broken", lambda *_: _breaks(torch.ones(1))), gpu.Planned("whole", lambda *_: _case([]))]
+    assert gpu.work(record, chosen, TINY, Rehearsal(), lambda: None, math.inf) == 0
+    assert record["cases"]["broken"]["failed"].startswith("RuntimeError")
+    assert record["cases"]["whole"]["done"]
+
+
+def test_a_contender_that_ends_the_process_is_the_one_that_failed(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys):
+    starts = []
+
+    class Process:
+        def __init__(self, words, cwd):
+            starts.append(words)
+            if len(starts) == 1:
+                case = {"doubling": {"contenders": {"a": {"seconds": 1.0}}}}
+                common.save("gpu-test", {"running": ["doubling", "b"], "cases": case}, tmp_path)
+            self.returncode = -11 if len(starts) == 1 else 0
+
+        def poll(self):
+            return self.returncode
+
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    options = argparse.Namespace(out=tmp_path, cases="", sweep=False)
+    assert gpu_process.measure(options, "gpu-test", time.time() + 60) == 0
+    assert ["--resume" in words for words in starts] == [False, True]
+    saved = common.load("gpu-test", tmp_path)
+    assert saved["running"] is None
+    assert saved["cases"]["doubling"]["contenders"] == {"a": {"seconds": 1.0}, "b": {"failed": "ended its process (code -11)"}}
+
+
+def test_a_process_that_hangs_is_stopped(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gpu_process, "PATIENCE_TO_START", 0.2)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert gpu_process._watched(process, tmp_path / "none.json") is None
+    assert process.returncode != 0
+
+
+class FakeStream:
+    def wait_stream(self, _):
+        pass
+
+
+class FakeEvent:
+    def __init__(self, enable_timing):
+        assert enable_timing
+
+    def record(self):
+        self.at = time.perf_counter()
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, end):
+        return 1000 * (end.at - self.at)
+
+
+class FakeGraph:
+    replay = staticmethod(lambda: None)
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> gpu_clock.Cuda:
+    """The clock of a device with that device's part taken out: graphs record nothing and replay nothing."""
+    clock = object.__new__(gpu_clock.Cuda)
+    clock.device = torch.device("cpu")
+    fakes = {
+        "Event": FakeEvent, "Stream": FakeStream, "CUDAGraph": FakeGraph, "current_stream": FakeStream,
+        "stream": contextlib.nullcontext, "graph": contextlib.nullcontext, "set_stream": lambda _: None,
+        "synchronize": lambda: None, "empty_cache": lambda: None, "reset_peak_memory_stats": lambda: None,
+        "memory_allocated": lambda: 100, "max_memory_allocated": lambda: 300,
+    }  # fmt: skip
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    return clock
+
+
+def test_inputs_take_turns_in_blocks_that_are_long_enough(cuda: gpu_clock.Cuda, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gpu_clock, "ENOUGH", 0.01)
+    order: list[int] = []
+    jobs = [lambda i=i: (order.append(i), time.sleep(2e-4)) for i in range(3)]
+    seconds = cuda.seconds(gpu_clock.Prepared(jobs, 2, lambda _: torch.ones(1)))
+    assert order[:7] == [0, 1, 2, 0, 1, 2, 0]
+    assert len(seconds) >= gpu_clock.LEAST_BLOCKS
+    assert min(seconds) >= 1e-4  # two calls a job
+    assert cuda._copy(1000) > 0
+    assert cuda._product(8) > 0
+
+
+def test_a_graph_that_writes_nothing_is_found_out(cuda: gpu_clock.Cuda):
+    sets = [torch.ones(2), torch.full((2,), 2.0), torch.full((2,), 3.0)]
+    for graph, jobs, calls in ((None, 3, 1), ("each", 3, 1), ("chain", 1, 3)):
+        prepared = cuda.prepared(lambda x: 2 * x, sets, graph)
+        assert (len(prepared.jobs), prepared.calls) == (jobs, calls)
+        found = [prepared.result(index) for index in range(3)]
+        assert all(torch.equal(a, 2 * b) for a, b in zip(found, sets, strict=True)) == (graph is None)
+        assert graph is None or all(bool(each.isnan().all()) for each in found)
+    with cuda.peak() as peak:
+        cuda.new_peak()
+    assert peak.bytes == 200
+    cuda.settle()
+
+
+def test_a_device_names_its_file():
+    assert gpu.suite_name("NVIDIA H200") == "gpu-h200"
+    assert gpu.suite_name("NVIDIA H200", sweep=True) == "sweep-h200"
+    assert gpu.suite_name("NVIDIA A100-SXM4-80GB") == "gpu-a100-sxm4-80gb"
+    assert gpu.suite_name("NVIDIA GeForce RTX 4090") == "gpu-rtx-4090"
+
+
+def test_it_needs_torch_torchaudio_and_numpy_alone():
+    missing = ("librosa", "soundfile", "soxr", "pesq", "pystoi", "matplotlib", "scipy", "tqdm")
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing})); import benchmarks.gpu as g; g.common.surroundings()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=common.ROOT, timeout=120)
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_kernels_take_part(host_kernels):
+    chosen = [planned for planned in gpu.plans() if str(MAIN) in planned.key and "batch 1" in planned.key + " "]
+    record = gpu.rehearse([planned for planned in chosen if planned.key.endswith("batch 1")])
+    for case in record["cases"].values():
+        for name, entry in case["contenders"].items():
+            assert "seconds" in entry, (name, entry)
+            assert ("kernels" in name) == bool(entry["kernels"])
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_sweep_changes_numbers_and_puts_them_back(host_kernels, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gpu_sweep, "VARIANTS", ((33, 168),))
+    before = dict(vars(fused_cuda))
+    record = gpu.rehearse(gpu.sweeps()[2:3])
+    assert dict(vars(fused_cuda)) == before
+    (case,) = record["cases"].values()
+    assert list(case["contenders"]) == ["fused kernels, graph", "runs for 33 multiprocessors, 168 registers"]
+    assert all("seconds" in entry for entry in case["contenders"].values()), case["contenders"]
+
+
+@pytest.mark.gpu
+def test_a_case_is_measured_on_the_device(tmp_path):
+    assert gpu.main(["--cases", f"step {MAIN} batch 1", "--out", str(tmp_path), "--seconds", "60"]) == 0
+    (path,) = tmp_path.glob("gpu-*.json")
+    case = common.load(path.stem, tmp_path)["cases"][f"step {MAIN} batch 1"]
+    for name in ("plain torch", "plain torch, graph"):
+        assert case["contenders"][name]["seconds"] > 0

@@ -1,0 +1,178 @@
+// What the two kernels of newton.cu share: the two distances, sweeps over the bins, and the tridiagonal solve.
+#pragma once
+#include "device.cuh"
+
+constexpr int LANES = 32, CHUNK = 8, MIDDLE = N_MELS / 2;
+constexpr float EPS = 1.1920929e-7f, TINY = 1.17549435e-38f;
+
+// Values of one lane in shared memory, by band or by slot.
+struct Lane {
+    float* first;
+    __device__ __forceinline__ float& operator[](int i) const { return first[i * LANES]; }
+};
+
+#if METHOD == 0  // entropic: s = z exp(u), u ≤ 80
+constexpr float LARGEST_EXPONENT = 80, LOG2_E = 1.44269504f, LARGEST = 1e30f;
+__device__ __forceinline__ float primal(float prior, float exponent) {
+    return fminf(prior * exp2f(LOG2_E * fminf(exponent, LARGEST_EXPONENT)), LARGEST);
+}
+__device__ __forceinline__ float slope(float spectrum) { return spectrum; }
+__device__ __forceinline__ float prior_slope(float prior, float spectrum) { return prior > 0 ? spectrum / prior : 0.f; }
+__device__ __forceinline__ float safe_step(float change) { return change > 0 ? log1pf(change) / change : 1.f; }
+#else  // least distance: s = max(0, z + u)
+__device__ __forceinline__ float primal(float prior, float exponent) { return fmaxf(prior + exponent, 0.f); }
+__device__ __forceinline__ float slope(float spectrum) { return spectrum > 0 ? 1.f : 0.f; }
+__device__ __forceinline__ float prior_slope(float, float spectrum) { return slope(spectrum); }
+__device__ __forceinline__ float safe_step(float) { return 0.01f; }
+#endif
+
+// A number in two floats. Where no spectrum has the mel, multipliers of neighbours are large and of unlike sign; rounded to one
+// float, their difference would leave the exponent of the bins between them too coarse to converge.
+struct Fine {
+    float high, low;
+};
+__device__ __forceinline__ Fine operator+(Fine a, float b) {
+    const float sum = a.high + b, moved = sum - a.high;
+    const float low = a.low + ((a.high - (sum - moved)) + (b - moved)), high = sum + low;
+    return {high, low - (high - sum)};
+}
+__device__ __forceinline__ float product_sum(float a, float x, float b, float y) { return a * x + b * y; }
+__device__ __forceinline__ float product_sum(float a, Fine x, float b, Fine y) {
+    const float product = b * y.high, rest = fmaf(b, y.high, -product);
+    return fmaf(a, x.high, product) + fmaf(a, x.low, fmaf(b, y.low, rest));
+}
+
+// What one warp sweeps: bins whose lower band is in [band, last_band).
+struct Part {
+    const float4* rows;  // of a bin: its weight in its lower band and in the next; how many bands to go on before it
+    int bin, n_bins, band, last_band;
+    __device__ Part(const float4* all, const int* parts, int part) {
+        const int* here = parts + 3 * part;
+        rows = all + here[0];
+        bin = here[1], n_bins = here[4] - here[1];
+        band = here[2], last_band = here[5];
+    }
+
+    // Every bin in order: advance() before the bins of each next band, visit(weights, what load(bin) gave, bin).
+    template <class Load, class Advance, class Visit>
+    __device__ __forceinline__ void sweep(Load load, Advance advance, Visit visit) const {
+        decltype(load(0)) held[CHUNK], next[CHUNK];
+        if (n_bins > 0)
+#pragma unroll
+            for (int k = 0; k < CHUNK; k++) next[k] = load(bin + min(k, n_bins - 1));
+        for (int i = 0; i < n_bins; i += CHUNK) {
+            float4 row[CHUNK];
+#pragma unroll
+            for (int k = 0; k < CHUNK; k++) {
+                held[k] = next[k];
+                row[k] = rows[i + k];  // filled up with zeros
+                next[k] = load(bin + min(i + CHUNK + k, n_bins - 1));
+            }
+#pragma unroll
+            for (int k = 0; k < CHUNK; k++) {
+                float left = row[k].z;
+                if (left > 0) {
+#pragma unroll 1
+                    do advance();
+                    while ((left -= 1) > 0);
+                }
+                visit(row[k], held[k], i + k);
+            }
+        }
+    }
+};
+
+// The bins below and above all filters, shared between the parts: they have u = 0 and no say in anything else.
+template <class Visit>
+__device__ __forceinline__ void for_unseen_bins(const int* parts, int part, int n_freqs, Visit visit) {
+    const int first = parts[1], last = parts[3 * PARTS + 1];
+    for (int i = part; i < n_freqs - (last - first); i += PARTS) visit(i < first ? i : i - first + last);
+}
+
+// A vector of bands seen from the bins: the values, float or Fine, at a bin's two bands. At band N_MELS they must be 0.
+template <class At> struct Pair {
+    At at;
+    decltype(at(0)) low, high;
+    __device__ Pair(At at, int band) : at(at), low(at(band)), high(at(band + 1)) {}
+    __device__ __forceinline__ void go_to(int band) { low = high, high = at(band + 1); }
+    __device__ __forceinline__ float operator()(float4 row) const { return product_sum(row.x, low, row.y, high); }
+};
+
+// Sums over bins that go to bands: Σ M_j value, and the two diagonals of M diag(slope) Mᵀ.
+struct Sums {
+    Lane value, diagonal, coupling, carry;
+    float low = 0, high = 0, square = 0, next_square = 0, product = 0;
+    __device__ __forceinline__ void add(float4 row, float what, float slope) {
+        const float a = row.x * slope, b = row.y * slope;
+        low += row.x * what, high += row.y * what;
+        square += row.x * a, next_square += row.y * b, product += row.x * b;
+    }
+    __device__ __forceinline__ void leave(int band) {
+        value[band] = low, diagonal[band] = square, coupling[band] = product;
+        low = high, square = next_square;
+        high = next_square = product = 0;
+    }
+    // The bands that are left, then what the next part's first band gets from here.
+    __device__ __forceinline__ void end(int band, int last_band) {
+        for (; band < last_band; band++) leave(band);
+        carry[0] = low, carry[1] = square;
+    }
+};
+
+// T x = SIGN · right for T of `diagonal` + ridge and `coupling` (overwritten), from one end to the middle and back. Between
+// the two, and after them, the block must wait; `ends` holds three slots for each end, the last one Σ right · x of its half.
+template <bool UP, int SIGN> struct End {
+    Lane diagonal, coupling, right, x, ends;
+    float ridge;
+    static constexpr int COUNT = UP ? MIDDLE : N_MELS - 1 - MIDDLE, SLOT = UP ? 0 : 3;
+    static __device__ __forceinline__ int band(int i) { return UP ? i : N_MELS - 1 - i; }
+    static __device__ __forceinline__ int inward(int i) { return UP ? i : N_MELS - 2 - i; }
+
+    __device__ __forceinline__ void eliminate() const {
+        float tie = 0, factor = 0, y = 0;
+#pragma unroll 4
+        for (int i = 0; i < COUNT; i++) {
+            const float inverse = 1 / (diagonal[band(i)] + ridge - tie * factor);
+            y = (SIGN * right[band(i)] - tie * y) * inverse;
+            tie = coupling[inward(i)];
+            factor = tie * inverse;
+            coupling[inward(i)] = factor;
+            x[band(i)] = y;
+        }
+        ends[SLOT] = tie * factor;
+        ends[SLOT + 1] = tie * y;
+    }
+    __device__ __forceinline__ void substitute() const {
+        const float pivot = diagonal[MIDDLE] + ridge - ends[0] - ends[3];
+        float value = (SIGN * right[MIDDLE] - ends[1] - ends[4]) / pivot, along = 0;
+        if (UP) {
+            x[MIDDLE] = value;
+            along = right[MIDDLE] * value;
+        }
+#pragma unroll 4
+        for (int i = COUNT - 1; i >= 0; i--) {
+            value = x[band(i)] - coupling[inward(i)] * value;
+            x[band(i)] = value;
+            along += right[band(i)] * value;
+        }
+        ends[SLOT + 2] = along;
+    }
+};
+
+// Between barriers that all threads reach; only lanes that are `active` solve.
+template <int SIGN>
+__device__ __forceinline__ void solve(
+    int part, bool active, Lane diagonal, Lane coupling, Lane right, Lane x, Lane ends, float ridge) {
+    const End<true, SIGN> top{diagonal, coupling, right, x, ends, ridge};
+    const End<false, SIGN> bottom{diagonal, coupling, right, x, ends, ridge};
+    if (active && part == 0) top.eliminate();
+    if (active && part == PARTS - 1) bottom.eliminate();
+    __syncthreads();
+    if (active && part == 0) top.substitute();
+    if (active && part == PARTS - 1) bottom.substitute();
+}
+
+// The Hessian's diagonal with softness and the ridge that float32 needs, but for EPS times its largest entry.
+__device__ __forceinline__ float with_ridge(float diagonal, float softness) {
+    return diagonal + (softness + 1e3f * EPS * diagonal);
+}

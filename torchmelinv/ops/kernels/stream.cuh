@@ -1,0 +1,158 @@
+// How a kernel walks along a signal, two frames at a time, with what frames share kept in registers.
+//
+// A stream is LANES threads that own `run` hops of an item. Register m of a thread holds the sample lane + LANES m from the first
+// of the two frames on; the second frame starts SHIFT registers later, the next pair 2 SHIFT. Frames that began before the
+// stream's own hops reach into them: the stream computes those again (WARM_UP of them), so that each sample is written by one
+// thread, in an order of additions that depends neither on `run` nor on what else is computed. That asks for streams that start
+// at an even hop and own an even number of them, so that the same two frames are always a pair.
+#pragma once
+#include "fft.cuh"
+
+constexpr int FREQUENCIES = N_FFT / 2 + 1;
+constexpr int SHIFT = HOP / LANES;
+constexpr int REACH = 16 + SHIFT;                      // registers of a pair
+constexpr int WARM_UP = (15 + SHIFT) / SHIFT / 2 * 2;  // frames that reach into the next hop, an even number
+constexpr int STREAMS = LANES < 32 ? 32 / LANES : 1;   // of a block
+constexpr int THREADS = STREAMS * LANES;
+static_assert(HOP % LANES == 0 && HOP <= N_FFT, "a hop is a whole number of registers");
+
+// y = t + momentum (t − t_prev), padded. Reading before its start and from its end on gives mirrored samples, or 0.
+struct Extrapolated {
+    const float *signal, *previous;
+    float momentum;
+    int end;
+    bool reflect;
+
+    // Registers FROM to TO − 1, of which register 0 is sample n. What is rare needs few instructions rather than few cycles: it
+    // is put down in the thread's own column of the exchange.
+    template <int FROM, int TO> __device__ __forceinline__ void read(float* values, int n, int lane, Complex* held) const {
+        if (n + FROM * LANES >= 0 && n + (TO - 1) * LANES < end) {
+#pragma unroll
+            for (int m = FROM; m < TO; m++) values[m] = __ldg(signal + n + m * LANES);
+            if (previous) {
+#pragma unroll
+                for (int m = FROM; m < TO; m++)
+                    values[m] = fmaf(momentum, values[m] - __ldg(previous + n + m * LANES), values[m]);
+            }
+        } else {
+            float* column = &held[lane].re;
+#pragma unroll 1
+            for (int m = FROM; m < TO; m++) column[m / 2 * 2 * ROW + m % 2] = anywhere(n + m * LANES);
+#pragma unroll
+            for (int m = FROM; m < TO; m++) values[m] = column[m / 2 * 2 * ROW + m % 2];
+        }
+    }
+
+  private:
+    __device__ __forceinline__ float anywhere(int n) const {
+        if (reflect) {
+            const int period = max(2 * (end - 1), 1);
+            n = (n < 0 ? -n : n) % period;
+            n = min(n, period - n);
+        }
+        if (n < 0 || n >= end) return 0.f;
+        const float now = __ldg(signal + n);
+        return previous ? fmaf(momentum, now - __ldg(previous + n), now) : now;
+    }
+};
+
+// e = g · inverse envelope, which is 0 outside of the signal.
+struct Weighted {
+    const float *grad, *inverse_envelope;
+    int n_samples;
+
+    template <int FROM, int TO> __device__ __forceinline__ void read(float* values, int n) const {
+#pragma unroll
+        for (int m = FROM; m < TO; m++) {
+            const int at = n + m * LANES;
+            values[m] = (unsigned)at < (unsigned)n_samples ? __ldg(grad + at) * __ldg(inverse_envelope + at) : 0.f;
+        }
+    }
+};
+
+// The registers that a pair of frames finishes, 2 SHIFT of them, from a signal of n_samples and to it.
+struct Finished {
+    float value[2 * SHIFT];
+
+    __device__ __forceinline__ void fetch(const float* from, int n, int n_samples) {
+#pragma unroll
+        for (int m = 0; m < 2 * SHIFT; m++) value[m] = lies(n, m, n_samples) ? __ldg(from + n + m * LANES) : 0.f;
+    }
+    __device__ __forceinline__ void store(float* to, int n, int n_samples) const {
+#pragma unroll
+        for (int m = 0; m < 2 * SHIFT; m++)
+            if (lies(n, m, n_samples)) to[n + m * LANES] = value[m];
+    }
+
+  private:
+    static __device__ __forceinline__ bool lies(int n, int m, int n_samples) {
+        return (unsigned)(n + m * LANES) < (unsigned)n_samples;
+    }
+};
+
+// Both frames through the window, packed.
+__device__ __forceinline__ void packed(const float* values, const float* window, int lane, Complex* v) {
+#pragma unroll
+    for (int m = 0; m < 16; m++) {
+        const float w = window[lane + m * LANES];
+        v[m] = {w * values[m], w * values[m + SHIFT]};
+    }
+}
+
+// Both frames through the window and added to what others left.
+__device__ __forceinline__ void overlap(const Complex* v, const float* window, int lane, float* sums) {
+#pragma unroll
+    for (int m = 0; m < 16; m++) {
+        const float w = window[lane + m * LANES];
+        sums[m] = fmaf(w, v[m].re, sums[m]);
+        sums[m + SHIFT] = fmaf(w, v[m].im, sums[m + SHIFT]);
+    }
+}
+
+// On to the next pair of frames: what it shares with this one.
+__device__ __forceinline__ void advance(float* values) {
+#pragma unroll
+    for (int m = 0; m < 16 - SHIFT; m++) values[m] = values[m + 2 * SHIFT];
+}
+
+// Where a thread's bins lie in the rows (n_frames, FREQUENCIES) of two frames. Pointers that move on, because bins up from 0 and
+// down from N_FFT then have fixed distances from them.
+template <class Value> struct Rows {
+    Value *up, *down_first, *down;
+
+    __device__ __forceinline__ Rows(Value* rows, int frame, int lane) {
+        rows += (long long)frame * FREQUENCIES;
+        up = rows + pair_base(lane, 0);
+        down_first = rows + pair_base(lane, LAST / 2), down = rows + pair_base(lane, LAST + LAST / 2);
+    }
+    __device__ __forceinline__ Value* of(int second, int pair) const {
+        return (!pair_down(pair) ? up : pair < LAST ? down_first : down) + second * FREQUENCIES + pair_offset(pair);
+    }
+    __device__ __forceinline__ Value* nyquist_of_lane_0(int second) const { return up + second * FREQUENCIES + N_FFT / 2; }
+    __device__ __forceinline__ void advance() { up += 2 * FREQUENCIES, down_first += 2 * FREQUENCIES, down += 2 * FREQUENCIES; }
+};
+
+// The wanted magnitudes of one of the two frames; 0 where there is no such frame.
+struct Magnitudes {
+    float at[8], nyquist;
+
+    __device__ __forceinline__ Magnitudes(const Rows<const float>& rows, int second, bool exists, int lane) {
+#pragma unroll
+        for (int s = 0; s < 8; s++) at[s] = exists ? __ldg(rows.of(second, s)) : 0.f;
+        nyquist = exists && lane == 0 ? __ldg(rows.nyquist_of_lane_0(second)) : 0.f;
+    }
+};
+
+// 1 / |c|, finite also where c is 0, of a spectrum twice as large (what unpacking without a division gives), so that half of it.
+__device__ __forceinline__ float inverse_modulus(Complex twice) {
+    constexpr float TINY = 1.17549435e-38f;  // the smallest normal number, as in ops/impose_magnitude.py
+    return rsqrtf(fmaf(twice.re, twice.re, fmaf(twice.im, twice.im, 8.f * TINY)));
+}
+
+// Twice the spectra of the two frames at a pair's bin, and back to the pair from the spectra themselves.
+__device__ __forceinline__ Complex first_twice(Complex at, Complex mirror) { return {at.re + mirror.re, at.im - mirror.im}; }
+__device__ __forceinline__ Complex second_twice(Complex at, Complex mirror) { return {at.im + mirror.im, mirror.re - at.re}; }
+__device__ __forceinline__ void joined(Complex first, Complex second, Complex& at, Complex& mirror) {
+    at = {first.re - second.im, first.im + second.re};
+    mirror = {first.re + second.im, second.re - first.im};
+}
