@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.host_cuda import needs_compiler
+from torchmelinv.errors import DependencyError
 from torchmelinv.ops import nvrtc
 from torchmelinv.ops.nvrtc import Kernel, launch
 
@@ -63,3 +64,124 @@ def test_the_emulation_refuses_a_barrier_that_some_threads_skip(host_kernels, re
 def test_tensors_must_be_contiguous():
     with pytest.raises(ValueError, match="contiguous"):
         nvrtc._packed([torch.zeros(4, 4).mT])
+
+
+needs_nvrtc = pytest.mark.skipif(nvrtc.why_no_kernels() is not None, reason=str(nvrtc.why_no_kernels()))
+
+
+@pytest.fixture
+def times(monkeypatch, tmp_path):
+    """A kernel beside the real ones, and a cache of its own; gives a function that changes the source."""
+    monkeypatch.setenv("TORCHMELINV_CACHE", str(tmp_path / "cache"))
+    texts = dict(nvrtc.sources())
+    monkeypatch.setattr(nvrtc, "sources", lambda: texts)
+
+    def write(factor: str) -> Kernel:
+        body = f"x[threadIdx.x] *= {factor};"
+        texts["times.cu"] = f'#include "device.cuh"\nextern "C" __global__ void times(float* x) {{ {body} }}'
+        return Kernel("times.cu", "times", (("UNUSED", 1.5),))
+
+    return write
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Counts what is compiled."""
+    made, original = [], nvrtc.compile_kernel
+    monkeypatch.setattr(nvrtc, "compile_kernel", lambda *given: made.append(given) or original(*given))
+    return made
+
+
+@needs_nvrtc
+def test_what_was_compiled_is_kept_by_source_defines_and_architecture(times, compiled, tmp_path):
+    first = nvrtc.cached_kernel(times("2.f"), "sm_90")
+    assert "0 bytes spill stores" in first.log
+    assert nvrtc.cached_kernel(times("2.f"), "sm_90").code == first.code
+    assert len(compiled) == 1
+    nvrtc.cached_kernel(times("3.f"), "sm_90")
+    nvrtc.cached_kernel(times("2.f"), "sm_80")
+    nvrtc.cached_kernel(times("2.f")._replace(defines=()), "sm_90")
+    assert len(compiled) == 4
+    assert len(list((tmp_path / "cache").iterdir())) == 4
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("damage", [b"", b"x", b"x" * 100])
+def test_a_damaged_file_is_compiled_again(times, compiled, tmp_path, damage):
+    expected = nvrtc.cached_kernel(times("2.f"), "sm_90").code
+    (path,) = (tmp_path / "cache").iterdir()
+    path.write_bytes(damage)
+    assert nvrtc.cached_kernel(times("2.f"), "sm_90").code == expected
+    assert nvrtc.cached_kernel(times("2.f"), "sm_90").code == expected
+    assert len(compiled) == 2
+
+
+@needs_nvrtc
+def test_a_cache_that_cannot_be_written_costs_time_only(times, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TORCHMELINV_CACHE", str(tmp_path / "file" / "below"))
+    assert nvrtc.cached_kernel(times("2.f"), "sm_90").code
+
+
+@needs_nvrtc
+def test_an_error_of_the_compiler_is_told(times):
+    with pytest.raises(RuntimeError, match=r"times.*does not compile for sm_90(.|\n)*nonsense"):
+        nvrtc.compile_kernel(times("nonsense"), "sm_90")
+
+
+class _Driver:
+    """Stands for the driver's bindings: notes calls, fails on demand."""
+
+    class CUfunction_attribute:
+        CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES = "most shared"
+
+    def __init__(self) -> None:
+        self.calls = []
+        self.status = 0
+
+    def __getattr__(self, name):
+        def call(*given):
+            self.calls.append((name, *given))
+            return self.status, 7
+
+        return call
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    fake = _Driver()
+    monkeypatch.setattr(nvrtc, "_bindings", lambda: (None, fake))
+    monkeypatch.setattr(nvrtc, "cached_kernel", lambda kernel, architecture: nvrtc.Cubin(architecture.encode(), ""))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    stream = type("Stream", (), {"cuda_stream": 5})
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    nvrtc._function.cache_clear()
+    yield fake
+    nvrtc._function.cache_clear()
+
+
+def test_a_launch_loads_once_and_asks_for_what_shared_memory_it_needs(driver):
+    for _ in range(2):
+        launch(Kernel("times.cu", "times"), (3, 2), 64, torch.zeros(4), 1, None, 2.0, shared_bytes=60_000)
+    names = [name for name, *_ in driver.calls]
+    assert names.count("cuModuleLoadData") == names.count("cuFuncSetAttribute") == 1
+    assert ("cuModuleLoadData", b"sm_90") in driver.calls
+    assert ("cuFuncSetAttribute", 7, "most shared", 60_000) in driver.calls
+    (first, _) = (call for call in driver.calls if call[0] == "cuLaunchKernel")
+    assert first[1:10] == (7, 3, 2, 1, 64, 1, 1, 60_000, 5)
+
+
+def test_a_failure_of_the_driver_is_told(driver):
+    driver.status = 700
+    with pytest.raises(RuntimeError, match="failed: 700"):
+        launch(Kernel("times.cu", "times"), (1, 1), 64, torch.zeros(4))
+
+
+def test_tensors_that_kernels_do_not_take():
+    assert "on cpu" in nvrtc.why_not(torch.zeros(1))
+
+
+def test_without_the_bindings_there_are_none(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "cuda.bindings", None)
+    with pytest.raises(DependencyError, match="cuda-bindings, which torch's CUDA wheels for Linux bring"):
+        nvrtc._bindings()
