@@ -174,5 +174,5 @@ def test_filters_of_which_kernels_know_nothing_are_refused_with_the_reason(devic
     for band in range(6):
         table[band, 5 * band : 5 * band + 15] = 1
     mel = torch.rand(6, 10).to(device)
-    with backend("cuda"), pytest.raises(InputError, match="a magnitude inverse: .* at most two neighbours share a bin"):
+    with backend("cuda"), pytest.raises(InputError, match=r"a magnitude inverse: .* at most two neighbours share a bin"):
         functional.entropic(mel, MelFilterbank(table.to(device)))

@@ -11,7 +11,6 @@ import ctypes
 import functools
 import hashlib
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
@@ -194,10 +193,8 @@ def launch(kernel: Kernel, grid: tuple[int, int], block: int, *arguments: Argume
 
     No wait for the device. Tensors must be contiguous; ints arrive as `int`, floats as `float`.
     """
-    device = next(argument.device for argument in arguments if isinstance(argument, Tensor))
+    first = next(argument for argument in arguments if isinstance(argument, Tensor))
     packed = _packed(arguments)
-    with torch.cuda.device_of(next(argument for argument in arguments if isinstance(argument, Tensor))):
-        function = _function(kernel, device.index or 0, shared_bytes)
-        _start(function, grid, block, shared_bytes, ctypes.addressof(packed), device)
-    if sys.flags.dev_mode:  # python -X dev: errors where they happen, at the price of waiting
-        torch.cuda.synchronize(device)
+    with torch.cuda.device_of(first):
+        function = _function(kernel, first.device.index or 0, shared_bytes)
+        _start(function, grid, block, shared_bytes, ctypes.addressof(packed), first.device)
