@@ -2,7 +2,7 @@
 
 Every contender is held against float64 before its time counts; one that is wrong, or fails, is recorded with its reason and
 gets no time. `results/gpu-<name>.json` is written after every contender. The measuring is done by a process of its own: where a
-kernel breaks the device's context, or hangs, it is that contender which failed, and another process goes on after it.
+kernel breaks the device's context, or hangs, another process goes on, without what builds on that kernel.
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from benchmarks import common, gpu_cases, gpu_mel_cases, gpu_model, gpu_process, gpu_sweep
+from benchmarks import common, gpu_cases, gpu_inputs, gpu_mel_cases, gpu_process
 from benchmarks.common import CheckFailed, Record
-from benchmarks.gpu_clock import Clock, Cuda, Rehearsal, launched, poisoned
-from benchmarks.gpu_inputs import FULL, MAIN, SETTINGS, TINY, Case, Contender, NotServed, Scale
+from benchmarks.gpu_cases import NotServed
+from benchmarks.gpu_clock import Clock, Cuda, Poisoned, Rehearsal, launched
+from benchmarks.gpu_inputs import FULL, MAIN, SETTINGS, TINY, Case, Contender, Scale, Setting
 from torchmelinv.ops import graphs
 
-SECONDS = 450
+SECONDS = 480
 BROKEN = 3  # exit code of a measuring process whose device takes no more work
+OVER = "time was over"
 REHEARSED = "rehearsal: no figure below is a measurement"
 
 
@@ -38,78 +40,76 @@ class Planned(NamedTuple):
     make: Callable[[Scale, Clock], Case]
 
 
-def plans() -> list[Planned]:
+def plans(sweep: bool = False) -> list[Planned]:
     """All cases; those of the targets first, for time may run out."""
 
-    def of(setting: Any, batches: Sequence[int]) -> list[Planned]:
-        found = []
-        for batch in batches:
-            found.append(Planned(f"call {setting} batch {batch}", functools.partial(gpu_cases.call, setting, batch)))
-            found.append(Planned(f"step {setting} batch {batch}", functools.partial(gpu_cases.step, setting, batch)))
-        return found
+    def one(kind: str, make: Callable[..., Case], *given: Setting | int, **more: str) -> Planned:
+        named = [f"batch {each}" if isinstance(each, int) else str(each) for each in given]
+        return Planned(" ".join([kind, *named]), functools.partial(make, *given, **more))
 
-    def accuracy(setting: Any) -> Planned:
-        return Planned(f"accuracy {setting}", functools.partial(gpu_cases.accuracy, setting, 16))
+    def of(setting: Setting, batch: int) -> list[Planned]:
+        return [one("step", gpu_cases.step, setting, batch), one("call", gpu_cases.call, setting, batch)]
 
+    if sweep:
+        return [one("sweep", gpu_cases.sweep, setting, batch) for setting in (MAIN, SETTINGS[2]) for batch in (64, 16, 1)]
     return [
-        *of(MAIN, (64, 1, 16)),
-        Planned("entropic batch 64", functools.partial(gpu_mel_cases.inverse, 64)),
-        Planned("gradient batch 16", functools.partial(gpu_mel_cases.gradient, 16)),
-        Planned("mel batch 64", functools.partial(gpu_mel_cases.mel_iteration, 64)),
-        *map(accuracy, SETTINGS),
-        Planned("mel batch 16", functools.partial(gpu_mel_cases.mel_iteration, 16)),
-        *(planned for setting in SETTINGS[1:] for planned in of(setting, (64,))),
-        *(planned for setting in SETTINGS[1:] for planned in of(setting, (16, 1))),
-    ]  # fmt: skip
+        *(planned for batch in (64, 1, 16) for planned in of(MAIN, batch)),
+        one("entropic", gpu_mel_cases.inverse, 64),
+        one("gradient", gpu_mel_cases.gradient, 16),
+        *(one("mel", functools.partial(gpu_cases.step, MAIN), batch, preset=gpu_cases.PRESET) for batch in (64, 16)),
+        *(Planned(f"accuracy {each}", functools.partial(gpu_cases.accuracy, each, 16)) for each in SETTINGS),
+        *(one("waveform", gpu_mel_cases.to_waveform, batch) for batch in (1, 16)),
+        *(one("start", gpu_mel_cases.start, batch) for batch in (1, 64)),
+        *(planned for batch in (64, 16, 1) for setting in SETTINGS[1:] for planned in of(setting, batch)),
+    ]
 
 
-def sweeps() -> list[Planned]:
-    """Other numbers for the fused step."""
-    which = [(setting, batch) for setting in (MAIN, SETTINGS[2]) for batch in (64, 16, 1)]
-    return [Planned(f"sweep {setting} batch {b}", functools.partial(gpu_sweep.sweep, setting, b)) for setting, b in which]
+def chosen_by(name: str) -> list[Planned]:
+    """The case of that name, or all with it in theirs; those of the sweep only where it is asked for."""
+    every = plans(sweep=name.startswith("sweep"))
+    return [planned for planned in every if planned.key == name] or [planned for planned in every if name in planned.key]
 
 
-def measured(case: Case, contender: Contender, clock: Clock, ceilings: Record) -> Record:
+def measured(case: Case, contender: Contender, clock: Clock, ceiling: float) -> Record:
     """An entry for the file; raises where the contender is not right."""
     graphs.forget()
     with launched() as names:
         if case.accuracy is not None:
-            with poisoned():
+            with Poisoned():
                 entry: Record = {"accuracy": case.accuracy(contender)}
         else:
             run = contender.make(case.n_iter)
             prepared = clock.prepared(run, case.sets, contender.graph)
-            with poisoned():
-                entry = {"checks": case.checks(contender, contender.make, prepared.result)}
+            with Poisoned():
+                ends = [(index, prepared.result(index)) for index in (0, len(case.sets) - 1)]
+                entry = {"checks": [each for end in ends for each in case.checks(contender, contender.make, *end)]}
             graphs.forget()  # those of the library's own that were recorded here would fill memory with NaN again and again
     if contender.kernels and not names:
         raise CheckFailed("no kernel was launched: something else gave the result")
     entry["kernels"] = sorted(names)
     if case.accuracy is not None:
         return entry
-    if contender.memory is not None:
-        entry |= contender.memory(clock, case.sets[0])
-    elif contender.graph is None:
-        with clock.peak() as peak:
-            run(case.sets[0])
-        entry["peak_bytes"] = peak.bytes
+    if contender.graph is None:  # three calls, for the library itself records the second and replays the third
+        parts = contender.parts(case.sets[0]) if contender.parts else {str(n): lambda: run(case.sets[0]) for n in range(3)}
+        peaks = clock.peaks(list(parts.values()))
+        entry["peak_bytes"] = max(peaks, default=None)
+        entry |= {f"{name}_peak_bytes": peak for name, peak in zip(parts, peaks, strict=False) if contender.parts}
     runs = clock.seconds(prepared)
     seconds = statistics.median(runs)
     quartiles = statistics.quantiles(runs, n=4)[::2] if len(runs) > 1 else runs * 2
-    entry |= {"seconds": _digits(seconds), "quartiles": [_digits(each) for each in quartiles], "blocks": len(runs)}
-    return entry | derived(contender.work or case.work, seconds / case.n_iter, ceilings)
+    entry |= {"seconds": _digits(seconds), "quartiles": [_digits(each) for each in quartiles]}
+    return entry | derived(case.work, seconds / case.n_iter, ceiling)
 
 
-def derived(work: gpu_model.Work | None, seconds: float, ceilings: Record) -> Record:
-    """One iteration beside the fewest bytes and operations that it takes."""
+def derived(work: gpu_inputs.Work | None, seconds: float, ceiling: float) -> Record:
+    """One iteration beside the fewest bytes and operations that it takes; the ceiling is that of bytes in a second."""
     if work is None:
-        return {}
-    floor = work.bytes / ceilings["copy_bytes_per_second"]
+        return {"seconds_per_iteration": _digits(seconds)}
     return {
         "seconds_per_iteration": _digits(seconds),
-        "bytes_per_second": _digits(work.bytes / seconds),
+        "floor_bytes_per_second": _digits(work.bytes / seconds),
         "flops_per_second": _digits(work.flops / seconds),
-        "times_byte_floor": _digits(seconds / floor),
+        "times_byte_floor": _digits(seconds * ceiling / work.bytes),
     }
 
 
@@ -127,20 +127,29 @@ def reason(error: BaseException) -> str:
 def work(record: Record, chosen: Sequence[Planned], scale: Scale, clock: Clock, save: Callable[[], None], until: float) -> int:
     """Measure what the record does not have yet. What came out, or why nothing did, is saved contender by contender."""
     for planned in chosen:
-        entry = record["cases"].setdefault(planned.key, {"contenders": {}})
+        entry = record["cases"].setdefault(planned.key, {"contenders": {}, "date": record["date"]})
         if entry.get("done"):
             continue
-        if time.time() > until:
-            del record["cases"][planned.key]
-            record["skipped"].append(planned.key)
-            save()
-            continue
+        record["running"] = [planned.key, None, None]
+        save()
         try:
-            if not _one_case(record, planned, entry, scale, clock, save, until):
-                return BROKEN
+            if time.time() > until:
+                raise CheckFailed(OVER)
+            case = planned.make(scale, clock)
         except Exception as error:
             entry["failed"] = reason(error)
             print(f"{planned.key}: {entry['failed']}", flush=True)
+        else:
+            entry |= case.facts()
+            # first what has no kernels, which is then there whatever they do
+            for contender in sorted(case.contenders, key=lambda one: bool(one.kernels)):
+                if contender.name in entry["contenders"]:
+                    continue
+                record["running"] = [planned.key, contender.name, contender.words[0]]
+                save()
+                if not _one(record, case, contender, clock, until):
+                    save()
+                    return BROKEN
         entry["done"], record["running"] = True, None
         save()
         try:
@@ -150,38 +159,23 @@ def work(record: Record, chosen: Sequence[Planned], scale: Scale, clock: Clock, 
     return 0
 
 
-def _one_case(
-    record: Record, planned: Planned, entry: Record, scale: Scale, clock: Clock, save: Callable[[], None], until: float
-) -> bool:
-    """Whether the device still takes work afterwards."""
-    record["running"] = [planned.key, None]
-    save()
-    case = planned.make(scale, clock)
-    entry |= {**case.facts, "n_iter": case.n_iter, "sets": len(case.sets)}
-    if case.work is not None:
-        entry["work"] = {"bytes": case.work.bytes, "flops": _digits(case.work.flops)}
-    for contender in case.contenders:
-        if contender.name in entry["contenders"]:
-            continue
-        if time.time() > until:
-            record["skipped"].append(f"{planned.key}: {contender.name}")
-            continue
-        record["running"] = [planned.key, contender.name]
-        save()
-        alive = True
-        try:
-            found = measured(case, contender, clock, record["device"])
-        except Exception as error:
-            found = {"failed": reason(error), **({"unserved": True} if isinstance(error, NotServed) else {})}
-        try:
-            clock.settle()
-        except Exception as error:
-            alive, found = False, {"failed": f"broke the device: {found.get('failed') or reason(error)}"}
-        entry["contenders"][contender.name], record["running"] = found, None
-        save()
-        print(f"{planned.key}, {contender.name}: {said(found)}", flush=True)
-        if not alive:
-            return False
+def _one(record: Record, case: Case, contender: Contender, clock: Clock, until: float) -> bool:
+    """Measure one contender. Whether the device still takes work afterwards."""
+    key, name, _ = record["running"]
+    try:
+        broken = [record["broken"][word] for word in contender.words if word in record["broken"]]
+        if broken or time.time() > until:
+            raise CheckFailed(f"not tried after {broken[0]}" if broken else OVER)
+        found = measured(case, contender, clock, record["device"]["copy_bytes_per_second"])
+    except Exception as error:
+        found = {"failed": reason(error), **({"unserved": True} if isinstance(error, NotServed) else {})}
+    try:
+        clock.settle()
+    except Exception as error:
+        gpu_process.blame(record, f"broke the device: {found.get('failed') or reason(error)}")
+        return False
+    record["cases"][key]["contenders"][name] = found
+    print(f"{key}, {name}: {said(found)}", flush=True)
     return True
 
 
@@ -196,25 +190,36 @@ def said(found: Record) -> str:
     return f"{found['seconds'] * 1e3:.4g} ms{floor}"
 
 
-def suite_name(device: str, sweep: bool = False) -> str:
+def suite_name(device: str) -> str:
     """gpu-h200 of an NVIDIA H200."""
     words = [word for word in re.findall(r"[a-z0-9]+", device.lower()) if word not in ("nvidia", "geforce", "tesla")]
-    return "-".join(["sweep" if sweep else "gpu", *words])
+    return "-".join(["gpu", *words])
 
 
 def new_record(suite: str, clock: Clock) -> Record:
     """What is known before the first case."""
-    surroundings = {"suite": suite, **common.surroundings(), "device": clock.describe(), "model": gpu_model.WORDS}
-    return {**surroundings, "running": None, "skipped": [], "cases": {}}
+    surroundings = {"suite": suite, **common.surroundings(), "device": clock.describe(), "model": gpu_inputs.WORDS}
+    return {**surroundings, "running": None, "broken": {}, "cases": {}}
 
 
 def _worker(options: argparse.Namespace, chosen: Sequence[Planned]) -> int:
     clock = Cuda()
-    suite = suite_name(clock.properties.name, options.sweep)
-    record = common.load(suite, options.out) if options.resume else new_record(suite, clock)
+    suite = suite_name(clock.properties.name)
+    record = opened(suite, clock, options, [planned.key for planned in chosen])
     save = functools.partial(common.save, suite, record, options.out)
     save()
     return work(record, chosen, FULL, clock, save, options.worker)
+
+
+def opened(suite: str, clock: Clock, options: argparse.Namespace, keys: Sequence[str]) -> Record:
+    """A new file; where only some cases are asked for, with the others as they were, each with the date that it has."""
+    if options.resume:
+        return common.load(suite, options.out)
+    record = new_record(suite, clock)
+    if options.cases and (options.out / f"{suite}.json").exists():
+        before = common.load(suite, options.out)["cases"]
+        record["cases"] = {key: case for key, case in before.items() if key not in keys}
+    return record
 
 
 def rehearse(chosen: Sequence[Planned]) -> Record:
@@ -230,18 +235,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and bring the pages' tables up to date where the results lie in their own folder."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="Speed and accuracy on a CUDA device.")
     parser.add_argument("--out", type=Path, default=common.RESULTS, help="folder of the results (default: benchmarks/results)")
-    parser.add_argument("--cases", default="", metavar="SUBSTRING", help="only cases with this in their name")
+    parser.add_argument("--cases", default="", metavar="NAME", help="the case of this name, or all with it in theirs, anew; the "
+                        "others stay in the file. 'sweep': instead of them the fused step with other numbers")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"start no contender after so long (default: {SECONDS})")
-    parser.add_argument("--sweep", action="store_true", help="instead of the cases: the fused step with other numbers")
     parser.add_argument("--rehearse", action="store_true", help="every path, tiny, on the processor; measures and writes nothing")
     parser.add_argument("--worker", type=float, help=argparse.SUPPRESS)  # measure in this process, until then
     parser.add_argument("--resume", action="store_true", help=argparse.SUPPRESS)  # what the file does not have
     options = parser.parse_args(arguments)
     options.out = options.out.resolve()
-    every = sweeps() if options.sweep else plans()
-    chosen = [planned for planned in every if options.cases in planned.key]
+    chosen = chosen_by(options.cases)
     if not chosen:
-        parser.error(f"no case has {options.cases!r} in its name; there are {', '.join(planned.key for planned in every)}")
+        parser.error(f"no case has {options.cases!r} in its name; there are {', '.join(planned.key for planned in plans())}")
     if options.rehearse:
         rehearse(chosen)
         return 0
@@ -250,12 +254,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if options.worker is not None:
         return _worker(options, chosen)
-    suite = suite_name(torch.cuda.get_device_properties(0).name, options.sweep)
-    code = gpu_process.measure(options, suite, time.time() + options.seconds)
-    if options.out == common.RESULTS and not options.sweep:
-        from benchmarks import tables  # librosa is needed for that, and for nothing here
-
-        tables.write_pages()
+    code = gpu_process.measure(options, suite_name(torch.cuda.get_device_properties(0).name), time.time() + options.seconds)
+    if options.out == common.RESULTS:
+        try:
+            from benchmarks import tables  # with tables of other suites, which need librosa
+        except ImportError as error:
+            print(f"the pages' tables were not rewritten ({error}); `python -m benchmarks.tables` does that from the file")
+        else:
+            tables.write_pages()
     return code
 
 

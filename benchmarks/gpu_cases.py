@@ -3,47 +3,52 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 import torchaudio
 from torch import Tensor
 
-from benchmarks import gpu_model
-from benchmarks.common import Record, check
+import torchmelinv as tmi
+from benchmarks import gpu_inputs
+from benchmarks.common import CheckFailed, Record, check
 from benchmarks.gpu_clock import Clock
-from benchmarks.gpu_inputs import (
-    MOMENTUM,
-    STEP_ERROR,
-    Case,
-    Contender,
-    Run,
-    Scale,
-    Setting,
-    batch_of,
-    kernel_module,
-    magnitudes,
-    norm_distance,
-    peak_distance,
-    size_of,
-    waveforms,
-)
+from benchmarks.gpu_inputs import MOMENTUM, Case, Contender, Make, Run, Scale, Setting, input_sets, waveforms, with_graph
 from torchmelinv import functional
-from torchmelinv.frame import Frame, FramePlan
+from torchmelinv.conventions import FrameConvention
+from torchmelinv.frame import Frame
+from torchmelinv.joint.mel_consistent import USUAL_METHOD, MelConsistent
+from torchmelinv.ops import fused_cuda, nvrtc, pairs_cuda
 from torchmelinv.ops.backend import backend
-from torchmelinv.phase.griffin_lim import GriffinLim, GriffinLimState
+from torchmelinv.ops.layout import MelPull
+from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim, AcceleratedState
 from torchmelinv.phase.method import MagnitudeTarget, PhaseProblem
 
+PRESET = "hifigan_22k"
 FEW = 2  # iterations after which the path is still one, so that waveforms can be compared
-CALL_ERROR = 1e-3  # of the norm, after those
 CONVERGENCE_DB = 0.05  # largest distance of an item's spectral convergence from the float64 reference's
-METHOD = GriffinLim(MOMENTUM)
+# Distances from float64, each 10 to 30 times what plain torch in float32 has: up to 4.6e-5 (of ten frames; 1.6e-5 of
+# many), 3.3e-7 and 2e-7. A step's is the library's own.
+CALL_ERROR = 5e-4  # of the norm, after a few iterations
+STEP_ERROR, MEL_STEP_ERROR = 1e-5, 5e-6  # of the peak
+FAST = AcceleratedGriffinLim(MOMENTUM, MOMENTUM, 1.0)  # these numbers make it fast Griffin-Lim
+FAMILIES: dict[str, Any] = {"fused": fused_cuda, "pairs": pairs_cuda}
 
 
-def facts(title: str, setting: Setting, batch: int, n_frames: int, **more: Any) -> Record:
-    """What the file says of a case."""
-    return {"title": title, "setting": str(setting), **setting._asdict(), "batch": batch, "n_frames": n_frames, **more}
+class NotServed(CheckFailed):
+    """A family of kernels that is not made for what a case asks for: no fault of its own."""
+
+
+def norm_distance(found: Tensor, expected: Tensor) -> float:
+    """‖found − expected‖ / ‖expected‖; NaN where anything of it is."""
+    return float(torch.linalg.vector_norm(found.double() - expected) / torch.linalg.vector_norm(expected))
+
+
+def peak_distance(found: Tensor, expected: Tensor) -> float:
+    """Largest distance, as part of the peak; NaN where anything is."""
+    return float((found.double() - expected).abs().max() / expected.abs().max())
 
 
 def convergence_db(waveform: Tensor, magnitude: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
@@ -53,11 +58,22 @@ def convergence_db(waveform: Tensor, magnitude: Tensor, setting: Setting) -> tup
     return functional.spectral_convergence_db(found, wanted), functional.log_spectral_distance_db(found, wanted)
 
 
+def magnitudes(setting: Setting, items: int, n_frames: int, device: torch.device, seed: int) -> Tensor:
+    """(items, n_freqs, n_frames), laid out in memory as torch.stft does: frame by frame, which is what serves all contenders."""
+    frame = setting.frame
+    return Frame(frame).analyse(waveforms(items, frame.n_samples(n_frames), setting.sample_rate, device, seed)).abs()
+
+
 # Whole calls
 
 
-def torchaudio_run(setting: Setting, n_iter: int) -> Run:
-    """torchaudio's recursion, with whatever gradient is asked for. Its momentum means m / (1 + m), see phase/griffin_lim.py."""
+@functools.lru_cache(maxsize=8)
+def _hann(n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.hann_window(n_fft, dtype=dtype, device=device)
+
+
+def by_torchaudio(setting: Setting, n_iter: int) -> Run:
+    """torchaudio's recursion. Its momentum means m / (1 + m), see phase/griffin_lim.py."""
     sizes = (setting.n_fft, setting.hop_length, setting.n_fft)
 
     def run(magnitude: Tensor) -> Tensor:
@@ -65,15 +81,6 @@ def torchaudio_run(setting: Setting, n_iter: int) -> Run:
         return torchaudio.functional.griffinlim(magnitude, window, *sizes, 1.0, n_iter, MOMENTUM, None, False)
 
     return run
-
-
-def by_torchaudio(setting: Setting, n_iter: int) -> Run:
-    return torch.no_grad()(torchaudio_run(setting, n_iter))
-
-
-@functools.lru_cache(maxsize=8)
-def _hann(n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.hann_window(n_fft, dtype=dtype, device=device)
 
 
 def by_function(setting: Setting, name: str, n_iter: int) -> Run:
@@ -87,146 +94,157 @@ def by_function(setting: Setting, name: str, n_iter: int) -> Run:
     return run
 
 
-def by_steps(setting: Setting, name: str, n_iter: int) -> Run:
-    """The same recursion by one family of kernels alone."""
-
-    @torch.no_grad()
-    def run(magnitude: Tensor) -> Tensor:
-        rows = magnitude.mT.contiguous()
-        plan = _plan(setting, rows)
-        module = kernel_module(name, plan.layout)
-        signal = previous = plan.synthesise(torch.complex(rows, torch.zeros_like(rows)))
-        for _ in range(n_iter):
-            new = module.step(plan.layout, rows, signal, previous, MOMENTUM, MOMENTUM, 1.0)[1]
-            signal, previous = new, signal
-        return signal
-
-    return run
-
-
-def _plan(setting: Setting, rows: Tensor) -> FramePlan:
-    n_frames = rows.shape[1]
-    return Frame(setting.frame).plan(n_frames, setting.frame.n_samples(n_frames), rows)
-
-
-def _with_graphs(make: dict[str, Callable[[int], Run]], graph: str) -> list[Contender]:
-    """Each as it is and as a graph; what is named after kernels must launch some. torchaudio waits for the device: no graph."""
-    found = []
-    for name, one in make.items():
-        kernels = name.endswith("kernels")
-        found.append(Contender(name, one, None, kernels))
-        if name != "torchaudio":
-            found.append(Contender(f"{name}, graph", one, graph, kernels))
-    return found
-
-
 def call(setting: Setting, batch: int, scale: Scale, clock: Clock) -> Case:
     """Magnitudes to waveforms by fast Griffin-Lim from zero phase: from there torchaudio's recursion is the same."""
-    n_frames, items = setting.n_frames(scale), batch_of(batch, scale)
-    first = magnitudes(setting, items, n_frames, clock.device, 0)
-    sets = [first, *(magnitudes(setting, items, n_frames, clock.device, s) for s in range(1, clock.n_sets(size_of(first))))]
+    items, n_frames = setting.shape(batch, scale)
+    sets = input_sets(clock, functools.partial(magnitudes, setting, items, n_frames, clock.device))
 
     @functools.lru_cache(maxsize=4)
     def expected(index: int, n_iter: int) -> tuple[Tensor, Tensor]:
         waveform = by_function(setting, "reference", n_iter)(sets[index].double())
         return waveform, convergence_db(waveform, sets[index], setting)[0]
 
-    def checks(_: Contender, make: Callable[[int], Run], result: Callable[[int], Tensor]) -> list[Record]:
-        found = []
-        few = make(FEW)
-        for index in (0, len(sets) - 1):
-            distance = norm_distance(few(sets[index]), expected(index, FEW)[0])
-            found.append(check(f"distance from float64 after {FEW} iterations, of the norm", distance, at_most=CALL_ERROR))
-            apart = convergence_db(result(index), sets[index], setting)[0] - expected(index, scale.n_iter)[1]
-            what = f"spectral convergence beside float64's after {scale.n_iter} iterations, the farthest item, dB"
-            found.append(check(what, float(apart.abs().max()), at_most=CONVERGENCE_DB))
-        return found
+    def checks(_: Contender, make: Make, index: int, found: Tensor) -> list[Record]:
+        distance = norm_distance(make(FEW)(sets[index]), expected(index, FEW)[0])
+        apart = convergence_db(found, sets[index], setting)[0] - expected(index, scale.n_iter)[1]
+        what = f"spectral convergence beside float64's after {scale.n_iter} iterations, the farthest item, dB"
+        return [
+            check(f"distance from float64 after {FEW} iterations, of the norm", distance, at_most=CALL_ERROR),
+            check(what, float(apart.abs().max()), at_most=CONVERGENCE_DB),
+        ]
 
-    contenders = _with_graphs({
-        "torchaudio": functools.partial(by_torchaudio, setting),
-        "plain torch": functools.partial(by_function, setting, "reference"),
-        "kernels": functools.partial(by_function, setting, "cuda"),
-        "pairs kernels": functools.partial(by_steps, setting, "pairs"),
-        "fused kernels": functools.partial(by_steps, setting, "fused"),
-    }, "each")  # fmt: skip
+    contenders = [
+        Contender("torchaudio", lambda n_iter: torch.no_grad()(by_torchaudio(setting, n_iter))),  # waits for the device: no graph
+        *with_graph("plain torch", functools.partial(by_function, setting, "reference"), "each"),
+        *with_graph("kernels", functools.partial(by_function, setting, "cuda"), "each", "call", setting.family),
+    ]
     title = f"fast Griffin-Lim, {scale.n_iter} iterations, {setting}, batch {batch}"
-    work = gpu_model.fast_griffin_lim(setting.frame).of(items * n_frames)
-    return Case(facts(title, setting, batch, n_frames), scale.n_iter, work, sets, contenders, checks)
+    work = gpu_inputs.fast_griffin_lim(setting.frame).of(items * n_frames)
+    return Case(title, setting, batch, scale.n_iter, work, sets, contenders, checks)
 
 
 # Single steps
 
 
-class StepInputs(NamedTuple):
+class Inputs(NamedTuple):
     """A step in the midst of an iteration."""
 
     problem: PhaseProblem
-    state: GriffinLimState
+    state: AcceleratedState
 
-    def double(self) -> StepInputs:
-        rows = self.problem.magnitude.double()
-        problem = PhaseProblem(MagnitudeTarget(rows), _plan_like(self.problem.plan, rows), rows)
-        return StepInputs(problem, GriffinLimState(*(each.double() for each in self.state)))
-
-
-def _plan_like(plan: FramePlan, rows: Tensor) -> FramePlan:
-    return Frame(plan.convention).plan(plan.n_frames, plan.n_samples, rows)
+    def double(self, convention: FrameConvention) -> Inputs:
+        target, rows = self.problem.target, self.problem.magnitude.double()
+        mel = None if isinstance(target, MagnitudeTarget) else target.values.mT.double()
+        state = AcceleratedState(*(each.double() for each in self.state))
+        return Inputs(_problem(convention, rows, mel), state)
 
 
-def step_inputs(setting: Setting, items: int, n_frames: int, clock: Clock, seed: int) -> StepInputs:
-    """The two signals are the true one with noise, 20 dB below it: angles are known, but not the true ones."""
-    signal = waveforms(items, setting.frame.n_samples(n_frames), setting.sample_rate, clock.device, seed)
-    rows = Frame(setting.frame).analyse(signal).abs().mT.contiguous()
-    noise = torch.Generator(clock.device).manual_seed(1000 + seed)
+def _problem(convention: Any, rows: Tensor, mel: Tensor | None) -> PhaseProblem:
+    plan = Frame(convention).plan(rows.shape[1], convention.n_samples(rows.shape[1]), rows)
+    if mel is None:
+        return PhaseProblem(MagnitudeTarget(rows), plan, rows)
+    wanted = MelConsistent().wanted(mel, _filterbank(convention), convention)
+    return PhaseProblem(wanted.target(mel.mT.contiguous(), torch.ones_like(rows[:, :1, :1])), plan, rows)
+
+
+@functools.lru_cache(maxsize=1)
+def _filterbank(convention: tmi.MelConvention) -> tmi.MelFilterbank:
+    return tmi.MelFilterbank(convention)  # one, for its tables are kept with it
+
+
+def step_inputs(
+    convention: FrameConvention, sample_rate: int, items: int, n_frames: int, device: torch.device, seed: int
+) -> Inputs:
+    """The two signals are the true one with noise, 20 dB below it: angles are known, but not the true ones.
+
+    What a convention of mels holds the step to is the mel.
+    """
+    signal = waveforms(items, convention.n_samples(n_frames), sample_rate, device, seed)
+    rows = Frame(convention).analyse(signal).abs().mT.contiguous()
+    noise = torch.Generator(device).manual_seed(1000 + seed)
     scale = 0.1 * signal.square().mean(-1, keepdim=True).sqrt()
-    near = [signal + scale * torch.randn(signal.shape, generator=noise, device=clock.device) for _ in range(2)]
-    return StepInputs(PhaseProblem(MagnitudeTarget(rows), _plan(setting, rows), rows), GriffinLimState(*near))
+    last, previous = (signal + scale * torch.randn(signal.shape, generator=noise, device=device) for _ in range(2))
+    mel = tmi.MelAnalyzer(convention).linear(signal) if isinstance(convention, tmi.MelConvention) else None
+    return Inputs(_problem(convention, rows, mel), AcceleratedState(last, last, previous))
 
 
-def method_step(name: str, _: int = 1) -> Callable[[StepInputs], Tensor]:
+def method_step(name: str, method: AcceleratedGriffinLim) -> Run:
     """A step as the loop does it, under a backend."""
 
     @torch.no_grad()
-    def run(inputs: StepInputs) -> Tensor:
+    def run(inputs: Inputs) -> Tensor:
         with backend(name):
-            return METHOD.step(inputs.problem, inputs.state).signal
+            return method.step(inputs.problem, inputs.state).relaxed
 
     return run
 
 
-def kernel_step(name: str, _: int = 1) -> Callable[[StepInputs], Tensor]:
+def kernel_step(name: str, method: AcceleratedGriffinLim) -> Run:
+    """A step by one family of kernels."""
+
     @torch.no_grad()
-    def run(inputs: StepInputs) -> Tensor:
-        layout = inputs.problem.plan.layout
-        module, (signal, previous) = kernel_module(name, layout), inputs.state
-        return module.step(layout, inputs.problem.magnitude, signal, previous, MOMENTUM, MOMENTUM, 1.0)[1]
+    def run(inputs: Inputs) -> Tensor:
+        layout, wanted, family = inputs.problem.plan.layout, inputs.problem.target.for_kernels(), FAMILIES[name]
+        if isinstance(wanted, str):
+            raise NotServed(wanted)
+        reason = nvrtc.why_not(inputs.state.relaxed) or family.why_not(layout, wanted if isinstance(wanted, MelPull) else None)
+        if reason is not None:
+            raise NotServed(reason)
+        _, last, previous = inputs.state
+        return family.step(layout, wanted, last, previous, method.momentum, method.inertia, method.relaxation)[1]
 
     return run
 
 
-STEPS: dict[str, Callable[[int], Run]] = {
-    "plain torch": functools.partial(method_step, "reference"),
-    "kernels": functools.partial(method_step, "cuda"),
-    "pairs kernels": functools.partial(kernel_step, "pairs"),
-    "fused kernels": functools.partial(kernel_step, "fused"),
-}
+def _steppers(setting: Setting, method: AcceleratedGriffinLim) -> list[Contender]:
+    """Families by themselves before the method's step, which takes one of them."""
+    pull = ("pull",) if method is USUAL_METHOD else ()
+    found = with_graph("plain torch", lambda _: method_step("reference", method), "chain")
+    for name in FAMILIES:
+        words = (*(f"{name} {word}" for word in pull), name)
+        found += with_graph(f"{name} kernels", lambda _, name=name: kernel_step(name, method), "chain", *words)
+    public = ("step", *(f"{setting.family} {word}" for word in pull), setting.family)
+    return [*found, *with_graph("kernels", lambda _: method_step("cuda", method), "chain", *public)]
 
 
-def step(setting: Setting, batch: int, scale: Scale, clock: Clock) -> Case:
-    """One iteration alone, on inputs that the cache does not hold: what the floor of bytes is about."""
-    n_frames, items = setting.n_frames(scale), batch_of(batch, scale)
-    first = step_inputs(setting, items, n_frames, clock, 0)
-    more = range(1, clock.n_sets(size_of(first.problem.magnitude, *first.state)))
-    sets = [first, *(step_inputs(setting, items, n_frames, clock, seed) for seed in more)]
-    expected = functools.lru_cache(maxsize=2)(lambda index: method_step("reference")(sets[index].double()))
+def step(setting: Setting, batch: int, scale: Scale, clock: Clock, preset: str | None = None) -> Case:
+    """One iteration alone, on inputs that the cache does not hold: what the floor of bytes is about.
 
-    def checks(_: Contender, __: Callable[[int], Run], result: Callable[[int], Tensor]) -> list[Record]:
-        apart = [peak_distance(result(index), expected(index)) for index in (0, len(sets) - 1)]
-        return [check("distance of a step from float64, of the peak", each, at_most=STEP_ERROR) for each in apart]
+    With a preset the mel-consistent iteration of its mels, as `MelInverter` does it.
+    """
+    items, n_frames = setting.shape(batch, scale)
+    convention = setting.frame if preset is None else tmi.preset(preset)
+    method, limit = (FAST, STEP_ERROR) if preset is None else (USUAL_METHOD, MEL_STEP_ERROR)
+    make = functools.partial(step_inputs, convention, setting.sample_rate, items, n_frames, clock.device)
+    sets = input_sets(clock, make)
+    expected = functools.lru_cache(maxsize=2)(lambda index: method_step("reference", method)(sets[index].double(convention)))
 
-    title = f"one iteration of fast Griffin-Lim, {setting}, batch {batch}"
-    work = gpu_model.fast_griffin_lim(setting.frame).of(items * n_frames)
-    return Case(facts(title, setting, batch, n_frames), 1, work, sets, _with_graphs(STEPS, "chain"), checks)
+    def checks(_: Contender, __: Make, index: int, found: Tensor) -> list[Record]:
+        return [check("distance of a step from float64, of the peak", peak_distance(found, expected(index)), at_most=limit)]
+
+    if preset is None:
+        what, work = f"fast Griffin-Lim, {setting}", gpu_inputs.fast_griffin_lim(convention)
+    else:
+        what = f"mel-consistent inversion, {preset}"
+        work = gpu_inputs.mel_consistent(convention, convention.n_mels, MelConsistent().sweeps)
+    title, work = f"one iteration of {what}, batch {batch}", work.of(items * n_frames)
+    return Case(title, setting, batch, 1, work, sets, _steppers(setting, method), checks)
+
+
+def sweep(setting: Setting, batch: int, scale: Scale, clock: Clock) -> Case:
+    """The fused step with other numbers of multiprocessors to fill (more of them: shorter runs) and of registers a thread."""
+    case = step(setting, batch, scale, clock)
+
+    def variant(fill: int, registers: int) -> Run:
+        kernel = lambda *size: fused_cuda._kernel("fused.cu", "fused_step", *size, registers)  # noqa: E731
+        changed = {"_multiprocessors": lambda _: fill, "_step_kernel": kernel}
+        return lambda inputs: mock.patch.multiple(fused_cuda, **changed)(kernel_step("fused", FAST))(inputs)
+
+    contenders = [
+        Contender(f"{numbers[0]} multiprocessors, {numbers[1]} registers", lambda _, n=numbers: variant(*n), "chain", ("fused",))
+        for numbers in itertools.product((33, 66, 132, 264, 528), (80, 96, 112, 128, 144, 168, 255))
+    ]
+    return case._replace(contenders=[*(one for one in case.contenders if one.name == "fused kernels, graph"), *contenders])
 
 
 # Accuracy
@@ -234,45 +252,39 @@ def step(setting: Setting, batch: int, scale: Scale, clock: Clock) -> Case:
 
 def accuracy(setting: Setting, batch: int, scale: Scale, clock: Clock) -> Case:
     """From one start: a step, where many iterations end, whether two runs are one, and whether items see each other."""
-    n_frames, items = setting.n_frames(scale), batch_of(batch, scale)
-    inputs = step_inputs(setting, items, n_frames, clock, 7)
-    magnitude = inputs.problem.magnitude.mT
-    angles = 2 * torch.pi * torch.rand(inputs.problem.magnitude.shape, generator=torch.Generator().manual_seed(5)).double()
-    start = inputs.double().problem.plan.synthesise(torch.polar(inputs.problem.magnitude.double(), angles.to(clock.device)))
+    items, n_frames = setting.shape(batch, scale)
+    inputs = step_inputs(setting.frame, setting.sample_rate, items, n_frames, clock.device, 7)
+    rows = inputs.problem.magnitude
+    angles = 2 * torch.pi * torch.rand(rows.shape, generator=torch.Generator().manual_seed(5)).double()
+    start = inputs.double(setting.frame).problem.plan.synthesise(torch.polar(rows.double(), angles.to(clock.device)))
 
-    def iterated(one: Run, inputs: StepInputs, start: Tensor, n_iter: int) -> Tensor:
-        state = GriffinLimState(start, start)
+    def iterated(one: Run, inputs: Inputs, last: Tensor, n_iter: int) -> Tensor:
+        previous = last
         for _ in range(n_iter):
-            state = GriffinLimState(one(inputs._replace(state=state)), state.signal)
-        return state.signal
+            last, previous = one(inputs._replace(state=AcceleratedState(last, last, previous))), last
+        return last
 
     @functools.lru_cache(maxsize=1)
     def expected() -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        by, double = method_step("reference"), inputs.double()
-        return by(double), convergence_db(iterated(by, double, start, scale.n_long), magnitude, setting)
-
-    def alone(item: int) -> StepInputs:
-        rows = inputs.problem.magnitude[item : item + 1].contiguous()
-        return StepInputs(PhaseProblem(MagnitudeTarget(rows), inputs.problem.plan, rows), inputs.state)
+        by, double = method_step("reference", FAST), inputs.double(setting.frame)
+        return by(double), convergence_db(iterated(by, double, start, scale.n_long), rows.mT, setting)
 
     def measured(contender: Contender) -> Record:
         one = contender.make(1)
         single, (convergence, distance) = expected()
-        found = iterated(one, inputs, start.float(), scale.n_long)
-        again = iterated(one, inputs, start.float(), scale.n_long)
-        found_db = convergence_db(found, magnitude, setting)
-        few = iterated(one, inputs, start.float(), 8)
-        own = [(iterated(one, alone(i), start[i : i + 1].float(), 8), few[i : i + 1]) for i in (0, items - 1)]
+        found, again = (iterated(one, inputs, start.float(), scale.n_long) for _ in range(2))
+        found_db, few, alone = convergence_db(found, rows.mT, setting), iterated(one, inputs, start.float(), 8), []
+        for item in (0, items - 1):
+            own = inputs._replace(problem=_problem(setting.frame, rows[item : item + 1].contiguous(), None))
+            alone.append(torch.equal(iterated(one, own, start[item : item + 1].float(), 8), few[item : item + 1]))
         return {
             "step_error": peak_distance(one(inputs), single),
             "convergence_apart_db": float((found_db[0].mean() - convergence.mean()).abs()),
             "log_spectral_apart_db": float((found_db[1].mean() - distance.mean()).abs()),
             "two_runs_equal": torch.equal(found, again),
-            "alone_equal": all(torch.equal(a, b) for a, b in own),
+            "alone_equal": all(alone),
         }
 
-    contenders = [Contender(name, make, None, name.endswith("kernels")) for name, make in STEPS.items()]
+    contenders = [one for one in _steppers(setting, FAST) if one.graph is None]
     title = f"accuracy of fast Griffin-Lim, {setting}, batch {batch}, {scale.n_long} iterations from random phases"
-    nothing = lambda *_: []  # noqa: E731
-    record = facts(title, setting, batch, n_frames)
-    return Case(record, scale.n_long, None, [inputs], contenders, nothing, timed=False, accuracy=measured)
+    return Case(title, setting, batch, scale.n_long, None, [inputs], contenders, lambda *_: [], measured)

@@ -9,12 +9,13 @@ import contextlib
 import math
 import statistics
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from benchmarks.common import Record
 from torchmelinv.ops import nvrtc
@@ -25,21 +26,13 @@ BLOCK = 2e-3  # seconds between two events, at least
 WARM_UP, ENOUGH = 0.05, 0.4  # seconds before the first block, and of all blocks
 LEAST_BLOCKS, MOST_BLOCKS = 10, 200
 
-Jobs = Sequence[Callable[[], object]]
-
 
 class Prepared(NamedTuple):
     """What is timed: jobs to go through in turn, each as many calls as `calls`, and the results of each set of inputs."""
 
-    jobs: Jobs
+    jobs: Sequence[Callable[[], object]]
     calls: int
     result: Callable[[int], Tensor]
-
-
-class Peak:
-    """Bytes allocated at most inside a `with`, above what was before it; None where nobody counts them."""
-
-    bytes: int | None = None
 
 
 def n_sets(bytes_of_one: int, cache: int, memory: int) -> int:
@@ -48,20 +41,17 @@ def n_sets(bytes_of_one: int, cache: int, memory: int) -> int:
     return max(2, min(wanted, MOST_SETS, memory // (4 * bytes_of_one)))
 
 
-@contextlib.contextmanager
-def poisoned() -> Iterator[None]:
-    """Memory that torch hands out holds NaN: a value that nobody wrote shows itself."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of operations without a deterministic form, which is not what this is for
-        before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-        fill = torch.utils.deterministic.fill_uninitialized_memory
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.utils.deterministic.fill_uninitialized_memory = True
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-            torch.utils.deterministic.fill_uninitialized_memory = fill
+class Poisoned(TorchFunctionMode):
+    """What `torch.empty` and its like give holds NaN, so that a value which nobody wrote shows itself.
+
+    torch's own deterministic mode does that too, but chooses other algorithms; here what is checked is what is timed.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        if function in (torch.empty, torch.empty_like, Tensor.new_empty) and (made.is_floating_point() or made.is_complex()):
+            made.detach().fill_(torch.nan)
+        return made
 
 
 @contextlib.contextmanager
@@ -70,15 +60,12 @@ def launched() -> Iterator[set[str]]:
     names: set[str] = set()
     original = nvrtc._function
 
-    def noted(kernel: nvrtc.Kernel, device: int, shared_bytes: int) -> Any:
+    def noted(kernel: nvrtc.Kernel, *rest: int) -> Any:
         names.add(kernel.name)
-        return original(kernel, device, shared_bytes)
+        return original(kernel, *rest)
 
-    nvrtc._function = noted
-    try:
+    with mock.patch.object(nvrtc, "_function", noted):
         yield names
-    finally:
-        nvrtc._function = original
 
 
 def _eager(run: Callable[[Any], Tensor], sets: Sequence[Any]) -> Prepared:
@@ -88,23 +75,18 @@ def _eager(run: Callable[[Any], Tensor], sets: Sequence[Any]) -> Prepared:
 class Cuda:
     """One CUDA device."""
 
-    kind = "cuda"
-
     def __init__(self) -> None:
         self.device = torch.device("cuda", torch.cuda.current_device())
         self.properties = torch.cuda.get_device_properties(self.device)
 
     def describe(self) -> Record:
-        """The device, and the ceilings as measured just now: a large copy (bytes read and written), a large product."""
+        """The device, and the ceiling as measured just now: a large copy, bytes read and written."""
         return {
             "name": self.properties.name,
-            "capability": list(torch.cuda.get_device_capability(self.device)),
             "multiprocessors": self.properties.multi_processor_count,
-            "memory_bytes": self.properties.total_memory,
             "l2_bytes": self.properties.L2_cache_size,
             "cuda": torch.version.cuda,
             "copy_bytes_per_second": self._copy(),
-            "float32_product_flops_per_second": self._product(),
         }
 
     def _copy(self, values: int = 2**29) -> float:
@@ -112,12 +94,6 @@ class Cuda:
         to = torch.empty_like(source)
         seconds = statistics.median(self.seconds(Prepared([lambda: to.copy_(source)], 1, lambda _: to)))
         return 2 * 4 * values / seconds
-
-    def _product(self, size: int = 8192) -> float:
-        left, right = torch.randn(2, size, size, device=self.device)
-        out = torch.empty_like(left)
-        seconds = statistics.median(self.seconds(Prepared([lambda: torch.mm(left, right, out=out)], 1, lambda _: out)))
-        return 2 * size**3 / seconds
 
     def n_sets(self, bytes_of_one: int) -> int:
         return n_sets(bytes_of_one, self.properties.L2_cache_size, self.properties.total_memory)
@@ -139,18 +115,18 @@ class Cuda:
         return Prepared([replay for replay, _ in recorded], len(groups[0]), result)
 
     def _recorded(self, run: Callable[[Any], Tensor], group: Sequence[Any]) -> tuple[Callable[[], None], list[Tensor]]:
-        current, beside = torch.cuda.current_stream(), torch.cuda.Stream()
+        """As the library records its own, see ops/graphs.py."""
+        current, beside, graph = torch.cuda.current_stream(), torch.cuda.Stream(), torch.cuda.CUDAGraph()
         beside.wait_stream(current)
-        with torch.cuda.stream(beside):  # plans, tables and modules are made here, for that cannot be recorded
-            for _ in range(2):
-                run(group[0])
-        current.wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            with torch.cuda.stream(beside):  # plans, tables and modules are made here, for that cannot be recorded
+                for _ in range(2):
+                    run(group[0])
+            with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
                 outputs = [run(one) for one in group]
         finally:
             torch.cuda.set_stream(current)  # where recording fails, torch stays on its own stream
+        current.wait_stream(beside)
         return graph.replay, outputs
 
     def seconds(self, prepared: Prepared) -> list[float]:
@@ -177,19 +153,16 @@ class Cuda:
             times.append(block(count) / count)
         return [each / prepared.calls for each in times]
 
-    @contextlib.contextmanager
-    def peak(self) -> Iterator[Peak]:
+    def peaks(self, parts: Sequence[Callable[[], object]]) -> list[int]:
+        """Bytes allocated at most while each of the parts runs, above what was before the first."""
         torch.cuda.synchronize()
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        found = Peak()
-        yield found
-        torch.cuda.synchronize()
-        found.bytes = torch.cuda.max_memory_allocated() - before
-
-    def new_peak(self) -> None:
-        """Forget the peak so far, inside `peak`."""
-        torch.cuda.reset_peak_memory_stats()
+        before, found = torch.cuda.memory_allocated(), []
+        for part in parts:
+            torch.cuda.reset_peak_memory_stats()
+            part()
+            torch.cuda.synchronize()
+            found.append(torch.cuda.max_memory_allocated() - before)
+        return found
 
     def settle(self) -> None:
         """Wait for what is under way, and give back what nobody uses. Raises where an earlier error broke the context."""
@@ -200,13 +173,13 @@ class Cuda:
 class Rehearsal:
     """Every path on the processor: wall clock, no graphs, no counts of memory."""
 
-    kind, device = "rehearsal", torch.device("cpu")
+    device = torch.device("cpu")
 
     def describe(self) -> Record:
-        return {"name": "no GPU", "copy_bytes_per_second": math.nan, "float32_product_flops_per_second": math.nan}
+        return {"name": "no GPU", "copy_bytes_per_second": math.nan}
 
     def n_sets(self, bytes_of_one: int) -> int:
-        return n_sets(bytes_of_one, 0, 0)
+        return 2
 
     def prepared(self, run: Callable[[Any], Tensor], sets: Sequence[Any], graph: str | None) -> Prepared:
         return _eager(run, sets)
@@ -216,12 +189,10 @@ class Rehearsal:
         prepared.jobs[-1]()
         return [(time.perf_counter() - start) / prepared.calls]
 
-    @contextlib.contextmanager
-    def peak(self) -> Iterator[Peak]:
-        yield Peak()
-
-    def new_peak(self) -> None:
-        pass
+    def peaks(self, parts: Sequence[Callable[[], object]]) -> list[int]:
+        for part in parts:
+            part()
+        return []
 
     def settle(self) -> None:
         pass

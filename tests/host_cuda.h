@@ -2,13 +2,16 @@
 // Blocks run one after the other. The order in which threads run between two barriers is drawn from a seed, so that a kernel
 // with a barrier missing gives different answers for different seeds. Shared memory is NaN when a block starts.
 #pragma once
+#undef _FORTIFY_SOURCE  // it forbids jumps from stack to stack
 #include <math.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
+#include <memory>
 #include <random>
 #include <tuple>
 #include <utility>
@@ -29,6 +32,7 @@
 struct dim3 { unsigned x = 1, y = 1, z = 1; };
 struct float2 { float x, y; };
 struct alignas(16) float4 { float x, y, z, w; };
+struct alignas(16) int4 { int x, y, z, w; };
 static inline float2 make_float2(float x, float y) { return {x, y}; }
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -43,18 +47,35 @@ static inline float __fdividef(float a, float b) { return a / b; }
 static inline float __frcp_rn(float a) { return 1.0f / a; }
 static inline float __ldg(const float* p) { return *p; }
 static inline float2 __ldg(const float2* p) { return *p; }
+static inline float4 __ldg(const float4* p) { return *p; }
+static inline int4 __ldg(const int4* p) { return *p; }
 static inline int __ldg(const int* p) { return *p; }
 static inline int min(int a, int b) { return a < b ? a : b; }
 static inline int max(int a, int b) { return a > b ? a : b; }
+static inline int __clz(int bits) { return bits ? __builtin_clz((unsigned)bits) : 32; }
+static inline int __ffs(int bits) { return __builtin_ffs(bits); }
+static inline unsigned __float_as_uint(float x) {
+    unsigned bits;
+    memcpy(&bits, &x, sizeof(bits));
+    return bits;
+}
+static inline unsigned long long atomicMax(unsigned long long* at, unsigned long long value) {
+    const unsigned long long found = *at;
+    if (value > found) *at = value;
+    return found;
+}
 
 namespace host {
 enum Waiting { READY, AT_BLOCK, AT_WARP, DONE };
+constexpr size_t STACK = 256 * 1024;
 struct Fiber {
-    ucontext_t context;
+    ucontext_t context;  // where it starts; from then on it jumps, which needs no system call
+    jmp_buf place;
+    bool started = false;
     Waiting waiting = READY;
-    std::vector<char> stack = std::vector<char>(256 * 1024);
+    std::unique_ptr<char[]> stack{new char[STACK]};
 };
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static std::vector<Fiber>* fibers;
 static unsigned current;
 static double slots[1024];  // of one warp operation, by thread
@@ -66,7 +87,13 @@ static void fail(const char* why) {
 static void wait(Waiting what) {
     Fiber& fiber = (*fibers)[current];
     fiber.waiting = what;
-    swapcontext(&fiber.context, &scheduler);
+    if (!_setjmp(fiber.place)) _longjmp(scheduler, 1);
+}
+static void run(Fiber& fiber) {
+    if (_setjmp(scheduler)) return;
+    if (fiber.started) _longjmp(fiber.place, 1);
+    fiber.started = true;
+    setcontext(&fiber.context);
 }
 template <class T> static T from_lane(T value, int lane) {
     static_assert(sizeof(T) <= sizeof(double), "shuffles of at most 8 bytes");
@@ -104,6 +131,16 @@ static inline int __any_sync(unsigned, int predicate) {
     return any;
 }
 static inline int __all_sync(unsigned mask, int predicate) { return !__any_sync(mask, !predicate); }
+static inline unsigned __ballot_sync(unsigned, int predicate) {
+    const unsigned base = host::current / 32 * 32;
+    host::slots[host::current] = predicate != 0;
+    host::wait(host::AT_WARP);
+    unsigned ballot = 0;
+    for (unsigned lane = 0; lane < 32 && base + lane < host::fibers->size(); lane++)
+        if (host::slots[base + lane] != 0) ballot |= 1u << lane;
+    host::wait(host::AT_WARP);
+    return ballot;
+}
 static inline int __syncthreads_or(int predicate) {
     host::slots[host::current] = predicate;
     host::wait(host::AT_BLOCK);
@@ -123,7 +160,7 @@ template <class... A> struct Job {
     static void body() {
         call(kernel, arguments, std::index_sequence_for<A...>{});
         (*fibers)[current].waiting = DONE;
-        swapcontext(&(*fibers)[current].context, &scheduler);
+        _longjmp(scheduler, 1);
     }
 };
 // Let go every group whose unfinished threads all wait at its barrier; false where nobody can go on.
@@ -155,27 +192,32 @@ template <class... A>
 static int launch(void (*kernel)(A...), dim3 grid, unsigned threads, size_t shared, unsigned seed, void** arguments) {
     Job<A...>::kernel = kernel;
     Job<A...>::arguments = arguments;
-    std::vector<Fiber> all(threads);
+    static std::vector<Fiber> all;
+    all.resize(threads);
     fibers = &all;
     failures = 0;
     gridDim = grid;
     blockDim = {threads, 1, 1};
     std::mt19937 random(seed);
-    if (shared > DYNAMIC_SHARED) fail("more shared memory than a block can have");
+    if (shared > DYNAMIC_SHARED) {
+        fail("more shared memory than a block can have");
+        return failures;
+    }
     std::vector<unsigned> order(threads);
     for (unsigned t = 0; t < threads; t++) order[t] = t;
+    memset(dynamic_shared, 0xff, DYNAMIC_SHARED);
     for (unsigned y = 0; y < grid.y; y++)
         for (unsigned x = 0; x < grid.x; x++) {
             blockIdx = {x, y, 0};
             memset(__start_cuda_shared, 0xff, __stop_cuda_shared - __start_cuda_shared);
-            memset(dynamic_shared, 0xff, DYNAMIC_SHARED);
+            memset(dynamic_shared, 0xff, shared);
             for (unsigned t = 0; t < threads; t++) {
                 Fiber& fiber = all[t];
                 getcontext(&fiber.context);
-                fiber.context.uc_stack.ss_sp = fiber.stack.data();
-                fiber.context.uc_stack.ss_size = fiber.stack.size();
+                fiber.context.uc_stack.ss_sp = fiber.stack.get();
+                fiber.context.uc_stack.ss_size = STACK;
                 fiber.context.uc_link = nullptr;
-                fiber.waiting = READY;
+                fiber.waiting = READY, fiber.started = false;
                 makecontext(&fiber.context, (void (*)())Job<A...>::body, 0);
             }
             for (unsigned done = 0; done < threads;) {
@@ -187,7 +229,7 @@ static int launch(void (*kernel)(A...), dim3 grid, unsigned threads, size_t shar
                     current = t;
                     threadIdx = {t, 0, 0};
                     ran = true;
-                    swapcontext(&scheduler, &all[t].context);
+                    run(all[t]);
                     done += all[t].waiting == DONE;
                 }
                 if (done < threads && !release(threads) && !ran) {
@@ -195,9 +237,9 @@ static int launch(void (*kernel)(A...), dim3 grid, unsigned threads, size_t shar
                     return failures;
                 }
             }
-            for (size_t i = shared; i < DYNAMIC_SHARED; i++)
-                if (dynamic_shared[i] != 0xff) { fail("shared memory written beyond what the launch asked for"); break; }
         }
+    for (size_t i = shared; i < DYNAMIC_SHARED; i++)
+        if (dynamic_shared[i] != 0xff) { fail("shared memory written beyond what the launch asked for"); break; }
     return failures;
 }
 }  // namespace host

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.host_cuda import COMPILER
+from tests.host_cuda import COMPILER, stand_in
 from tests.problems import TINY, TINY_LOG, TINY_POWER, frame_convention, tones
 from torchmelinv import functional
 from torchmelinv.analysis import MelAnalyzer
@@ -17,6 +17,7 @@ from torchmelinv.errors import InputError
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import Frame
 from torchmelinv.invert import MelInverter
+from torchmelinv.ops import graphs
 from torchmelinv.ops.backend import backend
 from torchmelinv.phases import AcceleratedGriffinLim, GriffinLim, MelConsistent
 
@@ -58,7 +59,7 @@ def assert_as_exact(run, device, *tensors):
         found = run(*(tensor.to(device) for tensor in tensors)).cpu().double()
     assert found.isfinite().all()
     peak, own = exact.abs().max(), (single - exact).abs().max()
-    assert (found - exact).abs().max() <= 3 * own + 1e-5 * peak
+    assert (found - exact).abs().max() <= 4 * own + 1e-5 * peak
 
 
 @pytest.mark.parametrize("frame", [FUSED, ANY_SIZE])
@@ -91,6 +92,26 @@ def test_magnitudes_and_their_gradients(device, convention, method):
 @pytest.mark.parametrize("phase", METHODS)
 def test_waveforms(device, convention, phase):
     assert_as_exact(inverter(convention, phase), device, MelAnalyzer(convention)(tones(1000, (2,))))
+
+
+@pytest.mark.parametrize("frame", [FUSED, ANY_SIZE])
+@pytest.mark.parametrize("start", ["spsi", "pghi"])
+def test_starts(device, frame, start):
+    """1e-3 on the circle: angles are sums over all frames. Nothing else stands between them and float32's own tree and peaks."""
+    magnitude = Frame(frame).analyse(tones(1000, (2,))).abs()
+    magnitude[1, :, 6:9] = 0
+    expected = functional.start_angles(magnitude, frame, start)
+    with backend("cuda"):
+        found = functional.start_angles(magnitude.to(device), frame, start).cpu()
+        alone = functional.start_angles(magnitude[1].to(device), frame, start).cpu()
+    assert ((found - expected).cos() > 1 - 1e-6 / 2).all()
+    assert torch.equal(found[1], alone)
+
+
+def test_waveforms_from_a_tree(device):
+    """The magnitude's inverse stays the reference's: rounding another magnitude may lead to another tree."""
+    magnitude = Frame(FUSED).analyse(tones(1000, (2,))).abs()
+    assert_as_exact(lambda magnitude: functional.griffin_lim(magnitude, FUSED, 3, start="pghi"), device, magnitude)
 
 
 @pytest.mark.parametrize("convention", [TINY_POWER, TINY_LOG.replace(n_fft=256, hop_length=64)])
@@ -130,13 +151,13 @@ def test_a_second_derivative_is_the_references(device):
 
 @pytest.mark.parametrize("phase", ["accelerated_griffin_lim", "mel_consistent"])
 def test_an_item_gets_what_it_gets_alone(device, phase):
-    """Bit for bit by the fused kernel; elsewhere the Fourier transforms of a library stand between."""
+    """Bit for bit by the fused kernel; for other sizes the Fourier transforms of a library stand between."""
     convention = TINY.replace(n_fft=256, hop_length=64)
     mel, run = MelAnalyzer(convention)(tones(1000, (3,))).to(device), inverter(convention, phase)
     with backend("cuda"):
         together, alone, again = run(mel), run(mel[1]), run(mel)
     torch.testing.assert_close(together, again, rtol=0, atol=0)
-    torch.testing.assert_close(together[1], alone, rtol=0, atol=0 if phase == "accelerated_griffin_lim" else 1e-4)
+    torch.testing.assert_close(together[1], alone, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e8])
@@ -158,14 +179,34 @@ class _NothingAsked(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("phase", ["fast_griffin_lim", "accelerated_griffin_lim", "mel_consistent"])
-@pytest.mark.parametrize("frame", [TINY, TINY.replace(n_fft=256, hop_length=64)])
-def test_no_iteration_asks_the_host(device, phase, frame):
-    mel, run = MelAnalyzer(frame)(tones(600)).to(device), inverter(frame, phase, check=False)
+@pytest.mark.parametrize(
+    ("frame", "start"), [(TINY, "spsi"), (TINY, "pghi"), (TINY.replace(n_fft=256, hop_length=64), "pghi")]
+)
+def test_neither_start_nor_iteration_asks_the_host(device, phase, frame, start):
+    mel, run = MelAnalyzer(frame)(tones(600)).to(device), inverter(frame, phase, start=start, check=False)
     with backend("cuda"):
         expected = run(mel)  # makes the tables
         with _NothingAsked():
             found = run(mel)
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("phase", ["accelerated_griffin_lim", "mel_consistent"])
+def test_a_recorded_loop_is_the_loop(host_kernels, monkeypatch, phase):
+    """Recording by a stand-in: what goes in and comes out, and what is another graph."""
+    made = []
+    monkeypatch.setattr(graphs, "_record", lambda *given: made.append(1) or stand_in(*given))
+    mels = [MelAnalyzer(TINY)(scale * tones(600, (2,))) for scale in (1, 0.3, 0.1)]
+    runs = [inverter(TINY, phase, n_iter=n_iter) for n_iter in (1, 2)]
+    with backend("cuda"):
+        expected = [[run(mel) for mel in mels] for run in runs]
+        monkeypatch.setattr("torchmelinv.phase.run.worth_recording", lambda *_: True)
+        found = [[run(mel) for mel in mels] for run in runs]
+        with torch.inference_mode():
+            found[0].append(runs[0](mels[0]))
+    graphs.forget()
+    assert len(made) == 2
+    torch.testing.assert_close(found, [[*expected[0], expected[0][0]], expected[1]], rtol=0, atol=0)
 
 
 def test_filters_of_which_kernels_know_nothing_are_refused_with_the_reason(device):

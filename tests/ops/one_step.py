@@ -98,7 +98,7 @@ def pull_of(target: MelTarget, convention: MelConvention, **limits: float) -> Me
     free = torch.zeros(convention.n_freqs, dtype=F64)
     for bins, part in tables.free:
         free[bins] += part
-    assert why_no_pull(spread) is None
+    assert why_no_pull(spread, free) is None
     return mel_pull(
         pull_tables(bands, spread, free, CPU),
         target.values.float(),

@@ -114,7 +114,7 @@ def by_seeds(host_kernels, function) -> tuple[Tensor, ...]:
 def fixed_run(run: int):
     """In the place of the grid that fills a device: streams of `run` hops."""
 
-    def streams(kernel, hops, items):
+    def streams(kernel, hops, items, device):
         n_fft = dict(kernel.defines)["N_FFT"]
         of_block = fused_cuda._block(n_fft) * 16 // n_fft
         return (items, math.ceil(hops / (run * of_block))), run
@@ -207,6 +207,14 @@ def test_a_gradient_may_be_of_any_size(host_kernels):
     layout, grad = layout_of(plan), torch.randn(3, plan.n_samples)
     found, small = (fused_cuda.project_vjp(layout, magnitude, signal, previous, 0.5, grad * size) for size in (1, 2.0**-40))
     assert all(torch.equal(one, 2.0**40 * other) for one, other in zip(found, small, strict=True))
+
+
+@pytest.mark.parametrize("items", [0, 1, 1000])
+def test_streams_own_an_even_number_of_hops(items):
+    (of_items, blocks), run = fused_cuda._streams(fused_cuda._step_kernel(1024, 256), 101, items, CPU)
+    assert of_items == items
+    assert run % 2 == 0
+    assert (blocks - 1) * run < 101 <= blocks * run
 
 
 def test_what_it_cannot_serve():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
 
+from tests.host_cuda import stand_in
 from torchmelinv.ops import graphs
-from torchmelinv.ops.graphs import Graph, replayed, worth_recording
+from torchmelinv.ops.graphs import replayed, worth_recording
 
 
 @pytest.fixture(autouse=True)
@@ -18,19 +21,12 @@ def _forget():
 
 @pytest.fixture
 def recorded(monkeypatch):
-    """Recording without a device: what replays is a function that fills its outputs. Gives the list of what was recorded."""
+    """Recording without a device. Gives the list of what was to be held."""
     made = []
 
     def record(function, tensors, holds):
-        inputs = tuple(tensor.clone() for tensor in tensors)
-        outputs = function(*inputs)
-
-        def replay():
-            for output, new in zip(outputs, function(*inputs), strict=True):
-                output.copy_(new)
-
         made.append(holds)
-        return Graph(replay, inputs, outputs, holds)
+        return stand_in(function, tensors, holds)
 
     monkeypatch.setattr(graphs, "_record", record)
     return made
@@ -70,6 +66,63 @@ def test_the_least_used_goes(recorded):
 
 def test_the_processor_has_nothing_to_record():
     assert not worth_recording(torch.zeros(3))
+
+
+class _FakeCuda:
+    """What recording asks of torch.cuda; notes in which order."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.said = []
+        self.now = "current"
+        stream = type("Stream", (), {"wait_stream": lambda _, other: self.said.append("wait"), "cuda_stream": 1})
+        self.beside, self.current = stream(), stream()
+        fake = {
+            "current_stream": lambda *_: self.current, "Stream": lambda *_: self.beside, "CUDAGraph": _Graph,
+            "stream": lambda stream: self._within("stream"), "device": lambda device: self._within("device"),
+            "graph": self._graph, "set_stream": lambda stream: self.said.append("back" if stream is self.current else "wrong"),
+        }  # fmt: skip
+        for name, value in fake.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+
+    @contextlib.contextmanager
+    def _within(self, what):
+        self.said.append(what)
+        yield
+
+    @contextlib.contextmanager
+    def _graph(self, graph, stream, capture_error_mode):
+        assert stream is self.beside
+        assert capture_error_mode == "thread_local"
+        self.said.append("graph")
+        yield
+
+
+class _Graph:
+    def replay(self) -> None:
+        pass
+
+
+def test_it_is_recorded_on_a_stream_beside_after_a_first_call(monkeypatch):
+    fake, calls = _FakeCuda(monkeypatch), []
+    graph = graphs._record(lambda x: (calls.append(len(fake.said)) or 2 * x,), (torch.ones(2),), "held")
+    assert fake.said == ["wait", "device", "stream", "graph", "back", "wait"]
+    assert calls == [3, 4]
+    assert float(graph.outputs[0][0]) == 2
+
+
+def test_what_cannot_be_recorded_runs_as_it_is_and_is_not_tried_again(monkeypatch):
+    fake, calls = _FakeCuda(monkeypatch), []
+
+    def function(x):
+        calls.append(1)
+        if fake.said and fake.said[-1] == "graph":
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return (2 * x,)
+
+    for number in range(3):
+        assert float(replayed("key", function, torch.full((1,), float(number)))[0]) == 2 * number
+    assert fake.said.count("graph") == 1
+    assert fake.said[-1] == "back"
 
 
 @pytest.mark.gpu

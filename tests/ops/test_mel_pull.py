@@ -57,15 +57,16 @@ def test_a_step_with_a_mel(host_kernels, convention, sweeps, agreement):
 
 
 @needs_compiler
-def test_a_mel_that_is_far_above_comes_up_by_a_bounded_factor(host_kernels):
+@pytest.mark.parametrize(("scale", "most", "expected"), [(1e-12, 1e9, 1e9), (1e-15, 1e13, 1e12)])  # two sweeps of 1e6
+def test_a_mel_that_is_far_above_comes_up_by_a_bounded_factor(host_kernels, scale, most, expected):
     plan = plan_of(SMALL, 3)
     mel, signal, _ = mel_problem(SMALL, plan)
     target = target_of(SMALL, mel, 2, 1.0)
-    pull = pull_of(target, SMALL, most_ratio=1e6, most_gain=1e9)
-    found, _ = pairs_cuda.step(layout_of(plan), pull, 1e-12 * signal, None, 0, 0, 1)
-    gain = 1e9 * mel.any(-1, keepdim=True).double().repeat(1, 1, SMALL.n_freqs)
+    pull = pull_of(target, SMALL, most_ratio=1e6, most_gain=most)
+    found, _ = pairs_cuda.step(layout_of(plan), pull, scale * signal, None, 0, 0, 1)
+    gain = expected * mel.any(-1, keepdim=True).double().repeat(1, 1, SMALL.n_freqs)
     gain[..., -1], gain[..., 0] = 0, mel.any(-1)  # what no filter sees
-    assert_near(found, plan.synthesise(plan.analyse(1e-12 * signal.double()) * gain))
+    assert_near(found, plan.synthesise(plan.analyse(scale * signal.double()) * gain))
 
 
 @needs_compiler
@@ -88,6 +89,9 @@ def test_a_mel_with_items_of_unlike_length(host_kernels, shape):
 
 
 def test_filters_that_the_kernels_cannot_serve():
-    assert why_no_pull(torch.tensor([[1.0, 1], [0, 1]])) is None
-    assert "more than two" in why_no_pull(torch.ones(3, 2))
-    assert "not neighbours" in why_no_pull(torch.tensor([[1.0], [0], [1]]))
+    follows = torch.zeros(2)
+    assert why_no_pull(torch.tensor([[1.0, 1], [0, 1]]), follows) is None
+    assert why_no_pull(torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([0.0, 1])) is None
+    assert "more than two" in why_no_pull(torch.ones(3, 2), follows)
+    assert "not neighbours" in why_no_pull(torch.tensor([[1.0], [0], [1]]), follows[:1])
+    assert "not neighbours" in why_no_pull(torch.tensor([[1.0, 0], [0, 1]]), torch.tensor([1.0, 0]))

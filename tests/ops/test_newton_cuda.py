@@ -269,3 +269,18 @@ def test_it_compiles_without_spills(kernel):
     log = nvrtc.compile_kernel(kernel, "sm_90").log
     assert set(re.findall(r"(\d+) bytes spill", log)) == {"0"}
     assert max(int(found) for found in re.findall(r"Used (\d+) registers", log)) <= 112  # 3 blocks of 6 warps on an SM
+
+
+@needs_compiler
+@methods
+@pytest.mark.parametrize(("where", "broken"), [("mel", float("nan")), ("mel", float("inf")), ("prior", float("nan"))])
+def test_what_is_no_number_does_not_come_out_as_one(host_kernels, method, where, broken):
+    bank, mel = heard_mel("tiny", False)
+    given = problem(bank, method, mel)
+    part = getattr(given, where).clone()
+    part[0, 7, 3] = broken
+    given = given._replace(**{where: part})
+    found = newton_cuda.solve(newton_cuda.tables(given.matrix), method, given.peak, given.mel, given.prior, given.weight).spectrum
+    assert not found[0, :, 3].isfinite().all()
+    assert found[0, :, :3].isfinite().all()
+    assert found[0, :, 4:].isfinite().all()

@@ -61,6 +61,16 @@ def test_the_emulation_refuses_a_barrier_that_some_threads_skip(host_kernels, re
         run(reverse("if (t < 32) __syncthreads();"))
 
 
+@needs_compiler
+def test_the_emulation_sees_what_lies_beside_a_tensor(host_kernels, reverse):
+    kernel, x = reverse("__syncthreads();"), torch.randn(128)
+    with pytest.raises(RuntimeError, match=r"writes outside of a tensor of shape \(100,\)"):
+        launch(kernel, (2, 1), 64, x, torch.empty(100), 128, 2.0)
+    y = torch.empty(132)
+    launch(kernel, (2, 1), 64, x[:120], y, 128, 2.0)
+    assert y[:128].isnan().sum() == 8
+
+
 def test_tensors_must_be_contiguous():
     with pytest.raises(ValueError, match="contiguous"):
         nvrtc._packed([torch.zeros(4, 4).mT])

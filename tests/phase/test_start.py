@@ -9,6 +9,7 @@ from tests.problems import TINY, frame_convention, tones
 from torchmelinv.errors import InputError
 from torchmelinv.frame import Frame
 from torchmelinv.functional import griffin_lim, start_angles
+from torchmelinv.ops.backend import backend
 from torchmelinv.phase.pghi import pghi
 from torchmelinv.phase.spsi import spsi
 from torchmelinv.phase.start import STARTS, borrow_phase, check_start, start_spectrum
@@ -42,6 +43,27 @@ def test_magnitudes_have_their_gradient_and_angles_none(name):
     torch.testing.assert_close(torch.autograd.grad(along, magnitude, retain_graph=True)[0], torch.ones_like(MAGNITUDE))
     gradient = torch.autograd.grad(across, magnitude)[0]
     torch.testing.assert_close(gradient, torch.zeros_like(MAGNITUDE), atol=1e-12, rtol=0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", STARTS)
+def test_a_graph_records_every_start_by_kernels(name):
+    magnitude = MAGNITUDE.float().cuda()
+    with backend("cuda"):
+        expected = start_spectrum(name, 0, magnitude, FRAME)  # makes tables and modules
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            found = start_spectrum(name, 0, magnitude, FRAME)
+    graph.replay()
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.gpu
+def test_no_graph_records_what_asks_the_host():
+    magnitude = MAGNITUDE.float().cuda()
+    graph = torch.cuda.CUDAGraph()
+    with backend("reference"), torch.cuda.graph(graph), pytest.raises(InputError, match="use backend 'cuda'"):
+        start_spectrum("pghi", 0, magnitude, FRAME)
 
 
 @pytest.mark.parametrize("name", ["randm", "Zero", "", None, 0, ["zero"]])

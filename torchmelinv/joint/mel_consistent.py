@@ -14,6 +14,7 @@ multiplicative pull without a step size. `MelConsistent(Admm())` is the splittin
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 from torch import Tensor
@@ -25,7 +26,7 @@ from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.joint.mel_target import mel_target
 from torchmelinv.magnitude.entropic import entropic
 from torchmelinv.ops.checks import as_rows, check_number, check_whole
-from torchmelinv.ops.precision import full_precision
+from torchmelinv.ops.precision import full_precision, lasting
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.retrieve import Wanted, retrieve
@@ -61,6 +62,13 @@ class MelConsistent:
         return Wanted(mel, convention.power, target)
 
 
+@functools.lru_cache(maxsize=16)
+@lasting
+def _filterbank(convention: MelConvention) -> MelFilterbank:
+    """Kept with the tables that are made of it, for the next call."""
+    return MelFilterbank(convention)
+
+
 @full_precision
 def mel_consistent(
     mel: Tensor,
@@ -78,7 +86,7 @@ def mel_consistent(
     gives c · waveform (√c at power 2); items do not see each other; n_iter = 0 is the start, at the entropic magnitude. Cost of
     an iteration: the method's, and two banded products a sweep.
     """
-    filterbank = MelFilterbank(convention)
+    filterbank = _filterbank(convention)
     mel = as_rows(mel, "mel", convention.n_mels).relu()
     wanted = MelConsistent(method, sweeps, agreement).wanted(mel, filterbank, convention)
     magnitude = take_back_offset(entropic(mel, filterbank), convention)

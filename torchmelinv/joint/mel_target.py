@@ -84,7 +84,7 @@ def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
             bins=product(filterbank.table.T, 96),
             free_dc=free_dc,
             free=tuple((bins, part.to(like.dtype).to(like.device)) for bins, part in free),
-            pull=why_no_pull(spread) or pull_tables(filterbank.table, spread, unfollowed, like.device),
+            pull=why_no_pull(spread, unfollowed) or pull_tables(filterbank.table, spread, unfollowed, like.device),
         )
 
     return filterbank.derived("mel target", like, make)

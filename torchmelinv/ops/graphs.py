@@ -1,7 +1,8 @@
 """Loops of short kernels recorded as CUDA graphs: a small batch is otherwise done before the host has asked for the next step.
 
 A graph is made when a computation comes for the second time, because recording costs about as much as it saves once; a few
-are kept, the least used goes first. What goes in and out is copied, so results stay the caller's.
+are kept, the one that was not asked for the longest goes first. What goes in and out is copied, so results stay the caller's.
+What cannot be recorded runs as it is.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Graph(NamedTuple):
     holds: Any  # what must live as long as the graph, for it reads its memory
 
 
-_graphs: OrderedDict[Hashable, Graph | None] = OrderedDict()  # None: asked for once
+_graphs: OrderedDict[Hashable, Graph | None] = OrderedDict()  # None: asked for once, or not to be recorded
+_unfit: set[Hashable] = set()  # what could not be recorded
 _lock = threading.Lock()
 
 
@@ -37,14 +39,18 @@ _lock = threading.Lock()
 def _record(function: Callable[..., tuple[Tensor, ...]], tensors: tuple[Tensor, ...], holds: Any) -> Graph:
     device = tensors[0].device
     inputs = tuple(tensor.clone() for tensor in tensors)
-    beside = torch.cuda.Stream(device)
-    beside.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(beside):  # the first call makes plans, tables and modules, which cannot be recorded
-        function(*inputs)
-    torch.cuda.current_stream(device).wait_stream(beside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        outputs = function(*inputs)
+    current, beside, graph = torch.cuda.current_stream(device), torch.cuda.Stream(device), torch.cuda.CUDAGraph()
+    beside.wait_stream(current)
+    with torch.cuda.device(device):
+        try:
+            with torch.cuda.stream(beside):  # the first call makes plans, tables and modules, which cannot be recorded
+                function(*inputs)
+            # On a stream of this device, and minding this thread's calls only: others may load data meanwhile.
+            with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
+                outputs = function(*inputs)
+        finally:
+            torch.cuda.set_stream(current)  # where recording fails, torch stays on its own stream
+    current.wait_stream(beside)
     return Graph(graph.replay, inputs, outputs, holds)
 
 
@@ -69,8 +75,11 @@ def replayed(
     whole = (key, stream, *((tensor.shape, tensor.dtype, tensor.device) for tensor in tensors))
     with _lock:
         known, graph = whole in _graphs, _graphs.pop(whole, None)
-        if known and graph is None:
-            graph = _record(function, tensors, holds)
+        if known and graph is None and whole not in _unfit:
+            try:
+                graph = _record(function, tensors, holds)
+            except RuntimeError:  # of torch or of a kernel; if it is the computation's own, running it says so
+                _unfit.add(whole)
         _graphs[whole] = graph
         while len(_graphs) > KEPT:
             _graphs.popitem(last=False)
@@ -86,3 +95,4 @@ def forget() -> None:
     """Free all graphs and their memory."""
     with _lock:
         _graphs.clear()
+        _unfit.clear()

@@ -28,18 +28,16 @@ class Layout(NamedTuple):
 class MelPull(NamedTuple):
     """The pull towards a mel (`joint/mel_target.py`) for filters of which at most two neighbours share a bin.
 
-    s = max(|c|² + offset, floor) ** (power / 2); `sweeps` times s ← s · g, g_k = Σ_j spread_kj min(m_j / (Ms)_j, most) + free_k
-    heard; then c ← c · min(Π g ** (agreement / power), most gain).
+    s = max(|c|² + offset, floor) ** (power / 2); `sweeps` times s ← s · g, g_k = Σ_j spread_kj min(m_j / (Ms)_j, most); then
+    c ← c · min(Π g ** (agreement / power), most gain). Beyond the last band stands one more, whose ratio is 1 in frames that are
+    not silent: the part of a bin that follows no filter. The tables are those of `ops/mel_pull.py`.
     """
 
     values: Tensor  # m, (items, frames, n_mels)
-    first: Tensor  # first bin of each band, (n_mels,) int32
-    width: Tensor  # number of bins of each band, from the first to the last that is not 0, (n_mels,) int32
-    start: Tensor  # where a band's weights start in `weights`, (n_mels,) int32
+    rows: Tensor  # where each band's bins and weights are, (n_mels, 4) int32
     weights: Tensor  # M's rows from first to last bin, one after the other
-    band: Tensor  # lower one of the (up to two) bands of a bin, at most n_mels − 2, (n_freqs,) int32
+    band: Tensor  # lower one of the (up to two) bands of a bin, (n_freqs,) int32
     spread: Tensor  # what the ratios of that band and of the next add to the bin's factor, (n_freqs, 2)
-    free: Tensor  # what is added besides in frames that are not silent, (n_freqs,)
     offset: Tensor  # (items,)
     floor: Tensor  # (items,); 0 where there is none
     power: float

@@ -1,7 +1,8 @@
 """The tables of the pull towards a mel (`joint/mel_target.py`) as kernels read them: rows of the bands, two ratios for each bin.
 
 Triangular filters that meet at each other's centres share a bin with one neighbour at most. Then what a sweep multiplies bin k
-by is a sum of two ratios, r_j and r_{j+1}, instead of a product with a matrix.
+by is a sum of two ratios, r_j and r_{j+1}, instead of a product with a matrix. What follows no filter, at DC and above the last
+filter's centre, follows one more band beyond the last: with the last filter, or with none.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from torch import Tensor
 
 from torchmelinv.ops.layout import MelPull
 
+AT_ONCE = 4  # bins of a band that a thread takes at once, as in kernels/mel.cuh
+
 
 class PullTables(NamedTuple):
     """The part of a MelPull that is one filterbank's."""
 
-    first: Tensor
-    width: Tensor
-    start: Tensor
+    rows: Tensor
     weights: Tensor
     band: Tensor
     spread: Tensor
-    free: Tensor
 
 
-def why_no_pull(spread: Tensor) -> str | None:
-    """What keeps filters from the kernels, if anything does; by the matrix (n_mels, n_freqs) that spreads ratios to bins."""
-    used = spread != 0
+def why_no_pull(spread: Tensor, free: Tensor) -> str | None:
+    """What keeps filters from the kernels, if anything does; by the matrix (n_mels, n_freqs) that spreads ratios to bins, and by
+    the part (n_freqs,) of each bin that follows no filter."""
+    used = torch.cat([spread, free[None].to(spread)]) != 0
     if (used.sum(0) > 2).any():
         return "a bin belongs to more than two bands"
     index = torch.arange(len(used), device=used.device)[:, None]
@@ -36,35 +37,46 @@ def why_no_pull(spread: Tensor) -> str | None:
     return "a bin belongs to two bands that are not neighbours" if (highest - lowest > 1).any() else None
 
 
+def lanes_of_band(n_freqs: int) -> int:
+    """So many threads that do without a loop add up a band: filters get wider with the spectrum."""
+    return max(2, min(8, (n_freqs - 1) // 256))
+
+
+def seen_bins(n_freqs: int) -> int:
+    """Room for a spectrum where every band reads a whole number of steps; what is added is 0."""
+    step = AT_ONCE * lanes_of_band(n_freqs)
+    return -(-n_freqs // step) * step
+
+
 def pull_tables(bands: Tensor, spread: Tensor, free: Tensor, device: torch.device) -> PullTables:
     """From M and the matrix that spreads ratios to bins, (n_mels, n_freqs), and the bins' free part (n_freqs,).
 
-    Made once for a filterbank, of which `why_no_pull` says nothing.
+    Made once for a filterbank, of which `why_no_pull` says nothing. A band's row starts at an even bin, has whole steps, at least
+    one, and ends within `seen_bins`; what is not the band's own has a weight of 0. Of the table `rows` the first two columns are
+    bytes from the first bin's two values and from the first weight on, the third counts AT_ONCE bins.
     """
-    bands, spread = bands.detach().cpu(), spread.detach().cpu()
+    bands, spread, free = (table.detach().cpu() for table in (bands, spread, free))
     n_mels, n_freqs = bands.shape
-    bins, used = torch.arange(n_freqs), bands != 0
-    first = torch.where(used, bins, n_freqs).amin(1)
-    width = torch.where(used, bins + 1, 0).amax(1) - first
-    first, width = torch.where(width > 0, first, 0), width.clamp(min=0)
+    room, step = seen_bins(n_freqs), AT_ONCE * lanes_of_band(n_freqs)
+    bins, used = torch.arange(room), torch.nn.functional.pad(bands, (0, room - n_freqs)) != 0
+    first = torch.where(used, bins, room).amin(1) // 2 * 2
+    width = (torch.where(used, bins + 1, 0).amax(1) - first).clamp(min=1)
+    width = -(-width // step) * step
+    first = torch.minimum(first, room - width)
     inside = (bins >= first[:, None]) & (bins < (first + width)[:, None])
-    weights = bands[inside] if inside.any() else bands.new_zeros(1)
+    weights = torch.nn.functional.pad(bands, (0, room - n_freqs))[inside]
+    rows = torch.stack([8 * first, 4 * (width.cumsum(0) - width), width // AT_ONCE, torch.zeros_like(width)], -1)
+    spread = torch.cat([spread, free[None].to(spread)])
     # where no band is, any will do: its two shares are 0
-    band = torch.where((spread != 0).any(0), (spread != 0).int().argmax(0), 0).clamp(max=max(n_mels - 2, 0))
-    upper = spread[(band + 1).clamp(max=n_mels - 1), bins] if n_mels > 1 else torch.zeros_like(spread[0])
-    shares = torch.stack([spread[band, bins], upper], -1)
+    band = torch.where((spread != 0).any(0), (spread != 0).int().argmax(0), 0).clamp(max=n_mels - 1)
+    at = torch.arange(n_freqs)
+    shares = torch.stack([spread[band, at], spread[band + 1, at]], -1)
 
     def to(table: Tensor, dtype: torch.dtype) -> Tensor:
         return table.to(dtype).to(device).contiguous()
 
     return PullTables(
-        first=to(first, torch.int32),
-        width=to(width, torch.int32),
-        start=to(width.cumsum(0) - width, torch.int32),
-        weights=to(weights, torch.float32),
-        band=to(band, torch.int32),
-        spread=to(shares, torch.float32),
-        free=to(free, torch.float32),
+        to(rows, torch.int32), to(weights, torch.float32), to(band, torch.int32), to(shares, torch.float32)
     )
 
 
@@ -89,8 +101,8 @@ def mel_pull(
         floor=torch.zeros_like(offset).reshape(-1) if floor is None else floor.reshape(-1).contiguous(),
         power=float(power),
         sweeps=sweeps,
-        exponent=agreement / power,
-        most_ratio=most_ratio,
-        most_gain=most_gain,
-        faintest=faintest,
+        exponent=agreement / float(power),
+        most_ratio=float(most_ratio),
+        most_gain=float(most_gain),
+        faintest=float(faintest),
     )

@@ -13,13 +13,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from torchmelinv.ops.nvrtc import Kernel, launch
+from torchmelinv.ops.nvrtc import Kernel, launch, most_shared_bytes
 
 METHODS = ("entropic", "least_distance")
 LANES, CHUNK = 32, 8  # frames of a block; bins that the kernel loads ahead
 ARRAYS, TOTALS = 6, 6  # the solver's numbers in shared memory for each frame: of every band, and of every part
 MOST_PARTS = 6  # warps that share a frame's bins
-MOST_SHARED = 227 * 1024  # bytes of shared memory that a block can have
 BAND_COST, BIN_COST = 100, 40  # instructions, about
 # The rules of the engine, which `dual_newton.py` follows too.
 HARD, SOFT = 1e-7, 1e-3  # ρ for a mel that some spectrum has, and for one that none has
@@ -75,7 +74,7 @@ def _n_parts(n_mels: int) -> int:
 
 def why_not(matrix: Tensor) -> str | None:
     """What keeps the kernels from serving a filterbank (n_mels, n_freqs), if anything does. Looks at it on the host."""
-    if _shared_bytes(len(matrix), ARRAYS, TOTALS) > MOST_SHARED:
+    if _shared_bytes(len(matrix), ARRAYS, TOTALS) > most_shared_bytes(matrix.device):
         return f"{len(matrix)} filters are more than a block's shared memory holds"
     if _lower_bands(matrix) is None:
         return "the kernel is for filters in the order of their bins, of which at most two neighbours share a bin"

@@ -24,6 +24,7 @@ from torchmelinv.errors import DependencyError
 
 Argument = Tensor | int | float | None  # a pointer to the tensor's values, an int, a float, a null pointer
 DEVICE = "cuda"  # the kind of device whose tensors kernels take
+OPTIONS = ("--std=c++17", "--ptxas-options=-v")  # of the compiler
 STATIC_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
 
 
@@ -78,6 +79,14 @@ def why_no_kernels() -> str | None:
     return None
 
 
+def most_shared_bytes(device: torch.device) -> int:
+    """Of shared memory that a block can ask for."""
+    if device.type != "cuda":
+        return 227 * 1024  # in emulation, as on the H100 and H200
+    properties: Any = torch.cuda.get_device_properties(device)
+    return int(properties.shared_memory_per_block_optin)
+
+
 def why_not(tensor: Tensor) -> str | None:
     """What keeps kernels from taking this tensor, if anything does."""
     if tensor.device.type != DEVICE:
@@ -100,29 +109,30 @@ def compile_kernel(kernel: Kernel, architecture: str) -> Cubin:
         [text.encode() for text in headers.values()],
         [name.encode() for name in headers],
     )
-    options = [f"--gpu-architecture={architecture}", "--std=c++17", "--ptxas-options=-v"]
+    options = [f"--gpu-architecture={architecture}", *OPTIONS]
     options += [f"--define-macro={name}={value}" for name, value in kernel.defines]
     (status,) = nvrtc.nvrtcCompileProgram(program, len(options), [option.encode() for option in options])
-    log = b" " * _ask(nvrtc.nvrtcGetProgramLogSize, program)
+    log = bytearray(_ask(nvrtc.nvrtcGetProgramLogSize, program))
     _ask(nvrtc.nvrtcGetProgramLog, program, log)
-    said = log.rstrip(b"\0 ").decode(errors="replace")
-    if int(status) != 0:
-        raise RuntimeError(f"{kernel} does not compile for {architecture}:\n{said}")
-    code = b" " * _ask(nvrtc.nvrtcGetCUBINSize, program)
-    _ask(nvrtc.nvrtcGetCUBIN, program, code)
+    said = log.rstrip(b"\0").decode(errors="replace")
+    code = bytearray(_ask(nvrtc.nvrtcGetCUBINSize, program) if int(status) == 0 else 0)
+    if code:
+        _ask(nvrtc.nvrtcGetCUBIN, program, code)
     _ask(nvrtc.nvrtcDestroyProgram, program)
-    return Cubin(code, said)
+    if not code:
+        raise RuntimeError(f"{kernel} does not compile for {architecture}:\n{said}")
+    return Cubin(bytes(code), said)
 
 
 def _cache_folder() -> Path:
-    named = os.environ.get("TORCHMELINV_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torchmelinv"
+    named, for_all = os.environ.get("TORCHMELINV_CACHE"), os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(named) if named else Path(for_all) / "torchmelinv"
 
 
 def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
     """`compile_kernel`, or what it gave earlier for the same source, defines, architecture and compiler."""
     version = _ask(_bindings()[0].nvrtcVersion)
-    parts = [repr(sorted(sources().items())), repr(kernel), architecture, repr(version)]
+    parts = [repr(sorted(sources().items())), repr(kernel), architecture, repr(version), repr(OPTIONS)]
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     path = _cache_folder() / f"{kernel.name}-{architecture}-{name[:32]}.cubin"
     try:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from torchmelinv.ops.layout import Layout, MelPull
-from torchmelinv.ops.nvrtc import Kernel, launch
+from torchmelinv.ops.mel_pull import seen_bins
+from torchmelinv.ops.nvrtc import Kernel, launch, most_shared_bytes
 
 FRAME = Kernel("pairs.cu", "frame_pairs")
 IMPOSE = Kernel("pairs.cu", "impose_pairs")
@@ -24,7 +25,6 @@ TURN = Kernel("pairs.cu", "turn_pairs")
 OVERLAP_ADD = Kernel("pairs.cu", "overlap_add_pairs")
 FOLD = Kernel("pairs.cu", "fold_pairs")
 THREADS, PULL_THREADS = 256, 128  # as in the source
-MOST_SHARED = 99 * 1024  # bytes of shared memory that a block can have on any device from compute capability 8.0 on
 LARGEST_INT = 2**31 - 1
 
 
@@ -34,14 +34,14 @@ def kernels() -> tuple[Kernel, ...]:
 
 
 def _pull_bytes(layout: Layout, pull: MelPull) -> int:
-    return 8 * 2 * (layout.n_freqs + pull.values.shape[-1] + 1)
+    return 8 * (seen_bins(layout.n_freqs) + layout.n_freqs + 2 * pull.values.shape[-1] + 1)
 
 
 def why_not(layout: Layout, pull: MelPull | None = None) -> str | None:
     """What keeps a size, or a pull on it, from these kernels, if anything does."""
     if layout.hop_length * layout.n_frames + layout.n_fft + layout.n_samples > LARGEST_INT:
         return "signals of 2³¹ samples and more"
-    if pull is not None and _pull_bytes(layout, pull) > MOST_SHARED:
+    if pull is not None and _pull_bytes(layout, pull) > most_shared_bytes(layout.window.device):
         return f"a pull towards a mel with n_fft = {layout.n_fft} takes more shared memory than there is"
     return None
 
@@ -84,10 +84,8 @@ def project(layout: Layout, wanted: Tensor | MelPull, z: Tensor) -> None:
     if isinstance(wanted, Tensor):
         launch(IMPOSE, grid, THREADS, z, wanted.contiguous(), layout.n_fft, layout.n_frames)
         return
-    arguments = (*wanted[:10], *(float(wanted.power), wanted.sweeps, float(wanted.exponent)))
-    limits = (float(wanted.most_ratio), float(wanted.most_gain), float(wanted.faintest))
-    sizes = (layout.n_fft, layout.n_frames, wanted.values.shape[-1])
-    launch(PULL, grid, PULL_THREADS, z, *arguments, *limits, *sizes, shared_bytes=_pull_bytes(layout, wanted))
+    sizes = (layout.n_fft, layout.n_frames, wanted.values.shape[-1], seen_bins(layout.n_freqs))
+    launch(PULL, grid, PULL_THREADS, z, *wanted, *sizes, shared_bytes=_pull_bytes(layout, wanted))
 
 
 def overlap_add(

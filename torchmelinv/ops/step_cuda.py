@@ -32,9 +32,8 @@ def step(
     relaxation: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """x and t⁺, (items, n_samples) each, from t and t⁻; without t⁻, y and d are t."""
-    if isinstance(wanted, Tensor) and fused_cuda.why_not(layout) is None:
-        return fused_cuda.step(layout, wanted, signal, previous, momentum, inertia, relaxation)
-    return pairs_cuda.step(layout, wanted, signal, previous, momentum, inertia, relaxation)
+    by = pairs_cuda if fused_cuda.why_not(layout, wanted) else fused_cuda
+    return by.step(layout, wanted, signal, previous, momentum, inertia, relaxation)
 
 
 def project_vjp(layout: Layout, magnitude: Tensor, signal: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ mel. So a method written once serves both.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from torchmelinv.analysis import modulus
 from torchmelinv.errors import InputError
 from torchmelinv.frame import FramePlan
 from torchmelinv.ops import step_cuda
-from torchmelinv.ops.backend import by_kernel
+from torchmelinv.ops.backend import asked, by_kernel, chosen
 from torchmelinv.ops.checks import check_number
 from torchmelinv.ops.impose_magnitude import impose_magnitude, impose_magnitude_plainly, impose_magnitude_vjp
 from torchmelinv.ops.layout import MelPull
@@ -80,20 +80,17 @@ class MagnitudeTarget(NamedTuple):
         return relative_norm(modulus(spectrum) - self.values, self.values)
 
 
-def _by_kernel(plan: FramePlan, target: Target) -> bool:
-    return by_kernel("a phase iteration", lambda: step_cuda.why_not(plan.layout, target.for_kernels()))
-
-
 class _Project(torch.autograd.Function):
     """ISTFT(P_A(STFT(y))), which remembers y and nothing of the spectrum: that is made again on the way back."""
 
     @staticmethod
-    def forward(ctx: Any, signal: Tensor, values: Tensor, target: Target, plan: FramePlan) -> Tensor:
+    def forward(ctx: Any, signal: Tensor, values: Tensor, problem: PhaseProblem) -> Tensor:
         ctx.save_for_backward(signal)
-        ctx.target, ctx.plan = target, plan  # `values` are the target's own; autograd needs to be told of them
-        ctx.by_kernel = _by_kernel(plan, target)
-        if ctx.by_kernel:
-            return step_cuda.step(plan.layout, cast(Any, target.for_kernels()), signal.contiguous())[0]
+        plan, target, wanted = problem.plan, problem.target, problem.for_kernels()
+        ctx.plan, ctx.target = plan, target  # `values` are the target's own; autograd needs to be told of them
+        ctx.by_kernel = wanted is not None
+        if wanted is not None:
+            return step_cuda.step(plan.layout, wanted, signal.contiguous())[0]
         return plan.synthesise(target.impose(plan.analyse(signal)))
 
     @staticmethod
@@ -105,20 +102,32 @@ class _Project(torch.autograd.Function):
             if not magnitude:
                 raise no_second_derivative()
             again = lambda signal, values: plan.synthesise(impose_magnitude_plainly(plan.analyse(signal), values))  # noqa: E731
-            return *differentiated(again, (signal, target.values), grad[0]), None, None
+            return *differentiated(again, (signal, target.values), grad[0]), None
         if ctx.by_kernel and magnitude:
             parts = (each.contiguous() for each in (target.values, signal, grad[0]))
-            return *step_cuda.project_vjp(plan.layout, *parts), None, None
+            return *step_cuda.project_vjp(plan.layout, *parts), None
         to_spectrum, to_values = target.vjp(plan.analyse(signal), plan.adjoint_of_synthesis(grad[0]))
-        return plan.adjoint_of_analysis(to_spectrum), to_values, None, None
+        return plan.adjoint_of_analysis(to_spectrum), to_values, None
 
 
-class PhaseProblem(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class PhaseProblem:
     """What is asked: a signal (items, samples) whose spectrum has the target."""
 
     target: Target
     plan: FramePlan  # analysis and synthesis between signals and (items, frames, n_freqs)
     magnitude: Tensor  # of the start, (items, frames, n_freqs); the target itself where that is a magnitude
+
+    _forms: dict[str, Tensor | MelPull | None] = dataclasses.field(default_factory=dict, init=False, repr=False)
+
+    def for_kernels(self) -> Tensor | MelPull | None:
+        """The target as kernels take it, or None where plain torch shall run; found out once for each backend asked for."""
+        name = asked()
+        if name not in self._forms:
+            form = self.target.for_kernels() if chosen() == "cuda" else ""
+            serves = by_kernel("a phase iteration", lambda: step_cuda.why_not(self.plan.layout, form))
+            self._forms[name] = None if isinstance(form, str) or not serves else form
+        return self._forms[name]
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """P_A; may overwrite its argument."""
@@ -126,7 +135,7 @@ class PhaseProblem(NamedTuple):
 
     def project(self, signal: Tensor) -> Tensor:
         """ISTFT(P_A(STFT(y))): signal (items, samples) -> signal. A gradient costs the memory of one signal."""
-        return _Project.apply(signal, self.target.values, self.target, self.plan)
+        return _Project.apply(signal, self.target.values, self)
 
     def advance(
         self, signal: Tensor, previous: Tensor, momentum: float, inertia: float | None = None, relaxation: float = 1.0
@@ -137,9 +146,10 @@ class PhaseProblem(NamedTuple):
         """
         inertia = momentum if inertia is None else inertia
         wants_gradient = torch.is_grad_enabled() and any(each.requires_grad for each in (signal, previous, self.target.values))
-        if not wants_gradient and _by_kernel(self.plan, self.target):
-            wanted = cast(Any, self.target.for_kernels())
-            return step_cuda.step(self.plan.layout, wanted, signal, previous, momentum, inertia, relaxation)
+        wanted = None if wants_gradient else self.for_kernels()
+        if wanted is not None:
+            before = previous if momentum or inertia else None
+            return step_cuda.step(self.plan.layout, wanted, signal, before, momentum, inertia, relaxation)
         ahead = torch.lerp(previous, signal, 1 + momentum) if momentum else signal
         projected = self.project(ahead)
         if relaxation == 1:

@@ -21,14 +21,14 @@ Shapes: magnitude and angles (items, frames, n_freqs), frames before bins; angle
 `TOLERANCE` times the item's peak get a random angle, a function of seed, frame and bin. Invariants: a factor of the magnitude
 does not change the angles, nor do silent frames at the end change those before; no gradient: angles are found under
 `no_grad`. Cost: about 7 rounds over ever fewer trees, on a CPU that of some 15 Griffin-Lim iterations; the heap takes one push
-and one pop in Python for each bin.
+and one pop in Python for each bin. By kernels (`ops/{pghi,spanning_forest}_cuda.py`) some twenty launches, and nothing is asked
+of the host.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from torchmelinv.conventions import FrameConvention
+from torchmelinv.ops import nvrtc, pghi_cuda, spanning_forest_cuda
+from torchmelinv.ops.backend import by_kernel
 from torchmelinv.ops.items import over_items
 from torchmelinv.ops.precision import full_precision
 from torchmelinv.ops.spanning_forest import integrate_angles
@@ -57,8 +59,14 @@ def _gaussian(convention: FrameConvention) -> float:
     return max((sum(window) / peak / len(window)) ** 2, 1e-3) if peak else 1.0
 
 
-def _steps(relative: Tensor, convention: FrameConvention) -> tuple[Tensor, Tensor]:
-    """θ of the next frame minus this one's (items, frames − 1, n_freqs), and of the next bin (items, frames, n_freqs − 1)."""
+def _ratio(convention: FrameConvention) -> float:
+    return convention.hop_length * convention.n_fft / (_gaussian(convention) * convention.win_length**2)
+
+
+def _steps(magnitude: Tensor, convention: FrameConvention) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights; θ of the next frame minus this one's, (items, frames − 1, n_freqs), and of the next bin, (…, n_freqs − 1)."""
+    peak = magnitude.amax((-2, -1), keepdim=True)
+    relative = magnitude / torch.where(peak > 0, peak, 1)
     heard = relative > 0
     level = torch.where(heard, relative, 1).log()
     rise_in_time = torch.where(heard[:, 1:] & heard[:, :-1], level.diff(dim=1), 0)
@@ -66,9 +74,9 @@ def _steps(relative: Tensor, convention: FrameConvention) -> tuple[Tensor, Tenso
     in_time = pad(rise_in_time, (0, 0, 1, 1))
     in_time = (in_time[:, 1:] + in_time[:, :-1]) / 2
     in_bins = pad((rise_in_bins[..., 1:] + rise_in_bins[..., :-1]) / 2, (1, 1))
-    ratio = convention.hop_length * convention.n_fft / (_gaussian(convention) * convention.win_length**2)
-    turn = bin_angles(convention, convention.hop_length, relative)
-    return turn + (in_bins[:, 1:] + in_bins[:, :-1]) * (ratio / 2), (in_time[..., 1:] + in_time[..., :-1]) / (-2 * ratio)
+    turn, ratio = bin_angles(convention, convention.hop_length, relative), _ratio(convention)
+    down = turn + (in_bins[:, 1:] + in_bins[:, :-1]) * (ratio / 2)
+    return torch.where(relative > TOLERANCE, relative, 0), down, (in_time[..., 1:] + in_time[..., :-1]) / (-2 * ratio)
 
 
 def _heap(weight: Tensor, down: Tensor, right: Tensor) -> Tensor:
@@ -105,26 +113,44 @@ def _heap(weight: Tensor, down: Tensor, right: Tensor) -> Tensor:
     return torch.tensor(angle, dtype=torch.float64).reshape(1, rows + 2, width)[:, 1:-1, 1:-1]
 
 
-def _angles(magnitude: Tensor, convention: FrameConvention, seed: int, integrate: Callable[..., Tensor]) -> Tensor:
-    frames, bins = magnitude.shape[1:]
-    peak = magnitude.amax((-2, -1), keepdim=True)
-    relative = magnitude / torch.where(peak > 0, peak, 1)
-    weight = torch.where(relative > TOLERANCE, relative, 0)
-    angles = integrate(weight, *_steps(relative, convention)).to(magnitude)
-    chance = random_phasors(seed, frames, bins, magnitude.dtype, magnitude.device).angle()
-    centring = bin_angles(convention, window_centre(convention), magnitude)
+def _finished(weight: Tensor, angles: Tensor, convention: FrameConvention, seed: int) -> Tensor:
+    """Angles of the bins that weigh something, chance for the others; from the frame's first sample."""
+    frames, bins = weight.shape[1:]
+    chance = random_phasors(seed, frames, bins, weight.dtype, weight.device).angle()
+    centring = bin_angles(convention, window_centre(convention), weight)
     return (torch.where(weight > 0, angles, chance) - centring).remainder(2 * math.pi)
+
+
+def by_forest_kernel(magnitude: Tensor) -> bool:
+    """Whether `pghi` of this magnitude finds its tree by kernels, and so asks the host for nothing."""
+    sizes = lambda: spanning_forest_cuda.why_not(magnitude) or pghi_cuda.why_not(magnitude.shape[-1])  # noqa: E731
+    return by_kernel("start 'pghi'", lambda: nvrtc.why_not(magnitude) or sizes())
+
+
+def _along_forest(magnitude: Tensor, convention: FrameConvention, seed: int) -> Tensor:
+    if by_forest_kernel(magnitude):
+        turn = bin_angles(convention, convention.hop_length, magnitude)
+        steps = pghi_cuda.steps(magnitude.contiguous(), magnitude.amax((-2, -1)), turn, _ratio(convention), TOLERANCE)
+        angles = spanning_forest_cuda.integrate_angles(*steps)
+    else:
+        steps = _steps(magnitude, convention)
+        angles = integrate_angles(*steps).to(magnitude)
+    return _finished(steps[0], angles, convention, seed)
 
 
 @full_precision
 @torch.no_grad()
 def pghi(magnitude: Tensor, convention: FrameConvention, seed: int = 0) -> Tensor:
     """Magnitude (items, frames, n_freqs), at least 0 -> angles in radians, the same shape; along the loudest tree."""
-    return over_items(lambda one: (_angles(one, convention, seed, integrate_angles),), magnitude)[0]
+    return over_items(lambda one: (_along_forest(one, convention, seed),), magnitude)[0]
 
 
 @full_precision
 @torch.no_grad()
 def pghi_heap(magnitude: Tensor, convention: FrameConvention, seed: int = 0) -> Tensor:
     """The same in the paper's order of integration, one item and one bin after the other, on the CPU."""
-    return torch.cat([_angles(one, convention, seed, _heap) for one in magnitude.split(1)])
+    results = []
+    for one in magnitude.split(1):
+        steps = _steps(one, convention)
+        results.append(_finished(steps[0], _heap(*steps).to(magnitude), convention, seed))
+    return torch.cat(results)

@@ -79,7 +79,7 @@ def _recorded(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: T
     others = [value for name, value in fields.items() if name not in tensors]
 
     def steps(spectrum: Tensor, magnitude: Tensor, *values: Tensor) -> tuple[Tensor]:
-        again = problem._replace(target=target._replace(**dict(zip(tensors, values, strict=True))), magnitude=magnitude)
+        again = PhaseProblem(target._replace(**dict(zip(tensors, values, strict=True))), problem.plan, magnitude)
         state = iterate(lambda state: stage.step(again, state), stage.init(again, spectrum), count).state
         return (stage.signal(again, state),)
 

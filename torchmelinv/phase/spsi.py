@@ -17,7 +17,7 @@ even around it, and angles of 0 or half a turn are all that it can have.
 Shapes: magnitude and angles (items, frames, n_freqs), frames before bins; angles in radians within [0, 2π]. Invariants: a
 factor of the magnitude does not change the angles, nor do later frames change earlier ones. No gradient: angles are found
 under `no_grad`. Cost: a dozen passes over the magnitude, then one gather, one add and one remainder for each frame in order;
-no host sync.
+no host sync. By kernels (`ops/spsi_cuda.py`) two launches.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from torchmelinv.conventions import FrameConvention
+from torchmelinv.ops import nvrtc, spsi_cuda
+from torchmelinv.ops.backend import by_kernel
 from torchmelinv.ops.precision import full_precision
+from torchmelinv.ops.spsi_cuda import FAINT
 from torchmelinv.phase.bin_angle import bin_angles, window_centre
-
-# A neighbour this far below its peak says no more about where between bins the peak is; and zero has no logarithm.
-_FAINT = 1e-6
 
 
 def _peaks(magnitude: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def _offsets(magnitude: Tensor) -> Tensor:
     """p of every bin, in bins, as if it were a peak; 0 at both ends, whose neighbours outside mirror those inside."""
     middle = magnitude[..., 1:-1]
     size = torch.where(middle > 0, middle, 1)
-    below, above = (side.div(size).clamp(_FAINT, 1).log() for side in (magnitude[..., :-2], magnitude[..., 2:]))
+    below, above = (side.div(size).clamp(FAINT, 1).log() for side in (magnitude[..., :-2], magnitude[..., 2:]))
     bend = below + above
     return pad((below - above) / (2 * torch.where(bend < 0, bend, -1)), (1, 1))
 
@@ -68,18 +68,23 @@ def spsi(magnitude: Tensor, convention: FrameConvention, previous: Tensor | None
     `previous` (items, n_freqs): the angles of the frame before the first. What frequency they moved with is not known, so the
     first frame then advances by its own frequencies alone.
     """
+    turn = bin_angles(convention, convention.hop_length, magnitude)
+    bin_turn = 2 * math.pi * convention.hop_length / convention.n_fft
+    centring = bin_angles(convention, window_centre(convention), magnitude)
+    previous = None if previous is None else previous.to(magnitude.dtype)
+    if by_kernel("start 'spsi'", lambda: nvrtc.why_not(magnitude) or spsi_cuda.why_not(convention.n_freqs)):
+        given = None if previous is None else previous.contiguous()
+        return spsi_cuda.spsi(magnitude.contiguous(), turn, bin_turn, centring, given)
     peak = _peaks(magnitude)
     offset = _offsets(magnitude).gather(-1, peak)
     now, then = offset[:, 1:], offset[:, :-1].gather(-1, peak[:, 1:])
     glide = then - now + (peak[:, :-1].gather(-1, peak[:, 1:]) - peak[:, 1:])  # f_t−1 − f_t, in bins
     beside = offset + pad(glide, (0, 0, 1, 0)) / 2  # how far from bin m the mean frequency lies
-    turn = bin_angles(convention, convention.hop_length, magnitude)
-    advance = turn[peak] + beside * (2 * math.pi * convention.hop_length / convention.n_fft)
-    centring = bin_angles(convention, window_centre(convention), magnitude)
+    advance = turn[peak] + beside * bin_turn
     if previous is None:
         angle = torch.zeros_like(magnitude[:, 0])
     else:
-        angle = (previous.to(magnitude.dtype) + centring).gather(-1, peak[:, 0]) + advance[:, 0]
+        angle = (previous + centring).gather(-1, peak[:, 0]) + advance[:, 0]
     angles = [angle]
     for frame in range(1, magnitude.shape[1]):
         angle = (angle.gather(-1, peak[:, frame]) + advance[:, frame]).remainder(2 * math.pi)

@@ -12,7 +12,7 @@ from torchmelinv.errors import InputError, nearest
 from torchmelinv.frame import Frame
 from torchmelinv.ops.checks import as_real, as_rows, check_whole
 from torchmelinv.ops.impose_magnitude import impose_magnitude
-from torchmelinv.phase.pghi import pghi
+from torchmelinv.phase.pghi import by_forest_kernel, pghi
 from torchmelinv.phase.random_phase import random_phasors
 from torchmelinv.phase.spsi import spsi
 
@@ -59,8 +59,9 @@ def start_spectrum(start: str | Tensor, seed: int, magnitude: Tensor, convention
             return torch.complex(magnitude, torch.zeros_like(magnitude))
         if start == "random":
             return random_phasors(seed, magnitude.shape[-2], magnitude.shape[-1], magnitude.dtype, magnitude.device) * magnitude
-        if start == "pghi" and magnitude.is_cuda and torch.cuda.is_current_stream_capturing():
-            raise InputError("start 'pghi' asks the device for sizes, which a graph capture cannot; use start='spsi' or 'random'")
+        if start == "pghi" and magnitude.is_cuda and torch.cuda.is_current_stream_capturing() and not by_forest_kernel(magnitude):
+            reason = "start 'pghi' asks the device for sizes, which a graph capture cannot"
+            raise InputError(f"{reason}; use backend 'cuda', or start='spsi' or 'random'")
         start = _READ[start](magnitude, convention, seed)
     return torch.complex(magnitude * start.cos(), magnitude * start.sin())
 

@@ -16,3 +16,4 @@ __device__ __forceinline__ Complex operator*(Complex a, Complex b) {
 }
 __device__ __forceinline__ Complex operator*(float a, Complex b) { return {a * b.re, a * b.im}; }
 __device__ __forceinline__ Complex conj(Complex a) { return {a.re, -a.im}; }
+__device__ __forceinline__ float2 operator*(float2 a, float2 b) { return make_float2(a.x * b.x, a.y * b.y); }

@@ -2,9 +2,9 @@
 //
 // N_FFT = 16 · 16 · LAST. Thread `lane` holds the samples lane + LANES m, m = 0…15: a hop that is a multiple of LANES moves a
 // frame from register to register and never to another thread. Each stage is a butterfly in registers; between stages the values
-// change threads through shared memory, where each thread writes back to the places that it read itself, so that an exchange takes
-// one barrier and all of them one buffer. Frames a and b go in as a + i b. Their spectra are told apart by what lies at bin k and
-// at N_FFT − k; the last stage is dealt out so that one thread has both, or, where a thread has one butterfly only, its warp.
+// change threads through shared memory, where each thread writes back to the places that it read itself, so that an exchange
+// takes one barrier and all of them one buffer. Frames a and b go in as a + i b. Their spectra are told apart by what lies at bin
+// k and at N_FFT − k; the last stage is dealt out so that one thread has both, or, where it has one butterfly only, its warp.
 #pragma once
 #include "device.cuh"
 
@@ -86,8 +86,8 @@ __device__ __forceinline__ int place(int lane, int group) {
     return group == 1 && lane == 0 ? 8 * LAST : (-lane & 15) * ROW + (256 - lane) / 16 * LAST - later;
 }
 
-// v[m], sample lane + LANES m -> v[group · LAST + u], bin head(lane, group) + 256 u. `twiddles`: exp(−2πi q lane / N_FFT), q = 0…15
-// by lane, then exp(−2πi q t / LANES), q by t = 0…LAST − 1.
+// v[m], sample lane + LANES m -> v[group · LAST + u], bin head(lane, group) + 256 u. `twiddles`: exp(−2πi q lane / N_FFT), q = 0…
+// 15 by lane, then exp(−2πi q t / LANES), q by t = 0…LAST − 1.
 __device__ __forceinline__ void forward_transform(Complex* v, int lane, Complex* held, const float2* twiddles) {
     const int own = lane % 16 * ROW + lane / 16;
     butterfly<16, false>(v);
@@ -143,8 +143,8 @@ __device__ __forceinline__ void inverse_transform(Complex* v, int lane, Complex*
     butterfly<16, true>(v);
 }
 
-// A thread's bins in pairs that mirror each other: `at[s]` and `mirror[s]` are the bins k and N_FFT − k, in one order or the other;
-// the one up to N_FFT / 2 is `pair_base` + `pair_offset`. Bin 0 is a pair with itself; N_FFT / 2 is left over, for lane 0 alone.
+// A thread's bins in pairs that mirror each other: `at[s]` and `mirror[s]` are the bins k and N_FFT − k, in either order; the one
+// up to N_FFT / 2 is `pair_base` + `pair_offset`. Bin 0 is a pair with itself; N_FFT / 2 is left over, for lane 0 alone.
 struct Pairs {
     Complex at[8], mirror[8], nyquist;
 };

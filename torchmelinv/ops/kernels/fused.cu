@@ -1,43 +1,40 @@
 // One step of Griffin-Lim, fast or accelerated, from signals to signals:
 //
-//   y = t + momentum (t − t_prev),  d = t + inertia (t − t_prev),
-//   x = ISTFT(A · STFT(y) / |STFT(y)|),  next = d + relaxation (x − d).
+//   y = t + momentum (t − t_prev),  d = t + inertia (t − t_prev),  x = ISTFT(P(STFT(y))),  next = d + relaxation (x − d).
 //
-// Frames, spectra and what overlaps never leave the chip: a sample is read once for y (and once for d), written once. Grid: items
-// by groups of STREAMS streams. N_FFT, HOP and MIN_BLOCKS (blocks that shall fit a multiprocessor) are compile-time sizes.
-// `window` and `twiddles` are not __restrict__, or the compiler would hold all of them in registers, across the loop.
-#include "stream.cuh"
-
-__device__ __forceinline__ void impose(Complex& at, Complex& mirror, float wanted_first, float wanted_second) {
-    const Complex first = first_twice(at, mirror), second = second_twice(at, mirror);
-    joined(wanted_first * inverse_modulus(first) * first, wanted_second * inverse_modulus(second) * second, at, mirror);
-}
+// P imposes a magnitude, A · X / |X|, or, where N_MELS says of how many bands, pulls towards a mel. Frames, spectra and what
+// overlaps never leave the chip: a sample is read once for y (and once for d), written once. Grid: items by groups of STREAMS
+// streams; shared memory: STREAMS · EXCHANGE complex words, and what `Wanted` takes. N_FFT, HOP and MIN_BLOCKS (blocks that shall
+// fit a multiprocessor) are compile-time sizes. `window` and `twiddles` are not __restrict__, or the compiler would hold all of
+// them in registers, across the loop.
+#ifdef N_MELS
+#include "pull.cuh"
+#else
+#include "magnitude.cuh"
+#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS) fused_step(
     const float* __restrict__ signal,            // t, (items, n_samples)
     const float* __restrict__ previous,          // t_prev, or null: y = d = t
-    const float* __restrict__ magnitude,         // A, (items, n_frames, n_freqs)
-    const float* window,           // (n_fft,)
+    const float* window,                         // (n_fft,)
     const float* __restrict__ inverse_envelope,  // 1 / (n_fft Σ w²), (n_samples,) or (items, n_samples)
-    const float2* twiddles,        // see fft.cuh
+    const float2* twiddles,                      // see fft.cuh
     const int* __restrict__ ends,                // samples of each item, or null: n_samples
     float* __restrict__ projected,               // x
     float* __restrict__ next,                    // or null: not wanted
     float momentum, float inertia, float relaxation, int reflect, int envelope_stride, int left, int n_frames, int n_samples,
-    int first_hop, int run) {
-    __shared__ Complex exchange[STREAMS][EXCHANGE];
-    const int lane = threadIdx.x % LANES, item = blockIdx.x;
-    const int begin = first_hop + ((int)blockIdx.y * STREAMS + (int)threadIdx.x / LANES) * run;
-    Complex* held = exchange[threadIdx.x / LANES];
+    int first_hop, int run, WANTED_PARAMETERS) {
+    const int lane = lane_of_thread(), item = blockIdx.x;
+    const int begin = first_hop + ((int)blockIdx.y * STREAMS + stream_of_block()) * run;
+    Complex* held = (Complex*)dynamic_shared + stream_of_block() * EXCHANGE;
     signal += (long long)item * n_samples;
     if (previous) previous += (long long)item * n_samples;
     projected += (long long)item * n_samples;
     if (next) next += (long long)item * n_samples;
-    magnitude += (long long)item * n_frames * FREQUENCIES;
     inverse_envelope += (long long)item * envelope_stride;
     const Extrapolated source{signal, previous, momentum, ends ? __ldg(ends + item) : n_samples, reflect != 0};
+    Wanted wanted(item, begin - WARM_UP, n_frames, lane, WANTED_ARGUMENTS);
 
-    Rows<const float> rows(magnitude, begin - WARM_UP, lane);
     float values[REACH], sums[REACH];
     int n = (begin - WARM_UP) * HOP - left + lane;  // sample of register 0
     source.read<0, 16 - SHIFT>(values, n, lane, held);
@@ -50,17 +47,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS) fused_step(
         Complex v[16];
         packed(values, window, lane, v);
         advance(values);
-        const Magnitudes first(rows, 0, frame >= 0 && frame < n_frames, lane);
-        const Magnitudes second(rows, 1, frame >= 0 && frame + 1 < n_frames, lane);
-        rows.advance();
+        wanted.fetch(frame >= 0 && frame < n_frames, frame >= 0 && frame + 1 < n_frames, lane);
         forward_transform(v, lane, held, twiddles);
         Pairs pairs = paired(v, lane);
-#pragma unroll
-        for (int s = 0; s < 8; s++) impose(pairs.at[s], pairs.mirror[s], first.at[s], second.at[s]);
-        if (lane == 0) {
-            Complex same = pairs.nyquist;
-            impose(pairs.nyquist, same, first.nyquist, second.nyquist);
-        }
+        wanted.impose(pairs, lane);
         unpaired(pairs, v, lane);
         inverse_transform(v, lane, held, twiddles);
         overlap(v, window, lane, sums);

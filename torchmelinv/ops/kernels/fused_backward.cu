@@ -9,25 +9,6 @@
 // complex words.
 #include "stream.cuh"
 
-// From c = 2 X and g = 2 G of one frame: c Re(conj(u) G), and instead of g the gradient by X.
-__device__ __forceinline__ float turned(Complex c, Complex& g, float wanted) {
-    constexpr float NO_ANGLE = 2305843009213693952.f;  // 2^61: 2 |X| is the root of the smallest normal number times 4
-    const float inverse = inverse_modulus(c);
-    const Complex unit = inverse * c;
-    const float along = fmaf(unit.re, g.re, unit.im * g.im), turn = inverse > NO_ANGLE ? 0.f : wanted * inverse;
-    g = {turn * fmaf(-along, unit.re, g.re), turn * fmaf(-along, unit.im, g.im)};
-    return along;
-}
-
-// Both frames of a pair of bins: `along` for their magnitudes, and `at` and `mirror`, of g, become those of the gradient.
-__device__ __forceinline__ float2 turned(Complex at_y, Complex mirror_y, Complex& at, Complex& mirror, float2 wanted) {
-    Complex first = first_twice(at, mirror), second = second_twice(at, mirror);
-    const float along_first = turned(first_twice(at_y, mirror_y), first, wanted.x);
-    const float along_second = turned(second_twice(at_y, mirror_y), second, wanted.y);
-    joined(first, second, at, mirror);
-    return make_float2(along_first, along_second);
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS) fused_backward(
     const float* __restrict__ signal,            // t, (items, n_samples)
     const float* __restrict__ previous,          // t_prev, or null: y = t
@@ -39,8 +20,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS) fused_backward
     const int* __restrict__ ends,                // samples of each item, or null: n_samples
     float* __restrict__ to_signal,               // by y, (items, n_written), from n_before samples before the signal on
     float* __restrict__ to_magnitude,            // by A, (items, n_frames, n_freqs)
-    float momentum, int reflect, int envelope_stride, int left, int n_frames, int n_samples, int n_before, int n_written, int run) {
-    const int lane = threadIdx.x % LANES, item = blockIdx.x, own = threadIdx.x / LANES;
+    float momentum, int reflect, int envelope_stride, int left, int n_frames, int n_samples, int n_before, int n_written,
+    int run) {
+    const int lane = lane_of_thread(), item = blockIdx.x, own = stream_of_block();
     const int begin = ((int)blockIdx.y * STREAMS + own) * run;
     Complex* held = (Complex*)dynamic_shared + own * EXCHANGE;
     Complex* kept = (Complex*)dynamic_shared + STREAMS * EXCHANGE + own * (N_FFT + 1) + lane;  // a column for each thread
@@ -81,18 +63,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS) fused_backward
         forward_transform(v, lane, held, twiddles);
         pairs = paired(v, lane);
         const bool is_first = frame >= 0 && frame < n_frames, is_second = frame >= 0 && frame + 1 < n_frames;
-        const Magnitudes first(rows, 0, is_first, lane), second(rows, 1, is_second, lane);
+        Magnitudes first, second;
+        first.fetch(rows, 0, is_first, lane);
+        second.fetch(rows, 1, is_second, lane);
 #pragma unroll
         for (int s = 0; s < 8; s++) {
-            const float2 along = turned(kept[s * LANES], kept[(8 + s) * LANES], pairs.at[s], pairs.mirror[s],
-                                        make_float2(first.at[s], second.at[s]));
+            const float2 along = turn(kept[s * LANES], kept[(8 + s) * LANES], pairs.at[s], pairs.mirror[s],
+                                      make_float2(first.at[s], second.at[s]));
             const float weight = s == 0 && lane == 0 ? 0.5f : 1.f;
             if (is_first && frame >= begin) *to_rows.of(0, s) = weight * along.x;
             if (is_second && frame >= begin) *to_rows.of(1, s) = weight * along.y;
         }
         if (lane == 0) {
             Complex same = pairs.nyquist;
-            const float2 along = turned(kept[N_FFT], kept[N_FFT], pairs.nyquist, same, make_float2(first.nyquist, second.nyquist));
+            const float2 along = turn(kept[N_FFT], kept[N_FFT], pairs.nyquist, same, make_float2(first.nyquist, second.nyquist));
             if (is_first && frame >= begin) *to_rows.nyquist_of_lane_0(0) = 0.5f * along.x;
             if (is_second && frame >= begin) *to_rows.nyquist_of_lane_0(1) = 0.5f * along.y;
         }

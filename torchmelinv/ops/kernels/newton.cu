@@ -28,6 +28,7 @@ extern "C" __global__ void __launch_bounds__(LANES* PARTS) newton(
     const Part mine(rows, parts, part);
 
     bool active = exists, fresh = true, closing = false, solving = false, met = false;
+    bool broken = false;  // a number in it is none: nor may what comes out look like one
     int steps = 0, taken = 0, trial = 0;
     float length = 0, start = 0, rho = (float)(HARD);
     auto reset = [&] {
@@ -78,6 +79,7 @@ extern "C" __global__ void __launch_bounds__(LANES* PARTS) newton(
             ahead += totals[i + AHEAD], squares += totals[i + GRADIENT], off += totals[i + RESIDUAL], size += totals[i + SIZE];
             largest = fmaxf(largest, totals[i + DIAGONAL]), turn = fmaxf(turn, totals[i + TURN]);
         }
+        broken = !(size <= LARGEST_FLOAT) || squares != squares;
         size = fmaxf(sqrtf(size), TINY);
         const float shortest = safe_step(turn);
         const bool accepted = fresh || ahead <= -0.5f * start || length <= shortest || trial >= N_TRIALS;
@@ -116,9 +118,11 @@ extern "C" __global__ void __launch_bounds__(LANES* PARTS) newton(
     int band = mine.band;
     Pair exponent(trial_at, band);
     mine.sweep(load_prior, [&] { exponent.go_to(++band); }, [&](float4 row, float z, int i) {
-        if (i < mine.n_bins) spectrum[(mine.bin + i) * stride + frame] = primal(z, exponent(row));
+        if (i < mine.n_bins) spectrum[(mine.bin + i) * stride + frame] = broken ? nanf("") : primal(z, exponent(row));
     });
-    for_unseen_bins(parts, part, n_freqs, [&](int bin) { spectrum[bin * stride + frame] = primal(load_prior(bin), 0); });
+    for_unseen_bins(parts, part, n_freqs, [&](int bin) {
+        spectrum[bin * stride + frame] = broken ? nanf("") : primal(load_prior(bin), 0);
+    });
     for (int j = mine.band; j < mine.last_band; j++) multiplier[j * stride + frame] = lambda[j];
     if (part > 0) return;
     softness[frame] = rho;

@@ -3,7 +3,7 @@
 #include "device.cuh"
 
 constexpr int LANES = 32, CHUNK = 8, MIDDLE = N_MELS / 2;
-constexpr float EPS = 1.1920929e-7f, TINY = 1.17549435e-38f;
+constexpr float EPS = 1.1920929e-7f, TINY = 1.17549435e-38f, LARGEST_FLOAT = 3.4028234e38f;
 
 // Values of one lane in shared memory, by band or by slot.
 struct Lane {
@@ -14,13 +14,16 @@ struct Lane {
 #if METHOD == 0  // entropic: s = z exp(u), u ≤ 80
 constexpr float LARGEST_EXPONENT = 80, LOG2_E = 1.44269504f, LARGEST = 1e30f;
 __device__ __forceinline__ float primal(float prior, float exponent) {
-    return fminf(prior * exp2f(LOG2_E * fminf(exponent, LARGEST_EXPONENT)), LARGEST);
+    const float spectrum = prior * exp2f(LOG2_E * fminf(exponent, LARGEST_EXPONENT));
+    return spectrum > LARGEST ? LARGEST : spectrum;  // NaN passes
 }
 __device__ __forceinline__ float slope(float spectrum) { return spectrum; }
 __device__ __forceinline__ float prior_slope(float prior, float spectrum) { return prior > 0 ? spectrum / prior : 0.f; }
 __device__ __forceinline__ float safe_step(float change) { return change > 0 ? log1pf(change) / change : 1.f; }
 #else  // least distance: s = max(0, z + u)
-__device__ __forceinline__ float primal(float prior, float exponent) { return fmaxf(prior + exponent, 0.f); }
+__device__ __forceinline__ float primal(float prior, float exponent) {
+    return prior + exponent < 0 ? 0.f : prior + exponent;  // NaN passes
+}
 __device__ __forceinline__ float slope(float spectrum) { return spectrum > 0 ? 1.f : 0.f; }
 __device__ __forceinline__ float prior_slope(float, float spectrum) { return slope(spectrum); }
 __device__ __forceinline__ float safe_step(float) { return 0.01f; }

@@ -7,6 +7,8 @@
 // at an even hop and own an even number of them, so that the same two frames are always a pair.
 #pragma once
 #include "fft.cuh"
+#include "padding.cuh"
+#include "spectrum.cuh"
 
 constexpr int FREQUENCIES = N_FFT / 2 + 1;
 constexpr int SHIFT = HOP / LANES;
@@ -14,6 +16,9 @@ constexpr int REACH = 16 + SHIFT;                      // registers of a pair
 constexpr int WARM_UP = (15 + SHIFT) / SHIFT / 2 * 2;  // frames that reach into the next hop, an even number
 constexpr int STREAMS = LANES < 32 ? 32 / LANES : 1;   // of a block
 constexpr int THREADS = STREAMS * LANES;
+// Which stream of its block a thread belongs to, and which thread of it that is: constants where the compiler cannot know.
+__device__ __forceinline__ int stream_of_block() { return STREAMS == 1 ? 0 : (int)threadIdx.x / LANES; }
+__device__ __forceinline__ int lane_of_thread() { return STREAMS == 1 ? (int)threadIdx.x : (int)threadIdx.x % LANES; }
 static_assert(HOP % LANES == 0 && HOP <= N_FFT, "a hop is a whole number of registers");
 
 // y = t + momentum (t − t_prev), padded. Reading before its start and from its end on gives mirrored samples, or 0.
@@ -45,11 +50,7 @@ struct Extrapolated {
 
   private:
     __device__ __forceinline__ float anywhere(int n) const {
-        if (reflect) {
-            const int period = max(2 * (end - 1), 1);
-            n = (n < 0 ? -n : n) % period;
-            n = min(n, period - n);
-        }
+        if (reflect) n = mirrored(n, end);
         if (n < 0 || n >= end) return 0.f;
         const float now = __ldg(signal + n);
         return previous ? fmaf(momentum, now - __ldg(previous + n), now) : now;
@@ -70,24 +71,37 @@ struct Weighted {
     }
 };
 
-// The registers that a pair of frames finishes, 2 SHIFT of them, from a signal of n_samples and to it.
+// The registers that a pair of frames finishes, 2 SHIFT of them, from a signal of n_samples and to it. Nearly all lie inside.
 struct Finished {
     float value[2 * SHIFT];
 
     __device__ __forceinline__ void fetch(const float* from, int n, int n_samples) {
+        from += n;
+        if (inside(n, n_samples)) {
 #pragma unroll
-        for (int m = 0; m < 2 * SHIFT; m++) value[m] = lies(n, m, n_samples) ? __ldg(from + n + m * LANES) : 0.f;
+            for (int m = 0; m < 2 * SHIFT; m++) value[m] = __ldg(from + m * LANES);
+        } else {
+#pragma unroll
+            for (int m = 0; m < 2 * SHIFT; m++) value[m] = lies(n, m, n_samples) ? __ldg(from + m * LANES) : 0.f;
+        }
     }
     __device__ __forceinline__ void store(float* to, int n, int n_samples) const {
+        to += n;
+        if (inside(n, n_samples)) {
 #pragma unroll
-        for (int m = 0; m < 2 * SHIFT; m++)
-            if (lies(n, m, n_samples)) to[n + m * LANES] = value[m];
+            for (int m = 0; m < 2 * SHIFT; m++) to[m * LANES] = value[m];
+        } else {
+#pragma unroll
+            for (int m = 0; m < 2 * SHIFT; m++)
+                if (lies(n, m, n_samples)) to[m * LANES] = value[m];
+        }
     }
 
   private:
     static __device__ __forceinline__ bool lies(int n, int m, int n_samples) {
         return (unsigned)(n + m * LANES) < (unsigned)n_samples;
     }
+    static __device__ __forceinline__ bool inside(int n, int n_samples) { return n >= 0 && lies(n, 2 * SHIFT - 1, n_samples); }
 };
 
 // Both frames through the window, packed.
@@ -136,23 +150,9 @@ template <class Value> struct Rows {
 struct Magnitudes {
     float at[8], nyquist;
 
-    __device__ __forceinline__ Magnitudes(const Rows<const float>& rows, int second, bool exists, int lane) {
+    __device__ __forceinline__ void fetch(const Rows<const float>& rows, int second, bool exists, int lane) {
 #pragma unroll
         for (int s = 0; s < 8; s++) at[s] = exists ? __ldg(rows.of(second, s)) : 0.f;
         nyquist = exists && lane == 0 ? __ldg(rows.nyquist_of_lane_0(second)) : 0.f;
     }
 };
-
-// 1 / |c|, finite also where c is 0, of a spectrum twice as large (what unpacking without a division gives), so that half of it.
-__device__ __forceinline__ float inverse_modulus(Complex twice) {
-    constexpr float TINY = 1.17549435e-38f;  // the smallest normal number, as in ops/impose_magnitude.py
-    return rsqrtf(fmaf(twice.re, twice.re, fmaf(twice.im, twice.im, 8.f * TINY)));
-}
-
-// Twice the spectra of the two frames at a pair's bin, and back to the pair from the spectra themselves.
-__device__ __forceinline__ Complex first_twice(Complex at, Complex mirror) { return {at.re + mirror.re, at.im - mirror.im}; }
-__device__ __forceinline__ Complex second_twice(Complex at, Complex mirror) { return {at.im + mirror.im, mirror.re - at.re}; }
-__device__ __forceinline__ void joined(Complex first, Complex second, Complex& at, Complex& mirror) {
-    at = {first.re - second.im, first.im + second.re};
-    mirror = {first.re + second.im, second.re - first.im};
-}
