@@ -33,7 +33,8 @@ def backend(name: str) -> Iterator[None]:
     """`with backend("cuda"):` runs what has a kernel by it; `auto` and `reference` as said above.
 
     Without it the environment variable TORCHMELINV_BACKEND counts, and without that `auto`. Other threads do not see it, as those
-    of DataParallel: there the variable serves. Gradients go back the way that their forward came. An operation that a kernel cannot serve raises InputError under `cuda` and falls back under `auto`.
+    of DataParallel: there the variable serves. Gradients go back the way that their forward came. An operation that a kernel
+    cannot serve raises InputError under `cuda` and falls back under `auto`.
     """
     token = _asked.set(_checked(name, "backend"))
     try:
