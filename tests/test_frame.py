@@ -8,7 +8,7 @@ import torch
 from tests.problems import PADDINGS, frame_convention, tones
 from torchmelinv.conventions import FrameConvention, MelConvention
 from torchmelinv.errors import InputError
-from torchmelinv.frame import ENVELOPE_FLOOR, Frame, de_emphasise, ragged_plan, window_table
+from torchmelinv.frame import ENVELOPE_FLOOR, Frame, de_emphasise, ragged_plan
 
 GEOMETRIES = [(64, 16, 64), (64, 13, 64), (63, 16, 50), (64, 16, 40), (64, 64, 64), (64, 40, 64), (64, 80, 64)]
 
@@ -103,22 +103,6 @@ def test_ragged_plan_synthesises_each_item_as_if_alone(padding):
         alone = frame.plan(count, n_samples, rows.real).synthesise(rows[i : i + 1, :count])[0]
         torch.testing.assert_close(together[i, :n_samples], alone)
         assert (together[i, n_samples:] == 0).all()
-
-
-def test_windows():
-    periodic = torch.hann_window(64, dtype=torch.float64)
-    torch.testing.assert_close(window_table(frame_convention()), periodic)
-    symmetric = torch.hann_window(40, periodic=False, dtype=torch.float64)
-    left = window_table(frame_convention(window="povey", win_length=40, window_align="left"))
-    torch.testing.assert_close(left[:40], symmetric**0.85)
-    assert (left[40:] == 0).all()
-    centred = window_table(frame_convention(window="hann_symmetric", win_length=40))
-    torch.testing.assert_close(centred[12:52], symmetric)
-    normalized = window_table(frame_convention(window_normalized=True))
-    torch.testing.assert_close(normalized, periodic / periodic.square().sum().sqrt())
-    by_numbers = frame_convention(window=torch.hamming_window(40, dtype=torch.float64), win_length=40)
-    torch.testing.assert_close(window_table(by_numbers)[12:52], torch.hamming_window(40, dtype=torch.float64))
-    assert hash(by_numbers) == hash(type(by_numbers).from_json(by_numbers.to_json()))
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 1000, 5000])

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from torchmelinv.conventions import MelConvention
 from torchmelinv.filterbank import mel_matrix
-from torchmelinv.frame import window_table
 from torchmelinv.level import compress
+from torchmelinv.window import window_table
 
 FITS, POSSIBLE, UNLIKELY, IMPOSSIBLE = ("fits", "possible", "unlikely", "impossible")
 

@@ -25,35 +25,13 @@ from torchmelinv.ops.items import leading
 from torchmelinv.ops.layout import Layout
 from torchmelinv.ops.overlap_add import frame_signal, overlap_add
 from torchmelinv.ops.precision import full_precision, lasting
+from torchmelinv.window import window_table
 
 # Where the envelope falls below this part of its peak, few windows reach and dividing by it would blow up whatever is
 # inconsistent there: such samples are tapered instead.
 ENVELOPE_FLOOR = 0.01
 
 Count = TypeVar("Count", int, Tensor)  # one number, or one for each item
-
-
-def window_table(convention: FrameConvention) -> Tensor:
-    """The window in float64 as long as a frame, (n_fft,), divided by √Σw² where the convention says so."""
-    length = convention.win_length
-    periodic = convention.window == "hann"
-    if isinstance(convention.window, tuple):
-        window = torch.tensor(convention.window, dtype=torch.float64)
-    else:
-        window = torch.hann_window(length, periodic=periodic, dtype=torch.float64)
-    if convention.window == "povey":
-        window = window**0.85
-    if convention.window_normalized:
-        window = window / window.square().sum().sqrt()
-    right = convention.n_fft - length
-    left = 0 if convention.window_align == "left" else right // 2
-    return pad(window, (left, right - left))
-
-
-def hop_envelope(convention: FrameConvention) -> Tensor:
-    """Σ_s w²(n − s hop) where all frames are there: it repeats every hop, (hop_length,) in float64."""
-    hop_length = convention.hop_length
-    return pad(window_table(convention).square(), (0, -convention.n_fft % hop_length)).reshape(-1, hop_length).sum(0)
 
 
 def _reflect(position: Tensor, length: Tensor | int) -> Tensor:

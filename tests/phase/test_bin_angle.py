@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tests.problems import frame_convention
-from torchmelinv.frame import window_table
 from torchmelinv.phase.bin_angle import bin_angles, window_centre
+from torchmelinv.window import window_table
 
 
 @pytest.mark.parametrize("window", ["hann", "hann_symmetric", "povey", torch.blackman_window])

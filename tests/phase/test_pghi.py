@@ -10,9 +10,9 @@ from torch import Tensor
 
 from tests.phase.sinusoids import CONVENTION, F64, GLIDE, TIME, WINDOWS_AND_HOPS, inner_error_db, sinusoid, spectrum_of
 from tests.problems import frame_convention, tones
-from torchmelinv.frame import window_table
 from torchmelinv.phase.pghi import _GAUSSIAN, TOLERANCE, _gaussian, pghi, pghi_heap
 from torchmelinv.phase.random_phase import random_phasors
+from torchmelinv.window import window_table
 
 BOTH = pytest.mark.parametrize("method", [pghi, pghi_heap])
 

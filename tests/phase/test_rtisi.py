@@ -9,12 +9,13 @@ from torch import Tensor
 from tests.problems import frame_convention, tones
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.errors import InputError
-from torchmelinv.frame import Frame, window_table
+from torchmelinv.frame import Frame
 from torchmelinv.phase.bin_angle import window_centre
 from torchmelinv.phase.griffin_lim import GriffinLim
 from torchmelinv.phase.method import MagnitudeTarget, Then
 from torchmelinv.phase.retrieve import retrieve
 from torchmelinv.phase.rtisi import RtisiLa, rtisi_la, rtisi_tables
+from torchmelinv.window import window_table
 
 F64 = torch.float64
 SMALL = frame_convention(n_fft=32, hop_length=8)

@@ -15,7 +15,7 @@ class Layout(NamedTuple):
     left: int  # samples of padding before the first
     n_frames: int
     n_samples: int
-    reflect: bool  # whether samples outside are mirrored ones (then at most once: a signal is longer than its padding); else 0
+    reflect: bool  # whether samples outside are mirrored ones, as often as it takes; else 0
     window: Tensor  # (n_fft,)
     inverse_envelope: Tensor  # 1 / (n_fft Σ w²), 0 where no window reaches: (n_samples,), or (items, n_samples)
     ends: Tensor | None  # samples of each item, (items,) int32, where they differ; signals are 0 from there on

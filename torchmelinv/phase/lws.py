@@ -35,12 +35,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from torchmelinv.conventions import FrameConvention
-from torchmelinv.frame import Frame, hop_envelope, window_table
+from torchmelinv.frame import Frame
 from torchmelinv.ops.checks import check_number, check_whole
 from torchmelinv.ops.precision import lasting
 from torchmelinv.phase.method import PhaseMethod, PhaseProblem, Then
 from torchmelinv.phase.retrieve import retrieve
 from torchmelinv.phase.rtisi import RtisiLa
+from torchmelinv.window import hop_envelope, window_table
 
 LEAST_WEIGHT = 0.01  # of the centre's: frames whose weights are all lighter are left out
 BLOCK = 16  # bins of one matrix product: smaller repeats more neighbours, larger multiplies more zeros

@@ -36,7 +36,7 @@ from torch.nn.functional import pad
 
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.errors import InputError
-from torchmelinv.frame import ENVELOPE_FLOOR, Frame, hop_envelope, window_table
+from torchmelinv.frame import ENVELOPE_FLOOR, Frame
 from torchmelinv.iterate import iterate
 from torchmelinv.ops.checks import check_number, check_whole
 from torchmelinv.ops.overlap_add import frame_signal, overlap_add
@@ -44,6 +44,7 @@ from torchmelinv.ops.precision import lasting
 from torchmelinv.phase.bin_angle import bin_angles, window_centre
 from torchmelinv.phase.method import PhaseMethod, PhaseProblem, Target
 from torchmelinv.phase.retrieve import retrieve
+from torchmelinv.window import hop_envelope, window_table
 
 
 class RtisiTables(NamedTuple):
