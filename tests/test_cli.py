@@ -11,6 +11,7 @@ import pytest
 
 from tests.shared import ROOT
 from tests.tiny import QUICK, TINY_ONE, console, tiny_mel, tone, workplace  # noqa: F401
+from torchmelinv import cli
 from torchmelinv.files import write_audio
 from torchmelinv.jobs import progress
 
@@ -128,3 +129,9 @@ def test_it_runs_as_a_module():
     command = [sys.executable, "-m", "torchmelinv", "--version"]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True)
     assert done.stdout.startswith("torchmelinv ")
+
+
+def test_a_misspelt_backend_is_a_mistake_in_what_was_asked_for(monkeypatch, capsys):
+    monkeypatch.setenv("TORCHMELINV_BACKEND", "cuad")
+    assert cli.main(["presets"]) == 2
+    assert "TORCHMELINV_BACKEND is 'cuad'" in capsys.readouterr().err

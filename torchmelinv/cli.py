@@ -13,6 +13,7 @@ import torch
 import torchmelinv
 from torchmelinv.commands import convert, evaluate, inspect, invert, presets, roundtrip
 from torchmelinv.jobs.console import PROGRAM, guarded
+from torchmelinv.ops.backend import asked
 
 COMMANDS = (invert, roundtrip, convert, evaluate, presets, inspect)
 
@@ -31,4 +32,4 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, `sys.argv` where none is given; the exit code."""
     options = parser().parse_args(argv)
-    return guarded(lambda: options.run(options))
+    return guarded(lambda: (asked(), options.run(options))[1])  # a misspelt backend is told here, not file by file

@@ -33,7 +33,7 @@ def test_the_innermost_context_counts_then_the_environment(monkeypatch):
 
 
 def test_a_refusal_says_why():
-    with backend("cuda"), pytest.raises(InputError, match=r"'cuda' cannot run a step: it rains; use backend 'auto'"):
+    with backend("cuda"), pytest.raises(InputError, match=r"'cuda' cannot run a step: it rains; or use backend 'auto'"):
         by_kernel("a step", lambda: "it rains")
 
 

@@ -217,6 +217,14 @@ def test_streams_own_an_even_number_of_hops(items):
     assert (blocks - 1) * run < 101 <= blocks * run
 
 
+@pytest.mark.parametrize("items", [1, 16, 64, 128, 256, 512, 1024, 5000])
+def test_streams_fill_the_device_once_and_end_with_the_signal(items):
+    kernel, hops = fused_cuda._step_kernel(1024, 256), 861
+    (_, blocks), run = fused_cuda._streams(kernel, hops, items, CPU)
+    assert items * blocks <= max(items, 132 * dict(kernel.defines)["MIN_BLOCKS"])
+    assert run <= hops + 1
+
+
 def test_what_it_cannot_serve():
     layout = layout_of(plan_of(SMALL[4]))
     assert "on cpu" in fused_cuda.why_not(layout)

@@ -57,6 +57,20 @@ def test_a_step_with_a_mel(host_kernels, convention, sweeps, agreement):
 
 
 @needs_compiler
+@pytest.mark.parametrize("n_fft", [1280, 1536, 1920, 2560, 3600])
+def test_spectra_between_powers_of_two(host_kernels, n_fft):
+    """Of which the lanes of a band in the fused kernel would be an odd number; `cosyvoice2` has 1920."""
+    convention = MelConvention(sample_rate=24000, n_fft=n_fft, hop_length=n_fft // 4, n_mels=80)
+    plan = plan_of(convention, 3)
+    mel, signal, previous = mel_problem(convention, plan)
+    target, layout = target_of(convention, mel, 2, 1.0), layout_of(plan)
+    found = pairs_cuda.step(layout, pull_of(target, convention), signal, previous, 0.99, 0.99, 1.1)
+    for one, other in zip(found, reference(plan, target, signal, previous, 0.99, 0.99, 1.1), strict=True):
+        for item in range(3):
+            assert_near(one[item], other[item])
+
+
+@needs_compiler
 @pytest.mark.parametrize(("scale", "most", "expected"), [(1e-12, 1e9, 1e9), (1e-15, 1e13, 1e12)])  # two sweeps of 1e6
 def test_a_mel_that_is_far_above_comes_up_by_a_bounded_factor(host_kernels, scale, most, expected):
     plan = plan_of(SMALL, 3)

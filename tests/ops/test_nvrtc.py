@@ -165,9 +165,11 @@ def driver(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     stream = type("Stream", (), {"cuda_stream": 5})
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
-    nvrtc._function.cache_clear()
+    for cached in (nvrtc._function, nvrtc._module):
+        cached.cache_clear()
     yield fake
-    nvrtc._function.cache_clear()
+    for cached in (nvrtc._function, nvrtc._module):
+        cached.cache_clear()
 
 
 def test_a_launch_loads_once_and_asks_for_what_shared_memory_it_needs(driver):

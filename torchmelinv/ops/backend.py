@@ -60,5 +60,6 @@ def by_kernel(operation: str, why_not: Callable[[], str | None]) -> bool:
         return False
     reason = why_not()
     if reason is not None and asked() == "cuda":
-        raise InputError(f"backend 'cuda' cannot run {operation}: {reason}; use backend 'auto' or 'reference'")
+        who = "backend 'cuda'" if _asked.get() else f"{VARIABLE}=cuda"
+        raise InputError(f"{who} cannot run {operation}: {reason}; or use backend 'auto' or 'reference'")
     return reason is None

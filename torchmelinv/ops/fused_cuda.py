@@ -128,7 +128,7 @@ def _streams(kernel: Kernel, hops: int, items: int, device: torch.device) -> tup
     sizes = dict(kernel.defines)
     n_fft, threads = int(sizes["N_FFT"]), int(sizes["N_FFT"]) // POINTS
     at_work = _multiprocessors(device) * int(sizes["MIN_BLOCKS"]) * _block(n_fft) // threads
-    run = 2 * max(1, math.ceil(hops * items / at_work / 2))
+    run = 2 * max(1, math.ceil(hops / max(1, at_work // max(1, items)) / 2))
     return (items, math.ceil(hops / (run * (_block(n_fft) // threads)))), run
 
 

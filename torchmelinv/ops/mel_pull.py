@@ -38,8 +38,8 @@ def why_no_pull(spread: Tensor, free: Tensor) -> str | None:
 
 
 def lanes_of_band(n_freqs: int) -> int:
-    """So many threads that do without a loop add up a band: filters get wider with the spectrum."""
-    return max(2, min(8, (n_freqs - 1) // 256))
+    """So many threads that do without a loop add up a band, an even number: filters get wider with the spectrum."""
+    return max(2, min(8, (n_freqs - 1) // 512 * 2))
 
 
 def seen_bins(n_freqs: int) -> int:

@@ -24,6 +24,7 @@ from torchmelinv.errors import DependencyError
 
 Argument = Tensor | int | float | None  # a pointer to the tensor's values, an int, a float, a null pointer
 DEVICE = "cuda"  # the kind of device whose tensors kernels take
+OLDEST = (8, 0)  # compute capability; older devices have too little shared memory for some sizes
 OPTIONS = ("--std=c++17", "--ptxas-options=-v")  # of the compiler
 STATIC_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
 
@@ -90,7 +91,9 @@ def most_shared_bytes(device: torch.device) -> int:
 def why_not(tensor: Tensor) -> str | None:
     """What keeps kernels from taking this tensor, if anything does."""
     if tensor.device.type != DEVICE:
-        return f"the tensors are on {tensor.device}, not on a CUDA device"
+        return f"the tensors are on {tensor.device}, not on a CUDA device (`.cuda()`, `--device cuda`)"
+    if DEVICE == "cuda" and torch.cuda.get_device_capability(tensor.device) < OLDEST:
+        return "the kernels are for devices of compute capability 8.0 (A100, RTX 30) and newer"
     if tensor.dtype != torch.float32:
         return f"the tensors are {tensor.dtype}, and the kernels are written for float32"
     return why_no_kernels()
@@ -132,9 +135,9 @@ def _cache_folder() -> Path:
 def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
     """`compile_kernel`, or what it gave earlier for the same source, defines, architecture and compiler."""
     version = _ask(_bindings()[0].nvrtcVersion)
-    parts = [repr(sorted(sources().items())), repr(kernel), architecture, repr(version), repr(OPTIONS)]
+    parts = [repr(sorted(sources().items())), kernel.source, repr(kernel.defines), architecture, repr(version), repr(OPTIONS)]
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    path = _cache_folder() / f"{kernel.name}-{architecture}-{name[:32]}.cubin"
+    path = _cache_folder() / f"{Path(kernel.source).stem}-{architecture}-{name[:32]}.cubin"
     try:
         digest, code = (path.read_bytes()[:32], path.read_bytes()[32:])
         if hashlib.sha256(code).digest() == digest:
@@ -152,14 +155,19 @@ def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
     return cubin
 
 
-@functools.lru_cache(maxsize=256)
+@functools.cache
+def _module(whole: Kernel, device: int) -> Any:
+    """All kernels of one source with the same defines, loaded. They stay so for the life of the process; graphs may hold them."""
+    major, minor = torch.cuda.get_device_capability(device)
+    return _ask(_bindings()[1].cuModuleLoadData, cached_kernel(whole, f"sm_{major}{minor}").code)
+
+
+@functools.cache
 def _function(kernel: Kernel, device: int, shared_bytes: int) -> Any:
-    """The loaded kernel. Modules stay loaded for the life of the process; graphs may hold them."""
+    """The loaded kernel, allowed so much shared memory."""
     _, driver = _bindings()
     _enter(driver, device)
-    major, minor = torch.cuda.get_device_capability(device)
-    module = _ask(driver.cuModuleLoadData, cached_kernel(kernel, f"sm_{major}{minor}").code)
-    function = _ask(driver.cuModuleGetFunction, module, kernel.name.encode())
+    function = _ask(driver.cuModuleGetFunction, _module(kernel._replace(name=""), device), kernel.name.encode())
     if shared_bytes > STATIC_SHARED:
         attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         _ask(driver.cuFuncSetAttribute, function, attribute, shared_bytes)

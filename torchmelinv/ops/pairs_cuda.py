@@ -25,7 +25,7 @@ TURN = Kernel("pairs.cu", "turn_pairs")
 OVERLAP_ADD = Kernel("pairs.cu", "overlap_add_pairs")
 FOLD = Kernel("pairs.cu", "fold_pairs")
 THREADS, PULL_THREADS = 256, 128  # as in the source
-LARGEST_INT = 2**31 - 1
+MOST_SAMPLES = 2**29  # of a padded signal, so that no sum of positions leaves 32 bits
 
 
 def kernels() -> tuple[Kernel, ...]:
@@ -39,8 +39,8 @@ def _pull_bytes(layout: Layout, pull: MelPull) -> int:
 
 def why_not(layout: Layout, pull: MelPull | None = None) -> str | None:
     """What keeps a size, or a pull on it, from these kernels, if anything does."""
-    if layout.hop_length * layout.n_frames + layout.n_fft + layout.n_samples > LARGEST_INT:
-        return "signals of 2³¹ samples and more"
+    if layout.hop_length * layout.n_frames + layout.n_fft + layout.n_samples > MOST_SAMPLES:
+        return "signals of more than 2²⁹ samples"
     if pull is not None and _pull_bytes(layout, pull) > most_shared_bytes(layout.window.device):
         return f"a pull towards a mel with n_fft = {layout.n_fft} takes more shared memory than there is"
     return None

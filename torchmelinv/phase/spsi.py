@@ -48,7 +48,8 @@ def _peaks(magnitude: Tensor) -> Tensor:
     before = torch.where(is_peak, bins, -1).cummax(-1).values
     after = torch.where(is_peak, bins, last + 1).flip(-1).cummin(-1).values.flip(-1)
     # Beside flat stretches a side may be without a peak; the other side then has one, as the frame's maximum is a peak.
-    return torch.where(is_peak | (after > last) | ((before >= 0) & (left > right)), before, after)
+    peak = torch.where(is_peak | (after > last) | ((before >= 0) & (left > right)), before, after)
+    return peak.clamp_(min=0)  # a frame of NaN has no peak at all
 
 
 def _offsets(magnitude: Tensor) -> Tensor:

@@ -8,7 +8,7 @@
 #include "spectrum.cuh"
 
 constexpr int THREADS = 256, PULL_THREADS = 128;
-constexpr int LANES_OF_BAND = 2;  // threads that add up a band; rows have steps of so many at least
+constexpr int LANES_OF_BAND = 2;  // threads that add up a band; rows have whole steps of a multiple of it
 
 // Bins k and N − k of a pair's spectrum z; bins 0 and N / 2 are their own mirror images.
 struct Bins {
