@@ -19,6 +19,8 @@ chain rule through the sweeps, which are done again for it: a projection remembe
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -30,7 +32,7 @@ from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.ops.banded import Banded
 from torchmelinv.ops.layout import MelPull
 from torchmelinv.ops.mel_pull import PullTables, mel_pull, pull_tables, why_no_pull
-from torchmelinv.ops.precision import first_order
+from torchmelinv.ops.precision import first_order, lasting
 from torchmelinv.phase.method import relative_norm
 
 # A band's ratio m / Ms is cut off here: a spectrum that is zero where the mel is not cannot be multiplied up to it anyway. So is
@@ -50,7 +52,7 @@ class _Tables(NamedTuple):
     bins: Banded  # the transpose of `bands`
     free_dc: bool  # whether bin 0 is unseen and bin 1 is not
     free: tuple[tuple[slice, Tensor], ...]  # some bins, and the part of each that follows no filter
-    pull: PullTables | str  # the same for kernels, or why they cannot
+    pull: Callable[[], PullTables | str]  # the same for kernels, or why they cannot; made when first asked for
 
 
 def _top(table: Tensor, share: Tensor) -> tuple[slice, Tensor]:
@@ -74,9 +76,14 @@ def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
         def product(matrix: Tensor, rows_in_a_chunk: int) -> Banded:
             return Banded(matrix.to(like.dtype).to(like.device), rows_in_a_chunk)
 
-        unfollowed = torch.zeros(filterbank.n_freqs)
-        for bins, part in free:
-            unfollowed[bins] = part.float()
+        @functools.cache
+        @lasting
+        def pull() -> PullTables | str:
+            unfollowed = torch.zeros(filterbank.n_freqs)
+            for bins, part in free:
+                unfollowed[bins] = part.float()
+            return why_no_pull(spread, unfollowed) or pull_tables(filterbank.table, spread, unfollowed, like.device)
+
         return _Tables(
             bands=product(filterbank.table, 16),
             spread=product(spread.T, 96),
@@ -84,7 +91,7 @@ def _tables(filterbank: MelFilterbank, like: Tensor) -> _Tables:
             bins=product(filterbank.table.T, 96),
             free_dc=free_dc,
             free=tuple((bins, part.to(like.dtype).to(like.device)) for bins, part in free),
-            pull=why_no_pull(spread, unfollowed) or pull_tables(filterbank.table, spread, unfollowed, like.device),
+            pull=pull,
         )
 
     return filterbank.derived("mel target", like, make)
@@ -111,10 +118,11 @@ class MelTarget(NamedTuple):
         return self._replace(values=values, heard=None if self.heard is None else _heard(values))
 
     def for_kernels(self) -> MelPull | str:
-        if isinstance(self.tables.pull, str):
-            return self.tables.pull
+        tables = self.tables.pull()
+        if isinstance(tables, str):
+            return tables
         return mel_pull(
-            self.tables.pull,
+            tables,
             self.values.detach(),
             self.offset,
             self.floor,

@@ -8,7 +8,7 @@ mel. So a method written once serves both.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -117,16 +117,15 @@ class PhaseProblem:
     target: Target
     plan: FramePlan  # analysis and synthesis between signals and (items, frames, n_freqs)
     magnitude: Tensor  # of the start, (items, frames, n_freqs); the target itself where that is a magnitude
-
     _forms: dict[str, Tensor | MelPull | None] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     def for_kernels(self) -> Tensor | MelPull | None:
         """The target as kernels take it, or None where plain torch shall run; found out once for each backend asked for."""
         name = asked()
         if name not in self._forms:
-            form = self.target.for_kernels() if chosen() == "cuda" else ""
-            serves = by_kernel("a phase iteration", lambda: step_cuda.why_not(self.plan.layout, form))
-            self._forms[name] = None if isinstance(form, str) or not serves else form
+            wanted = self.target.for_kernels() if chosen() == "cuda" else None
+            serves = wanted is not None and by_kernel("a phase iteration", lambda: step_cuda.why_not(self.plan.layout, wanted))
+            self._forms[name] = cast(Any, wanted) if serves else None  # a reason never serves
         return self._forms[name]
 
     def impose(self, spectrum: Tensor) -> Tensor:
