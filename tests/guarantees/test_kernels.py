@@ -20,6 +20,7 @@ from torchmelinv.invert import MelInverter
 from torchmelinv.ops import graphs
 from torchmelinv.ops.backend import backend
 from torchmelinv.phases import AcceleratedGriffinLim, GriffinLim, MelConsistent
+from torchmelinv.presets import preset, preset_names
 
 FUSED = frame_convention(n_fft=256, hop_length=64)
 ANY_SIZE = frame_convention(n_fft=100, hop_length=30, padding="same_reflect")
@@ -217,3 +218,18 @@ def test_filters_of_which_kernels_know_nothing_are_refused_with_the_reason(devic
     mel = torch.rand(6, 10).to(device)
     with backend("cuda"), pytest.raises(InputError, match=r"a magnitude inverse: .* at most two neighbours share a bin"):
         functional.entropic(mel, MelFilterbank(table.to(device)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(preset_names()) - {"riffusion"}))
+def test_every_preset(device, name):
+    """Sizes, filters, floors and paddings of real use. From random phases: `spsi` may take another peak where two are equal."""
+    convention = preset(name)
+    mel = MelAnalyzer(convention)(tones(8 * convention.n_fft))
+    assert_as_exact(MelInverter(convention, n_iter=2, start="random", check=False), device, mel)
+
+
+def test_the_one_preset_that_has_too_many_filters(device):
+    mel = MelAnalyzer("riffusion")(tones(40000)).to(device)
+    with backend("cuda"), pytest.raises(InputError, match="512 filters are more"):
+        MelInverter("riffusion")(mel)
