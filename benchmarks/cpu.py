@@ -150,7 +150,7 @@ def starts() -> Case:
     frame, method = Frame(given.convention), GriffinLim(MOMENTUM)
     rows = given.magnitude.mT[None].contiguous()
     plan = frame.plan(N_FRAMES, given.convention.n_samples(N_FRAMES), rows)
-    problem = PhaseProblem(MagnitudeTarget(rows), plan, rows)
+    problem = PhaseProblem(MagnitudeTarget(rows), plan)
     state = method.init(problem, torch.polar(rows, given.angles.mT[None]))
     contestants: dict[str, Callable[[], object]] = {"an iteration": lambda: method.step(problem, state)}
     chance = convergence_of(given, "random")

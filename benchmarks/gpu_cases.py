@@ -133,18 +133,17 @@ class Inputs(NamedTuple):
     state: AcceleratedState
 
     def double(self, convention: FrameConvention) -> Inputs:
-        target, rows = self.problem.target, self.problem.magnitude.double()
-        mel = None if isinstance(target, MagnitudeTarget) else target.values.mT.double()
         state = AcceleratedState(*(each.double() for each in self.state))
-        return Inputs(_problem(convention, rows, mel), state)
+        return Inputs(_problem(convention, self.problem.target.values.double()), state)
 
 
-def _problem(convention: Any, rows: Tensor, mel: Tensor | None) -> PhaseProblem:
+def _problem(convention: FrameConvention, rows: Tensor) -> PhaseProblem:
+    """Magnitudes (items, frames, n_freqs) to be imposed; where the convention is one of mels, these, (items, frames, n_mels)."""
     plan = Frame(convention).plan(rows.shape[1], convention.n_samples(rows.shape[1]), rows)
-    if mel is None:
-        return PhaseProblem(MagnitudeTarget(rows), plan, rows)
-    wanted = MelConsistent().wanted(mel, _filterbank(convention), convention)
-    return PhaseProblem(wanted.target(mel.mT.contiguous(), torch.ones_like(rows[:, :1, :1])), plan, rows)
+    if not isinstance(convention, tmi.MelConvention):
+        return PhaseProblem(MagnitudeTarget(rows), plan)
+    wanted = MelConsistent().wanted(rows.mT, _filterbank(convention), convention)
+    return PhaseProblem(wanted.target(rows, torch.ones_like(rows[:, :1, :1])), plan)
 
 
 @functools.lru_cache(maxsize=1)
@@ -160,12 +159,12 @@ def step_inputs(
     What a convention of mels holds the step to is the mel.
     """
     signal = waveforms(items, convention.n_samples(n_frames), sample_rate, device, seed)
-    rows = Frame(convention).analyse(signal).abs().mT.contiguous()
+    is_mel = isinstance(convention, tmi.MelConvention)
+    rows = tmi.MelAnalyzer(convention).linear(signal) if is_mel else Frame(convention).analyse(signal).abs()
     noise = torch.Generator(device).manual_seed(1000 + seed)
     scale = 0.1 * signal.square().mean(-1, keepdim=True).sqrt()
     last, previous = (signal + scale * torch.randn(signal.shape, generator=noise, device=device) for _ in range(2))
-    mel = tmi.MelAnalyzer(convention).linear(signal) if isinstance(convention, tmi.MelConvention) else None
-    return Inputs(_problem(convention, rows, mel), AcceleratedState(last, last, previous))
+    return Inputs(_problem(convention, rows.mT.contiguous()), AcceleratedState(last, last, previous))
 
 
 def method_step(name: str, method: AcceleratedGriffinLim) -> Run:
@@ -254,7 +253,7 @@ def accuracy(setting: Setting, batch: int, scale: Scale, clock: Clock) -> Case:
     """From one start: a step, where many iterations end, whether two runs are one, and whether items see each other."""
     items, n_frames = setting.shape(batch, scale)
     inputs = step_inputs(setting.frame, setting.sample_rate, items, n_frames, clock.device, 7)
-    rows = inputs.problem.magnitude
+    rows = inputs.problem.target.values
     angles = 2 * torch.pi * torch.rand(rows.shape, generator=torch.Generator().manual_seed(5)).double()
     start = inputs.double(setting.frame).problem.plan.synthesise(torch.polar(rows.double(), angles.to(clock.device)))
 
@@ -275,7 +274,7 @@ def accuracy(setting: Setting, batch: int, scale: Scale, clock: Clock) -> Case:
         found, again = (iterated(one, inputs, start.float(), scale.n_long) for _ in range(2))
         found_db, few, alone = convergence_db(found, rows.mT, setting), iterated(one, inputs, start.float(), 8), []
         for item in (0, items - 1):
-            own = inputs._replace(problem=_problem(setting.frame, rows[item : item + 1].contiguous(), None))
+            own = inputs._replace(problem=_problem(setting.frame, rows[item : item + 1].contiguous()))
             alone.append(torch.equal(iterated(one, own, start[item : item + 1].float(), 8), few[item : item + 1]))
         return {
             "step_error": peak_distance(one(inputs), single),

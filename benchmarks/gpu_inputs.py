@@ -15,6 +15,7 @@ from benchmarks.gpu_clock import Clock
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.demo import signal
 from torchmelinv.ops import fused_cuda
+from torchmelinv.phase.method import PhaseProblem
 
 SECONDS = 10
 MOMENTUM = 0.99
@@ -171,10 +172,11 @@ def waveforms(items: int, n_samples: int, sample_rate: int, device: torch.device
 
 
 def _sizes(inputs: Any) -> dict[int, int]:
-    """Bytes of all tensors in a (nested) tuple, by address."""
+    """Bytes of all tensors in a (nested) tuple or a problem's target, by address."""
     if isinstance(inputs, Tensor):
         return {inputs.data_ptr(): inputs.numel() * inputs.element_size()}
-    return {key: size for part in inputs for key, size in _sizes(part).items()} if isinstance(inputs, tuple) else {}
+    parts = inputs.target if isinstance(inputs, PhaseProblem) else inputs
+    return {key: size for part in parts for key, size in _sizes(part).items()} if isinstance(parts, tuple) else {}
 
 
 def input_sets(clock: Clock, make: Callable[[int], Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -31,6 +32,7 @@ KERNELS = Path(nvrtc.__file__).parent / "kernels"
 MARGIN = 4096  # bytes
 HEADER = Path(__file__).with_name("host_cuda.h")
 
+needs_nvrtc = pytest.mark.skipif(nvrtc.why_no_kernels() is not None, reason=str(nvrtc.why_no_kernels()))
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler")
 
 
@@ -60,6 +62,14 @@ def build(kernel: Kernel) -> Any:
     function = ctypes.CDLL(str(path.with_suffix(".so"))).host_launch
     function.argtypes = [ctypes.c_uint] * 3 + [ctypes.c_size_t, ctypes.c_uint, ctypes.c_void_p]
     return function
+
+
+def registers_without_spills(kernel: Kernel) -> int:
+    """Registers of a thread when compiled for an H100 or H200; none of them may go to memory."""
+    log = nvrtc.compile_kernel(kernel, "sm_90").log
+    (said,) = [text for text in log.split("Compiling entry function")[1:] if f"'{kernel.name}'" in text]
+    assert "0 bytes spill stores, 0 bytes spill loads" in said, said
+    return int(re.findall(r"Used (\d+) registers", said)[0])
 
 
 class HostKernels:

@@ -30,3 +30,9 @@ def tones(n_samples: int = 1600, items: tuple[int, ...] = (), dtype: torch.dtype
 def frame_convention(**changes: object) -> FrameConvention:
     """A tiny frame convention with these fields changed."""
     return FrameConvention.from_dict({"n_fft": 64, "hop_length": 16, **changes})
+
+
+def apart(found: Tensor, expected: Tensor) -> float:
+    """The largest distance between two angles, on the circle; 0 where there are none."""
+    turned = (found.double() - expected.double()).remainder(2 * torch.pi)
+    return float(torch.minimum(turned, 2 * torch.pi - turned).max()) if turned.numel() else 0.0

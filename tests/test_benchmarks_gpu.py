@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 import torch
 
-from benchmarks import common, gpu, gpu_clock, gpu_inputs, gpu_process
+from benchmarks import common, gpu, gpu_cases, gpu_clock, gpu_inputs, gpu_process
 from benchmarks.common import check
 from benchmarks.gpu_cases import NotServed
 from benchmarks.gpu_clock import Rehearsal
@@ -22,6 +22,7 @@ from tests.host_cuda import needs_compiler
 from torchmelinv.conventions import FrameConvention
 from torchmelinv.ops import fused_cuda, nvrtc
 from torchmelinv.ops.nvrtc import Kernel
+from torchmelinv.presets import preset
 
 FRAME = FrameConvention(n_fft=1024, hop_length=256, padding="center_reflect")
 PER_FRAME = 2 * 2.5 * 1024 * 10 + 3 * 1024 + 7 * 513 + 4 * 256  # operations, counted by hand
@@ -82,6 +83,14 @@ def test_a_time_beside_the_floor():
     assert found["floor_bytes_per_second"] == 1.5e12
     assert found["flops_per_second"] == 3e15
     assert found["times_byte_floor"] == pytest.approx(2.6667, abs=1e-4)  # 0.75 µs
+
+
+def test_what_a_step_reads_counts_for_the_cache():
+    """Two signals, and the magnitudes or mels inside the problem, each once."""
+    for convention, rows in ((MAIN.frame, 513), (preset("hifigan_22k"), 80)):
+        inputs = gpu_cases.step_inputs(convention, 22050, 2, 10, torch.device("cpu"), 0)
+        expected = 4 * 2 * (10 * rows + 2 * inputs.state[0].shape[-1])
+        assert sum(gpu_inputs._sizes(inputs).values()) == pytest.approx(expected, abs=2000)  # and tables of a few bins
 
 
 def test_sizes_are_10_seconds_in_sets_that_exceed_the_cache():

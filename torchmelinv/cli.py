@@ -32,4 +32,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, `sys.argv` where none is given; the exit code."""
     options = parser().parse_args(argv)
-    return guarded(lambda: (asked(), options.run(options))[1])  # a misspelt backend is told here, not file by file
+
+    def run() -> int:
+        asked()  # a misspelt backend is told here, not file by file
+        return int(options.run(options))
+
+    return guarded(run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -10,9 +12,8 @@ from tests.problems import frame_convention
 from torchmelinv.conventions import FrameConvention, MelConvention
 from torchmelinv.filterbank import MelFilterbank
 from torchmelinv.frame import FramePlan, frame_plan, ragged_plan
-from torchmelinv.joint.mel_target import LARGEST_GAIN, LARGEST_RATIO, MelTarget, mel_target
+from torchmelinv.joint.mel_target import MelTarget, mel_target
 from torchmelinv.ops.layout import Layout, MelPull
-from torchmelinv.ops.mel_pull import mel_pull, pull_tables, why_no_pull
 
 F64, CPU = torch.float64, torch.device("cpu")
 SHAPES = {
@@ -33,10 +34,10 @@ def plan_of(convention: FrameConvention, n_frames: int = 5, more: int = 3) -> Fr
     return frame_plan(convention.frame, n_frames, convention.n_samples(n_frames) + more, F64, CPU)
 
 
-def layout_of(plan: FramePlan, ends: Tensor | None = None) -> Layout:
-    convention = plan.convention
-    sizes = (convention.n_fft, convention.hop_length, convention.left_padding, plan.n_frames, plan.n_samples)
-    return Layout(*sizes, plan.edges is not None, plan.window.float(), plan.inverse_envelope.float(), ends)
+def layout_of(plan: FramePlan) -> Layout:
+    """In single precision, as kernels take it."""
+    tables = {"window": plan.window.float(), "inverse_envelope": plan.inverse_envelope.float()}
+    return dataclasses.replace(plan, **tables).layout
 
 
 def noise(*size: int) -> Tensor:
@@ -58,7 +59,7 @@ def ragged(shape: dict[str, object], least: int = 11) -> tuple[FramePlan, Layout
     frame_counts = torch.tensor([7, 4, 1])
     sample_counts = torch.tensor([plan.n_samples, convention.n_samples(4) + 1, least])
     plan = ragged_plan(frame_counts, sample_counts, plan)
-    return plan, layout_of(plan, sample_counts.int()), plan.counted
+    return plan, layout_of(plan), plan.counted
 
 
 def reference(plan: FramePlan, target, signal, previous, momentum, inertia, relaxation) -> tuple[Tensor, Tensor]:
@@ -90,25 +91,13 @@ def target_of(convention: MelConvention, mel: Tensor, sweeps: int, agreement: fl
     return mel_target(mel.double(), MelFilterbank(convention), convention, scale, sweeps, agreement)
 
 
-def pull_of(target: MelTarget, convention: MelConvention, **limits: float) -> MelPull:
-    """The same for kernels; the tables from what the target does to single bins and bands."""
-    tables = target.tables
-    bands = tables.bands.of_rows(torch.eye(convention.n_freqs, dtype=F64)).T
-    spread = tables.spread.of_rows(torch.eye(convention.n_mels, dtype=F64))
-    free = torch.zeros(convention.n_freqs, dtype=F64)
-    for bins, part in tables.free:
-        free[bins] += part
-    assert why_no_pull(spread, free) is None
-    return mel_pull(
-        pull_tables(bands, spread, free, CPU),
-        target.values.float(),
-        target.offset.float(),
-        None if target.floor is None else target.floor.float(),
-        power=target.power,
-        sweeps=target.sweeps,
-        agreement=target.agreement,
-        **{"most_ratio": LARGEST_RATIO, "most_gain": LARGEST_GAIN, "faintest": torch.finfo(torch.float32).tiny, **limits},
-    )
+def pull_of(target: MelTarget, **limits: float) -> MelPull:
+    """The same for kernels, in single precision."""
+    floor = None if target.floor is None else target.floor.float()
+    single = target._replace(values=target.values.float(), offset=target.offset.float(), floor=floor)
+    pull = single.for_kernels()
+    assert isinstance(pull, MelPull), pull
+    return pull._replace(**limits)
 
 
 def mel_problem(convention: MelConvention, plan: FramePlan) -> tuple[Tensor, Tensor, Tensor]:

@@ -47,7 +47,7 @@ def test_a_step_with_a_mel(host_kernels, convention, sweeps, agreement):
     plan = plan_of(convention, 3)
     mel, signal, previous = mel_problem(convention, plan)
     target, layout = target_of(convention, mel, sweeps, agreement), layout_of(plan)
-    pull = pull_of(target, convention)
+    pull = pull_of(target)
     assert pairs_cuda.why_not(layout, pull) is None
     found = by_seeds(host_kernels, lambda: pairs_cuda.step(layout, pull, signal, previous, 0.99, 1.1, 0.7))
     expected = reference(plan, target, signal, previous, 0.99, 1.1, 0.7)
@@ -64,7 +64,7 @@ def test_spectra_between_powers_of_two(host_kernels, n_fft):
     plan = plan_of(convention, 3)
     mel, signal, previous = mel_problem(convention, plan)
     target, layout = target_of(convention, mel, 2, 1.0), layout_of(plan)
-    found = pairs_cuda.step(layout, pull_of(target, convention), signal, previous, 0.99, 0.99, 1.1)
+    found = pairs_cuda.step(layout, pull_of(target), signal, previous, 0.99, 0.99, 1.1)
     for one, other in zip(found, reference(plan, target, signal, previous, 0.99, 0.99, 1.1), strict=True):
         for item in range(3):
             assert_near(one[item], other[item])
@@ -76,7 +76,7 @@ def test_a_mel_that_is_far_above_comes_up_by_a_bounded_factor(host_kernels, scal
     plan = plan_of(SMALL, 3)
     mel, signal, _ = mel_problem(SMALL, plan)
     target = target_of(SMALL, mel, 2, 1.0)
-    pull = pull_of(target, SMALL, most_ratio=1e6, most_gain=most)
+    pull = pull_of(target, most_ratio=1e6, most_gain=most)
     found, _ = pairs_cuda.step(layout_of(plan), pull, scale * signal, None, 0, 0, 1)
     gain = expected * mel.any(-1, keepdim=True).double().repeat(1, 1, SMALL.n_freqs)
     gain[..., -1], gain[..., 0] = 0, mel.any(-1)  # what no filter sees
@@ -93,11 +93,11 @@ def test_a_mel_with_items_of_unlike_length(host_kernels, shape):
     mel[-1] = 1
     mel *= counted
     target = target_of(convention, mel, 2, 1.0)
-    found = pairs_cuda.step(layout, pull_of(target, convention), signal, previous, 0.99, 0, 1)[0]
+    found = pairs_cuda.step(layout, pull_of(target), signal, previous, 0.99, 0, 1)[0]
     assert_near(found, reference(plan, target, signal, previous, 0.99, 0, 1)[0])
     one = slice(1, 2)
     layout = layout._replace(inverse_envelope=layout.inverse_envelope[one].clone(), ends=layout.ends[one].clone())
-    pull = pull_of(target, convention)
+    pull = pull_of(target)
     pull = pull._replace(**{name: getattr(pull, name)[one].clone() for name in ("values", "offset", "floor")})
     assert torch.equal(pairs_cuda.step(layout, pull, signal[one], previous[one], 0.99, 0, 1)[0], found[one])
 

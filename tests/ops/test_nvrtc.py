@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.host_cuda import needs_compiler
+from tests.host_cuda import needs_compiler, needs_nvrtc
 from torchmelinv.errors import DependencyError
 from torchmelinv.ops import nvrtc
 from torchmelinv.ops.nvrtc import Kernel, launch
@@ -74,9 +74,6 @@ def test_the_emulation_sees_what_lies_beside_a_tensor(host_kernels, reverse):
 def test_tensors_must_be_contiguous():
     with pytest.raises(ValueError, match="contiguous"):
         nvrtc._packed([torch.zeros(4, 4).mT])
-
-
-needs_nvrtc = pytest.mark.skipif(nvrtc.why_no_kernels() is not None, reason=str(nvrtc.why_no_kernels()))
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.host_cuda import needs_compiler
+from tests.host_cuda import needs_compiler, needs_nvrtc, registers_without_spills
 from tests.problems import frame_convention
 from torchmelinv.errors import InputError
-from torchmelinv.ops import nvrtc, pghi_cuda
+from torchmelinv.ops import pghi_cuda
 from torchmelinv.ops.backend import backend
 from torchmelinv.phase import pghi
 
@@ -37,6 +37,6 @@ def test_sizes_that_cannot_be(host_kernels):
         pghi.pghi(torch.rand(1, 2, 8501), convention)
 
 
-@pytest.mark.skipif(nvrtc.why_no_kernels() is not None, reason=str(nvrtc.why_no_kernels()))
+@needs_nvrtc
 def test_it_compiles_for_a_device_without_spills():
-    assert "0 bytes spill stores, 0 bytes spill loads" in nvrtc.compile_kernel(pghi_cuda.KERNEL, "sm_90").log
+    registers_without_spills(pghi_cuda.KERNEL)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from itertools import pairwise
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.host_cuda import needs_compiler
-from torchmelinv.ops import nvrtc, spanning_forest, spanning_forest_cuda
+from tests.host_cuda import needs_compiler, needs_nvrtc, registers_without_spills
+from tests.problems import apart
+from torchmelinv.ops import spanning_forest, spanning_forest_cuda
 
 FULL = 2 * math.pi
 
@@ -28,11 +28,6 @@ def steps(*shape: int) -> tuple[Tensor, Tensor]:
     """Differences that agree with each other nowhere: another path has other angles."""
     items, rows, columns = shape
     return 9 * torch.randn(items, rows - 1, columns), 9 * torch.randn(items, rows, columns - 1)
-
-
-def apart(found: Tensor, expected: Tensor) -> float:
-    turned = (found.double() - expected.double()).remainder(FULL)
-    return float(torch.minimum(turned, FULL - turned).max()) if turned.numel() else 0.0
 
 
 def tree_edges(angles: Tensor, weight: Tensor, down: Tensor, right: Tensor) -> list[Tensor]:
@@ -140,13 +135,9 @@ def test_grids_that_are_too_large():
     assert spanning_forest_cuda.why_not(torch.empty(0, 2**15, 2**14)) is None
 
 
-@pytest.mark.skipif(nvrtc.why_no_kernels() is not None, reason=str(nvrtc.why_no_kernels()))
+@needs_nvrtc
 def test_they_compile_for_a_device_without_spills():
-    for kernel in spanning_forest_cuda.kernels():
-        log = nvrtc.compile_kernel(kernel, "sm_90").log
-        (said,) = [text for text in log.split("Compiling entry function")[1:] if f"'{kernel.name}'" in text]
-        assert "0 bytes spill stores, 0 bytes spill loads" in said, said
-        assert int(re.search(r"Used (\d+) registers", said)[1]) <= 64
+    assert all(registers_without_spills(kernel) <= 64 for kernel in spanning_forest_cuda.kernels())
 
 
 @pytest.mark.gpu

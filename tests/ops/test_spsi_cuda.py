@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.host_cuda import needs_compiler
-from tests.problems import TINY, frame_convention, tones
+from tests.host_cuda import needs_compiler, needs_nvrtc, registers_without_spills
+from tests.problems import TINY, apart, frame_convention, tones
 from torchmelinv.errors import InputError
 from torchmelinv.frame import Frame
-from torchmelinv.ops import nvrtc, spsi_cuda
+from torchmelinv.ops import spsi_cuda
 from torchmelinv.ops.backend import backend
 from torchmelinv.phase.spsi import spsi
 
@@ -22,8 +21,7 @@ def assert_same_angles(found: Tensor, expected: Tensor, tolerance: float) -> Non
     """On the circle; and within [0, 2π]."""
     assert found.dtype == torch.float32
     assert ((found >= 0) & (found <= torch.tensor(2 * math.pi))).all()
-    turned = (found.double() - expected.double()).remainder(2 * math.pi)
-    assert torch.minimum(turned, 2 * math.pi - turned).max() <= tolerance
+    assert apart(found, expected) <= tolerance
 
 
 def by_kernel(magnitude: Tensor, convention, previous: Tensor | None = None) -> Tensor:
@@ -95,13 +93,9 @@ def test_what_the_kernels_cannot_serve_is_refused(host_kernels):
         by_kernel(magnitude.double(), convention)
 
 
-@pytest.mark.skipif(nvrtc.why_no_kernels() is not None, reason=str(nvrtc.why_no_kernels()))
+@needs_nvrtc
 def test_they_compile_for_a_device_without_spills():
-    for kernel in spsi_cuda.kernels():
-        log = nvrtc.compile_kernel(kernel, "sm_90").log
-        (said,) = [text for text in log.split("Compiling entry function")[1:] if f"'{kernel.name}'" in text]
-        assert "0 bytes spill stores, 0 bytes spill loads" in said, said
-        assert int(re.search(r"Used (\d+) registers", said)[1]) <= 64
+    assert all(registers_without_spills(kernel) <= 64 for kernel in spsi_cuda.kernels())
 
 
 @pytest.mark.gpu

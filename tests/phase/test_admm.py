@@ -40,7 +40,7 @@ def test_no_softness_is_raar_without_averaging(convention):
     magnitude, angles, sets = problem(convention)
     start = torch.polar(magnitude, angles)
     plan = Frame(convention).plan(N_FRAMES, N_SAMPLES, magnitude)
-    here = PhaseProblem(MagnitudeTarget(magnitude.mT[None]), plan, magnitude.mT[None])
+    here = PhaseProblem(MagnitudeTarget(magnitude.mT[None]), plan)
     admm_, raar = Admm(0.0), Raar(1.0)
     one = admm_.step(here, admm_.init(here, start.mT[None].clone()))
     other = raar.init(here, (2 * sets.consistent(start) - start).mT[None])

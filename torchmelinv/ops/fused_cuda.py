@@ -1,11 +1,6 @@
-"""One step of Griffin-Lim, plain, fast or accelerated, as one CUDA kernel, and the way back of its projection as another.
+"""The step of `step_cuda.py` as one CUDA kernel, and the way back of its projection as another.
 
-With signals t and t_prev of the last two steps, y = t + momentum (t − t_prev) and d = t + inertia (t − t_prev), the step is
-
-    x = ISTFT(A · STFT(y) / |STFT(y)|),    next = d + relaxation (x − d).
-
-Griffin and Lim (1984); Perraudin, Balazs and Søndergaard (2013) for the momentum; Nenov, Nguyen and Balazs (2023) for all three
-numbers. Through torch's operations one iteration moves the spectra of all frames through memory several times; the kernel
+Through torch's operations one iteration moves the spectra of all frames through memory several times; the kernel
 (`kernels/fused.cu`) moves A and the signals, once. Spectra are made again on the way back, as in `phase/method.py`:
 
     g by y = STFTᵀ((A / |X|) (G − u Re(conj(u) G))),    g by A = c Re(conj(u) G),    X = STFT(y), u = X / |X|, G = ISTFTᵀ(g) / c,

@@ -1,10 +1,5 @@
-"""A phase method's step for any frame length and hop: cuFFT, and kernels for what stands around it.
+"""The step of `step_cuda.py` for any frame length and hop: cuFFT, and kernels for what stands around it.
 
-With t and t_prev the last two signals, y = t + momentum (t − t_prev) and d = t + inertia (t − t_prev),
-
-    x = ISTFT(P(STFT(y))),    t_new = d + relaxation (x − d)
-
-(Griffin and Lim 1984; Perraudin, Balazs and Søndergaard 2013; Nenov et al. 2023). P imposes a magnitude or pulls towards a mel.
 Two frames go through one complex transform. Spectra pass through device memory, 8 bytes for each sample of each pair of frames;
 they are not kept.
 """

@@ -2,7 +2,8 @@
 
     y = t + α (t − t⁻),    d = t + β (t − t⁻),    x = ISTFT(P(STFT(y))),    t⁺ = d + γ (x − d)
 
-with t and t⁻ the last two signals, momentum α, inertia β, relaxation γ. P imposes a magnitude (a tensor) or pulls towards a mel
+with t and t⁻ the last two signals, momentum α, inertia β, relaxation γ (Griffin and Lim 1984; Perraudin, Balazs and Søndergaard
+2013 for the momentum; Nenov, Nguyen and Balazs 2023 for all three). P imposes a magnitude (a tensor) or pulls towards a mel
 (a `MelPull`). The meaning of it in plain torch is `PhaseProblem.advance`.
 """
 

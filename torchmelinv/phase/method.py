@@ -116,7 +116,6 @@ class PhaseProblem:
 
     target: Target
     plan: FramePlan  # analysis and synthesis between signals and (items, frames, n_freqs)
-    magnitude: Tensor  # of the start, (items, frames, n_freqs); the target itself where that is a magnitude
     _forms: dict[str, Tensor | MelPull | None] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     def for_kernels(self) -> Tensor | MelPull | None:

@@ -132,7 +132,7 @@ def retrieve(
             spectrum = start_spectrum(start if angles is None else angles, seed, rows, frame.convention)
         else:
             spectrum = borrow_phase(here.analyse(lent), rows)
-        signal, *results = run(method, PhaseProblem(target, here, rows), spectrum, loop)
+        signal, *results = run(method, PhaseProblem(target, here), spectrum, loop)
         return signal * scale[:, 0], *results
 
     signal, *results = one(*request) if hook else over_items(one, *request)

@@ -78,14 +78,14 @@ def _recorded(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: T
     tensors = {name: value for name, value in fields.items() if isinstance(value, Tensor)}
     others = [value for name, value in fields.items() if name not in tensors]
 
-    def steps(spectrum: Tensor, magnitude: Tensor, *values: Tensor) -> tuple[Tensor]:
-        again = PhaseProblem(target._replace(**dict(zip(tensors, values, strict=True))), problem.plan, magnitude)
+    def steps(spectrum: Tensor, *values: Tensor) -> tuple[Tensor]:
+        again = PhaseProblem(target._replace(**dict(zip(tensors, values, strict=True))), problem.plan)
         state = iterate(lambda state: stage.step(again, state), stage.init(again, spectrum), count).state
         return (stage.signal(again, state),)
 
     settings = tuple(value if isinstance(value, int | float | None) else id(value) for value in others)  # held, so ids last
     key = (stage, count, problem.plan.convention, problem.plan.n_samples, type(target), settings)
-    return replayed(key, steps, spectrum, problem.magnitude, *tensors.values(), holds=(problem.plan, others))[0]
+    return replayed(key, steps, spectrum, *tensors.values(), holds=(problem.plan, others))[0]
 
 
 def _can_be_recorded(stage: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop) -> bool:
@@ -93,7 +93,7 @@ def _can_be_recorded(stage: PhaseMethod, problem: PhaseProblem, spectrum: Tensor
     watched = loop.account or loop.keep_best or loop.hook is not None or loop.tolerance is not None
     if watched or not stage.only_launches or problem.plan.counted is not None or chosen() != "cuda":
         return False
-    return worth_recording(spectrum, problem.magnitude, problem.target.values)
+    return worth_recording(spectrum, problem.target.values)
 
 
 def run(method: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop) -> tuple[Tensor, ...]:

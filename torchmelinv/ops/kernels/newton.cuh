@@ -3,7 +3,7 @@
 #include "device.cuh"
 
 constexpr int LANES = 32, CHUNK = 8, MIDDLE = N_MELS / 2;
-constexpr float EPS = 1.1920929e-7f, TINY = 1.17549435e-38f, LARGEST_FLOAT = 3.4028234e38f;
+constexpr float EPS = 1.1920929e-7f, LARGEST_FLOAT = 3.4028234e38f;
 
 // Values of one lane in shared memory, by band or by slot.
 struct Lane {

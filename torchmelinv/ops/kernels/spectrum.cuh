@@ -7,8 +7,6 @@
 #pragma once
 #include "device.cuh"
 
-constexpr float TINY = 1.17549435e-38f;  // the smallest normal number, as in ops/impose_magnitude.py
-
 // Twice the spectra of the two frames at a bin k, from Z there and at its mirror image N − k.
 __device__ __forceinline__ Complex first_twice(Complex at, Complex mirror) { return {at.re + mirror.re, at.im - mirror.im}; }
 __device__ __forceinline__ Complex second_twice(Complex at, Complex mirror) { return {at.im + mirror.im, mirror.re - at.re}; }
@@ -21,7 +19,7 @@ __device__ __forceinline__ void joined(Complex first, Complex second, Complex& a
 
 __device__ __forceinline__ float squared(Complex c) { return fmaf(c.re, c.re, c.im * c.im); }
 
-// 1 / |2 X|, finite also where X is 0.
+// 1 / |2 X|, finite also where X is 0, as in ops/impose_magnitude.py.
 __device__ __forceinline__ float inverse_modulus(Complex twice) {
     return rsqrtf(fmaf(twice.re, twice.re, fmaf(twice.im, twice.im, 8.f * TINY)));
 }
