@@ -1,4 +1,4 @@
-# Two commands need nothing but Python 3.11+ and make: `make demo` and `make test`. The first of either makes .venv.
+# `make demo` and `make test` need only Python 3.11+ and make; the first call makes .venv.
 PYTHON ?= python3
 AUDIO ?=
 VENV := .venv
@@ -11,24 +11,24 @@ METRICS := $(VENV)/.metrics
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo [AUDIO=file.wav]  invert the mel of a recording, or of a signal made here; writes demo_output/"
-	@echo "make test                   the whole suite except what is marked slow"
+	@echo "make demo [AUDIO=file.wav]  invert the mel of a recording or of a synthetic signal; writes demo_output/"
+	@echo "make test                   all tests except those marked slow"
 	@echo "make slow                   the tests marked slow"
-	@echo "make lint                   ruff, mypy and the floors of the house"
-	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and the tables of README.md"
-	@echo "make bench-gpu              measure speed and accuracy on a CUDA device; writes benchmarks/results/gpu-*.json"
-	@echo "make notebooks              run the notebooks and keep what they show"
-	@echo "PYTHON=python3.12 chooses the Python that .venv is made of (now: $(PYTHON))"
+	@echo "make lint                   format, style, docstrings, types and layers"
+	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and README tables"
+	@echo "make bench-gpu              the same on a CUDA device; writes benchmarks/results/gpu-*.json"
+	@echo "make notebooks              run the notebooks and store their outputs"
+	@echo "PYTHON=python3.12 chooses the Python of .venv (now: $(PYTHON))"
 
-# Made anew only where the pins or pyproject.toml changed; pip then moves an older .venv to the new pins.
+# Runs again only if the pins or pyproject.toml changed; pip then updates an existing .venv.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
-	@echo "Making $(VENV): torch and its friends, some minutes and about 5 GB of disk"
+	@echo "Making $(VENV): takes some minutes and about 5 GB of disk"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) -e ".[plot,dev]"
 	@touch $@
 
-# pesq builds from source, against numpy and with Cython; the rest of the house does without it.
+# pesq builds from source, with numpy and Cython; only the benchmarks need it.
 $(METRICS): $(INSTALLED)
 	$(PIP_INSTALL) Cython setuptools wheel
 	$(PIP_INSTALL) --no-build-isolation pesq
@@ -47,7 +47,9 @@ slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
 lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/pydoclint --quiet torchmelinv
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 

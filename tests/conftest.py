@@ -1,4 +1,4 @@
-"""The bench that every test stands on: few threads, fixed seeds, no reading of memory that nobody wrote."""
+"""Every test runs with one thread, fixed seeds, and NaN in uninitialized memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.host_cuda import host_kernels as host_kernels  # a fixture for all
+from tests.host_cuda import host_kernels as host_kernels  # a fixture for all tests
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    torch.set_num_threads(1)  # the tensors are tiny, and waiting for a second thread costs more than it does
-    # `torch.empty` then holds NaN, so that a value which is used before it is written shows itself
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())  # some have no such form on CUDA devices
+    # The tensors are tiny: to synchronize a second thread takes longer than it saves.
+    torch.set_num_threads(1)
+    # On CUDA devices some operations have no deterministic implementation.
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    # `torch.empty` then holds NaN, so that reading a value before it is written shows.
     torch.utils.deterministic.fill_uninitialized_memory = True
 
 

@@ -1,8 +1,11 @@
-// CUDA's threads on the host, for tests: every thread of a block is a coroutine, a barrier is where it yields.
-// Blocks run one after the other. The order in which threads run between two barriers is drawn from a seed, so that a kernel
-// with a barrier missing gives different answers for different seeds. Shared memory is NaN when a block starts.
+// CUDA threads on the host, for tests: every thread of a block is a coroutine that yields at
+// barriers.
+//
+// Blocks run one after the other. A seed selects the order of the threads between two barriers, so
+// that a kernel without a needed barrier gives different results for different seeds. Shared memory
+// is NaN when a block starts.
 #pragma once
-#undef _FORTIFY_SOURCE  // it forbids jumps from stack to stack
+#undef _FORTIFY_SOURCE  // it forbids jumps between stacks
 #include <math.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -26,13 +29,22 @@
 #define __launch_bounds__(...)
 #define __restrict__ __restrict
 #define __constant__ static const
-// One block at a time, so static storage is the block's own. In a section of its own, to be filled before each block.
+// Blocks run one at a time, so static storage belongs to the current block. It has its own section,
+// to be filled before each block.
 #define __shared__ static __attribute__((section("cuda_shared")))
 
-struct dim3 { unsigned x = 1, y = 1, z = 1; };
-struct float2 { float x, y; };
-struct alignas(16) float4 { float x, y, z, w; };
-struct alignas(16) int4 { int x, y, z, w; };
+struct dim3 {
+    unsigned x = 1, y = 1, z = 1;
+};
+struct float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(16) int4 {
+    int x, y, z, w;
+};
 static inline float2 make_float2(float x, float y) { return {x, y}; }
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -60,16 +72,16 @@ static inline unsigned __float_as_uint(float x) {
     return bits;
 }
 static inline unsigned long long atomicMax(unsigned long long* at, unsigned long long value) {
-    const unsigned long long found = *at;
-    if (value > found) *at = value;
-    return found;
+    const unsigned long long old = *at;
+    if (value > old) *at = value;
+    return old;
 }
 
 namespace host {
 enum Waiting { READY, AT_BLOCK, AT_WARP, DONE };
 constexpr size_t STACK = 256 * 1024;
 struct Fiber {
-    ucontext_t context;  // where it starts; from then on it jumps, which needs no system call
+    ucontext_t context;  // for the start; later jumps need no system call
     jmp_buf place;
     bool started = false;
     Waiting waiting = READY;
@@ -95,29 +107,36 @@ static void run(Fiber& fiber) {
     fiber.started = true;
     setcontext(&fiber.context);
 }
-template <class T> static T from_lane(T value, int lane) {
+template <class T>
+static T from_lane(T value, int lane) {
     static_assert(sizeof(T) <= sizeof(double), "shuffles of at most 8 bytes");
     memcpy(&slots[current], &value, sizeof(T));
     unsigned source = current / 32 * 32 + (unsigned)lane % 32;
     wait(AT_WARP);
-    T found = value;
-    if (source < fibers->size()) memcpy(&found, &slots[source], sizeof(T));
+    T result = value;
+    if (source < fibers->size()) memcpy(&result, &slots[source], sizeof(T));
     wait(AT_WARP);
-    return found;
+    return result;
 }
 }  // namespace host
 
 static inline void __syncthreads() { host::wait(host::AT_BLOCK); }
 static inline void __syncwarp(unsigned = 0xffffffff) { host::wait(host::AT_WARP); }
-template <class T> static T __shfl_sync(unsigned, T value, int lane, int = 32) { return host::from_lane(value, lane); }
-template <class T> static T __shfl_xor_sync(unsigned, T value, int mask, int = 32) {
+template <class T>
+static T __shfl_sync(unsigned, T value, int lane, int = 32) {
+    return host::from_lane(value, lane);
+}
+template <class T>
+static T __shfl_xor_sync(unsigned, T value, int mask, int = 32) {
     return host::from_lane(value, (host::current % 32) ^ mask);
 }
-template <class T> static T __shfl_down_sync(unsigned, T value, int delta, int = 32) {
+template <class T>
+static T __shfl_down_sync(unsigned, T value, int delta, int = 32) {
     int lane = host::current % 32 + delta;
     return host::from_lane(value, lane < 32 ? lane : host::current % 32);
 }
-template <class T> static T __shfl_up_sync(unsigned, T value, int delta, int = 32) {
+template <class T>
+static T __shfl_up_sync(unsigned, T value, int delta, int = 32) {
     int lane = (int)(host::current % 32) - delta;
     return host::from_lane(value, lane >= 0 ? lane : host::current % 32);
 }
@@ -145,16 +164,19 @@ static inline int __syncthreads_or(int predicate) {
     host::slots[host::current] = predicate;
     host::wait(host::AT_BLOCK);
     int any = 0;
-    for (size_t thread = 0; thread < host::fibers->size(); thread++) any |= host::slots[thread] != 0;
+    for (size_t thread = 0; thread < host::fibers->size(); thread++)
+        any |= host::slots[thread] != 0;
     host::wait(host::AT_BLOCK);
     return any;
 }
 
 namespace host {
-template <class... A, size_t... I> static void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
+template <class... A, size_t... I>
+static void call(void (*kernel)(A...), void** arguments, std::index_sequence<I...>) {
     kernel(*(typename std::remove_reference<A>::type*)arguments[I]...);
 }
-template <class... A> struct Job {
+template <class... A>
+struct Job {
     static inline void (*kernel)(A...);
     static inline void** arguments;
     static void body() {
@@ -163,7 +185,8 @@ template <class... A> struct Job {
         _longjmp(scheduler, 1);
     }
 };
-// Let go every group whose unfinished threads all wait at its barrier; false where nobody can go on.
+// Releases every group whose unfinished threads all wait at its barrier; false if no group can
+// continue.
 static bool release(unsigned threads) {
     auto at = [&](unsigned first, unsigned last, Waiting what) {
         bool some = false;
@@ -178,7 +201,7 @@ static bool release(unsigned threads) {
     auto go = [&](unsigned first, unsigned last) {
         for (unsigned t = first; t < last; t++)
             if ((*fibers)[t].waiting != DONE) (*fibers)[t].waiting = READY;
-            else fail("a thread had left before a barrier that others wait at");
+            else fail("a thread ended before a barrier that others wait at");
     };
     if (at(0, threads, AT_BLOCK)) return go(0, threads), true;
     bool some = false;
@@ -189,7 +212,10 @@ static bool release(unsigned threads) {
     return some;
 }
 template <class... A>
-static int launch(void (*kernel)(A...), dim3 grid, unsigned threads, size_t shared, unsigned seed, void** arguments) {
+static int launch(
+    void (*kernel)(A...), dim3 grid, unsigned threads, size_t shared, unsigned seed,
+    void** arguments
+) {
     Job<A...>::kernel = kernel;
     Job<A...>::arguments = arguments;
     static std::vector<Fiber> all;
@@ -222,7 +248,8 @@ static int launch(void (*kernel)(A...), dim3 grid, unsigned threads, size_t shar
             }
             for (unsigned done = 0; done < threads;) {
                 if (seed)
-                    for (unsigned t = threads - 1; t > 0; t--) std::swap(order[t], order[random() % (t + 1)]);
+                    for (unsigned t = threads - 1; t > 0; t--)
+                        std::swap(order[t], order[random() % (t + 1)]);
                 bool ran = false;
                 for (unsigned t : order) {
                     if (all[t].waiting != READY) continue;
@@ -239,7 +266,10 @@ static int launch(void (*kernel)(A...), dim3 grid, unsigned threads, size_t shar
             }
         }
     for (size_t i = shared; i < DYNAMIC_SHARED; i++)
-        if (dynamic_shared[i] != 0xff) { fail("shared memory written beyond what the launch asked for"); break; }
+        if (dynamic_shared[i] != 0xff) {
+            fail("shared memory written beyond what the launch asked for");
+            break;
+        }
     return failures;
 }
 }  // namespace host

@@ -1,4 +1,7 @@
-"""Notebooks executed from a fresh kernel. `python -m tests.notebooks [NAME.ipynb ...]` renews what they show, in place."""
+"""Execute notebooks from a fresh kernel.
+
+`python -m tests.notebooks [NAME.ipynb ...]` stores the outputs in the notebooks.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from nbclient import NotebookClient
 from tests.shared import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-SECONDS = 120  # for all cells of one
-# What Jupyter would add of its own (versions, times, widths) differs from machine to machine
+SECONDS = 120  # for all cells of a notebook
+# Jupyter would add versions, times and widths, which differ between machines.
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -21,12 +24,21 @@ METADATA = {
 
 
 def execute(path: Path) -> nbformat.NotebookNode:
-    """The notebook with the outputs of a run from top to bottom; `CellExecutionError` with the cell that fails."""
+    """Return the notebook with the outputs of all cells.
+
+    Raises `CellExecutionError` at the cell that fails.
+    """
     notebook = nbformat.read(path, as_version=4)
-    resources = {"metadata": {"path": str(path.parent)}}
-    options = {"kernel_name": "python3", "timeout": SECONDS, "record_timing": False, "coalesce_streams": True}
-    # One thread, where nobody says otherwise: the tensors are tiny, and on busy cores a second one is mostly waited for.
-    NotebookClient(notebook, resources=resources, **options).execute(env={"OMP_NUM_THREADS": "1", **os.environ})
+    client = NotebookClient(
+        notebook,
+        resources={"metadata": {"path": str(path.parent)}},
+        kernel_name="python3",
+        timeout=SECONDS,
+        record_timing=False,
+        coalesce_streams=True,
+    )
+    # One thread by default: the tensors are tiny, and on a busy machine a second one mostly waits.
+    client.execute(env={"OMP_NUM_THREADS": "1", **os.environ})
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})

@@ -1,4 +1,4 @@
-"""The most memory that this process ever held; for programs that tests start."""
+"""The peak memory of the process, for programs that tests start."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 
 STATUS = Path("/proc/self/status")
-needs_peak = pytest.mark.skipif(not STATUS.exists(), reason="peaks of memory are read from /proc")
+needs_peak = pytest.mark.skipif(not STATUS.exists(), reason="the peak is read from /proc")
 
 
 def peak() -> int:
-    """Bytes; 0 elsewhere than on Linux. (getrusage's begins with the peak of the process that started this one.)"""
-    return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())[1]) if STATUS.exists() else 0
+    """Return the peak resident memory in bytes; 0 where /proc is missing.
+
+    The peak of getrusage is inherited from the parent process.
+    """
+    if not STATUS.exists():
+        return 0
+    kilobytes = re.search(r"VmHWM:\s+(\d+) kB", STATUS.read_text())[1]
+    return 1024 * int(kilobytes)

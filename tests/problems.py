@@ -1,22 +1,28 @@
-"""Small worlds that many tests share: short signals, tiny conventions, mels that some spectrum has."""
+"""Small inputs that many tests share: short signals and tiny conventions."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from torchmelinv.conventions import FrameConvention, Level, MelConvention
+from torchmelinv.conventions import Compression, MelConvention, STFTConvention
 
 PADDINGS = ("center_reflect", "center_zero", "same_reflect", "none")
 TINY = MelConvention(sample_rate=8000, n_fft=128, hop_length=32, n_mels=16)
-TINY_LOG = TINY.replace(padding="same_reflect", magnitude_offset=1e-9, level=Level(log="ln", floor=1e-5))
+TINY_LOG = TINY.replace(
+    padding="same_reflect", magnitude_offset=1e-9, level=Compression(log="ln", floor=1e-5)
+)
 TINY_POWER = TINY.replace(power=2, padding="center_zero")
-# One band more than its 17 bins can tell apart, filters that share their only bins, and empty ones.
-DEFICIENT = MelConvention(sample_rate=8000, n_fft=32, hop_length=8, n_mels=20, mel_scale="htk", filter_norm=None)
+# A rank-deficient filterbank: 20 bands of 17 bins, filters with the same single bin, empty filters.
+DEFICIENT = MelConvention(
+    sample_rate=8000, n_fft=32, hop_length=8, n_mels=20, mel_scale="htk", filter_norm=None
+)
 
 
-def tones(n_samples: int = 1600, items: tuple[int, ...] = (), dtype: torch.dtype = torch.float32) -> Tensor:
-    """Two gliding tones and some noise, different for each item, (*items, n_samples), within [−1, 1]."""
+def tones(
+    n_samples: int = 1600, items: tuple[int, ...] = (), dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Return two gliding tones and noise within [−1, 1], (*items, n_samples); items differ."""
     time = torch.arange(n_samples, dtype=torch.float64) / 8000
     count = int(torch.Size(items).numel())
     generator = torch.Generator().manual_seed(1)
@@ -27,12 +33,14 @@ def tones(n_samples: int = 1600, items: tuple[int, ...] = (), dtype: torch.dtype
     return signal.reshape(*items, n_samples).to(dtype)
 
 
-def frame_convention(**changes: object) -> FrameConvention:
-    """A tiny frame convention with these fields changed."""
-    return FrameConvention.from_dict({"n_fft": 64, "hop_length": 16, **changes})
+def stft_convention(**changes: object) -> STFTConvention:
+    """Return a tiny STFT convention with these fields changed."""
+    return STFTConvention.from_dict({"n_fft": 64, "hop_length": 16, **changes})
 
 
-def apart(found: Tensor, expected: Tensor) -> float:
-    """The largest distance between two angles, on the circle; 0 where there are none."""
-    turned = (found.double() - expected.double()).remainder(2 * torch.pi)
-    return float(torch.minimum(turned, 2 * torch.pi - turned).max()) if turned.numel() else 0.0
+def apart(angles: Tensor, expected: Tensor) -> float:
+    """Return the largest distance of angles on the circle; 0 for empty tensors."""
+    difference = (angles.double() - expected.double()).remainder(2 * torch.pi)
+    if difference.numel() == 0:
+        return 0.0
+    return float(torch.minimum(difference, 2 * torch.pi - difference).max())

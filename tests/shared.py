@@ -1,4 +1,4 @@
-"""Recordings and mels that lie beside the checkout, never in it; what needs them is skipped where they are absent."""
+"""Recordings and mels beside the checkout, never in it. Tests that need them skip without them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ needs_golden = pytest.mark.skipif(GOLDEN is None, reason="no shared/golden besid
 
 
 def speech_clips() -> list[Path]:
-    """The speech recordings of shared/audio, sorted; empty where it is absent."""
+    """Return the speech recordings of shared/audio, sorted; [] if there are none."""
     return sorted(AUDIO.glob("speech_*")) if AUDIO else []
 
 
 def golden_arrays() -> list[Path]:
-    """The mels that other models' own code made, sorted; empty where shared/golden is absent."""
+    """Return the mels of shared/golden that models' own code made, sorted; [] if there are none."""
     return sorted(GOLDEN.glob("*.npz")) if GOLDEN else []

@@ -1,4 +1,4 @@
-"""The log of validation mels: what a writer gets, and that no mel, however strange, stops a training."""
+"""The log of validation mels: what a writer gets, and that no mel stops a training."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from torchmelinv.callbacks import LogInversion
 from torchmelinv.errors import InputError
 from torchmelinv.invert import MelInverter
 
+FAST = MelInverter(TINY, n_iter=1)
+
 
 class Writer:
-    """What a SummaryWriter is to the log: a place with `add_audio`."""
+    """Stand for a SummaryWriter: keep the audio by tag and step."""
 
     def __init__(self) -> None:
-        self.heard: dict[tuple[str, int], torch.Tensor] = {}
+        self.audio: dict[tuple[str, int], torch.Tensor] = {}
 
     def add_audio(self, tag, snd_tensor, global_step=None, sample_rate=44100, walltime=None):
         assert sample_rate == TINY.sample_rate
         assert snd_tensor.ndim == 2
         assert snd_tensor.shape[0] == 1
-        assert (snd_tensor.device.type, snd_tensor.dtype, snd_tensor.requires_grad) == ("cpu", torch.float32, False)
+        assert snd_tensor.device.type == "cpu"
+        assert snd_tensor.dtype == torch.float32
+        assert not snd_tensor.requires_grad
         assert snd_tensor.abs().max() <= 1
-        self.heard[tag, global_step] = snd_tensor[0]
-
-    def steps(self, tag: str) -> list[int]:
-        return [step for name, step in self.heard if name == tag]
+        self.audio[tag, global_step] = snd_tensor[0]
 
 
 def batch_of(*seconds: float) -> torch.Tensor:
@@ -39,7 +40,7 @@ def batch_of(*seconds: float) -> torch.Tensor:
 
 
 def validate(log, trainer, batches, outputs=None):
-    """The calls of one validation, in the order and with the names that Lightning's Trainer uses."""
+    """Call the hooks of one validation in the order of Lightning's Trainer."""
     with torch.inference_mode():
         log.on_validation_epoch_start(trainer, None)
         for index, batch in enumerate(batches):
@@ -56,97 +57,120 @@ def writer() -> Writer:
 
 @pytest.fixture
 def trainer(writer):
-    loggers = [SimpleNamespace(experiment=object()), SimpleNamespace(experiment=writer)]  # one that takes no audio
-    return SimpleNamespace(is_global_zero=True, sanity_checking=False, global_step=0, loggers=loggers)
+    without_audio = SimpleNamespace(experiment=object())
+    return SimpleNamespace(
+        is_global_zero=True,
+        sanity_checking=False,
+        global_step=0,
+        loggers=[without_audio, SimpleNamespace(experiment=writer)],
+    )
 
 
 def test_a_plain_loop(writer):
     mels = batch_of(*[0.2] * 3).requires_grad_()
+    inverter = MelInverter(TINY, n_iter=3)
     state = torch.get_rng_state()
-    LogInversion(TINY, count=2, n_iter=3, tag="val").write(mels, writer, 7)
+    LogInversion(inverter, count=2, tag="val").write(mels, writer, 7)
     assert torch.equal(torch.get_rng_state(), state)
-    assert list(writer.heard) == [("val/0", 7), ("val/1", 7)]
-    expected = MelInverter(TINY, n_iter=3)(mels.detach())
-    torch.testing.assert_close(writer.heard["val/1", 7], expected[1], rtol=0, atol=1e-6)
+    assert list(writer.audio) == [("val/0", 7), ("val/1", 7)]
+    expected = inverter(mels.detach())
+    torch.testing.assert_close(writer.audio["val/1", 7], expected[1], rtol=0, atol=1e-6)
 
 
-def test_one_mel_and_a_logger(writer):
-    LogInversion(TINY, n_iter=1).write(tiny_mel(), SimpleNamespace(experiment=writer), 0)
-    assert list(writer.heard) == [("inversion/0", 0)]
+def test_a_convention_gets_the_default_inverter(writer):
+    log = LogInversion(TINY)
+    log.write(tiny_mel(), writer, 0)
+    expected = MelInverter(TINY)(tiny_mel())
+    torch.testing.assert_close(writer.audio["inversion/0", 0], expected)
+    assert LogInversion("hifigan_22k").inverter.convention.sample_rate == 22050
 
 
-def test_lengths_cut_the_padding(writer):
+def test_a_single_mel_and_a_logger(writer):
+    LogInversion(FAST).write(tiny_mel(), SimpleNamespace(experiment=writer), 0)
+    assert list(writer.audio) == [("inversion/0", 0)]
+
+
+def test_lengths_remove_the_padding(writer):
     mels = batch_of(0.2, 0.2)
     mels[1, :, 40:] = torch.nan
-    LogInversion(TINY, n_iter=2).write(mels, writer, 0, lengths=torch.tensor([mels.shape[-1], 40]))
-    torch.testing.assert_close(writer.heard["inversion/1", 0], MelInverter(TINY, n_iter=2)(mels[1, :, :40]))
+    LogInversion(FAST).write(mels, writer, 0, lengths=torch.tensor([mels.shape[-1], 40]))
+    torch.testing.assert_close(writer.audio["inversion/1", 0], FAST(mels[1, :, :40]))
 
 
-def test_loud_ones_are_scaled_down_and_quiet_ones_left_alone(writer):
+def test_loud_waveforms_are_scaled_down_and_quiet_ones_are_not_scaled(writer):
     mel = tiny_mel()
-    LogInversion(TINY, n_iter=2).write(torch.stack([mel, mel + 3.0, mel - 3.0]), writer, 0)
-    plain, loud, quiet = (writer.heard[f"inversion/{item}", 0] for item in range(3))
+    LogInversion(FAST).write(torch.stack([mel, mel + 3.0, mel - 3.0]), writer, 0)
+    plain, loud, quiet = (writer.audio[f"inversion/{item}", 0] for item in range(3))
     assert float(loud.abs().max()) == 1
     torch.testing.assert_close(loud, plain / plain.abs().max(), rtol=0, atol=1e-4)
     assert quiet.abs().max() < 0.1 * plain.abs().max()
 
 
-@pytest.mark.parametrize("strange", [torch.nan, torch.inf, 1e4])
-def test_a_strange_mel_costs_its_own_sound(writer, strange):
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e4])
+def test_an_invalid_mel_loses_only_its_own_audio(writer, value):
     mels = batch_of(0.2, 0.2, 0.2)
-    mels[1, 2, 3] = strange
+    mels[1, 2, 3] = value
     with pytest.warns(RuntimeWarning, match="inversion/1 was not written as audio: the mel"):
-        LogInversion(TINY, n_iter=1).write(mels, writer, 0)
-    assert list(writer.heard) == [("inversion/0", 0), ("inversion/2", 0)]
+        LogInversion(FAST).write(mels, writer, 0)
+    assert list(writer.audio) == [("inversion/0", 0), ("inversion/2", 0)]
 
 
-@pytest.mark.parametrize("batch", [torch.zeros(5), torch.zeros(1, 30, 8), torch.zeros(2, 8, 5).long(), None, "mel"])
-def test_a_strange_batch_costs_its_sounds(writer, batch):
+@pytest.mark.parametrize(
+    "batch", [torch.zeros(5), torch.zeros(1, 30, 8), torch.zeros(2, 8, 5).long(), None, "mel"]
+)
+def test_an_invalid_batch_is_a_warning(writer, batch):
     with pytest.warns(RuntimeWarning, match="the batch of mels was not written as audio"):
         LogInversion(TINY).write(batch, writer, 0)
-    assert not writer.heard
+    assert not writer.audio
 
 
-def test_a_writer_that_fails_is_only_warned_of():
-    def full(*_args, **_kwargs):
+def test_a_writer_that_fails_is_a_warning():
+    def fail(*_args, **_kwargs):
         raise OSError("No space left on device")
 
     with pytest.warns(RuntimeWarning, match="No space left"):
-        LogInversion(TINY, n_iter=1).write(tiny_mel(), SimpleNamespace(add_audio=full), 0)
+        LogInversion(FAST).write(tiny_mel(), SimpleNamespace(add_audio=fail), 0)
 
 
-def test_a_trainer_gets_count_items_of_every_second_validation(trainer, writer):
-    log = LogInversion(TINY, count=3, every=2, n_iter=1)
+def test_a_trainer_logs_count_items_of_every_second_validation(trainer, writer):
+    log = LogInversion(FAST, count=3, every=2)
     trainer.sanity_checking = True
     validate(log, trainer, [batch_of(0.2, 0.2)])
     trainer.sanity_checking = False
     for step in (10, 20, 30):
         trainer.global_step = step
         validate(log, trainer, [batch_of(0.2, 0.2)] * 4)
-    assert list(writer.heard) == [(f"inversion/{item}", step) for step in (10, 30) for item in range(3)]
+    expected = [(f"inversion/{item}", step) for step in (10, 30) for item in range(3)]
+    assert list(writer.audio) == expected
 
 
 def test_only_process_zero_writes(trainer, writer):
     trainer.is_global_zero = False
     validate(LogInversion(TINY), trainer, [batch_of(0.2)])
-    assert not writer.heard
+    assert not writer.audio
 
 
 def test_functions_find_mels_and_lengths(trainer, writer):
-    mels = batch_of(0.2, 0.2)
-    log = LogInversion(TINY, lambda outputs, batch: batch + outputs, lengths=lambda outputs, batch: [20, 30], n_iter=1)
-    validate(log, trainer, [mels], outputs=0.0)
-    assert [len(sound) for sound in writer.heard.values()] == [TINY.n_samples(20), TINY.n_samples(30)]
+    log = LogInversion(
+        FAST,
+        lambda outputs, batch: batch + outputs,
+        lengths=lambda outputs, batch: [20, 30],
+    )
+    validate(log, trainer, [batch_of(0.2, 0.2)], outputs=0.0)
+    n_samples = [len(waveform) for waveform in writer.audio.values()]
+    assert n_samples == [TINY.n_samples(20), TINY.n_samples(30)]
 
 
 @pytest.mark.parametrize("outputs", [{"loss": 1.0}, None, torch.zeros(2)])
-def test_a_key_that_leads_nowhere(trainer, writer, outputs):
+def test_a_key_without_a_mel(trainer, writer, outputs):
     log = LogInversion(TINY, "predicted")
     trainer.sanity_checking = True
-    with pytest.raises(InputError, match="'predicted' is looked for in what validation_step returns"):
+    message = "'predicted' is looked for in what validation_step returns"
+    with pytest.raises(InputError, match=message):
         validate(log, trainer, [batch_of(0.2)], outputs)
     trainer.sanity_checking = False
-    with pytest.warns(RuntimeWarning, match="a batch of validation mels was not written as audio: 'predicted'"):
+    message = "a batch of validation mels was not written as audio: 'predicted'"
+    with pytest.warns(RuntimeWarning, match=message):
         validate(log, trainer, [batch_of(0.2)], outputs)
 
 
@@ -156,33 +180,42 @@ def test_mels_of_another_shape_are_refused_before_training(trainer):
         validate(LogInversion(TINY), trainer, [batch_of(0.2).mT])
 
 
-def test_a_trainer_without_a_place_for_audio_hears_of_it_once(trainer):
+def test_a_trainer_without_an_audio_logger_is_warned_once(trainer):
     trainer.loggers = trainer.loggers[:1]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         validate(LogInversion(TINY), trainer, [batch_of(0.2)] * 3)
-    assert [str(each.message).split(": ")[1][:39] for each in caught] == ["no logger of this Trainer has add_audio"]
+    assert len(caught) == 1
+    assert ": no logger of this Trainer has add_audio" in str(caught[0].message)
 
 
-def test_a_training_graph_with_the_same_convention_goes_on(trainer):
-    validate(LogInversion(TINY, n_iter=1), trainer, [batch_of(0.2)])  # in inference mode, whose tensors no graph can save
+def test_inference_mode_leaves_the_tables_usable_for_training(trainer):
+    """Validation runs in inference mode, whose tensors autograd cannot save."""
+    validate(LogInversion(FAST), trainer, [batch_of(0.2)])
     mel = tiny_mel().requires_grad_()
     MelInverter(TINY, n_iter=1)(mel).sum().backward()
     assert mel.grad.isfinite().all()
 
 
-def test_what_else_a_trainer_asks_of_a_callback():
+def test_other_hooks_and_the_state():
     log = LogInversion(TINY, tag="val")
-    for hook in ("setup", "teardown", "on_fit_start", "on_exception", "on_save_checkpoint", "load_state_dict"):
+    hooks = ("setup", "teardown", "on_fit_start", "on_exception", "on_save_checkpoint")
+    for hook in (*hooks, "load_state_dict"):
         assert getattr(log, hook)(None, None, stage="fit") is None
     assert log.state_dict() == {}
-    assert log.state_key == copy.deepcopy(log).state_key == pickle.loads(pickle.dumps(log)).state_key
+    for copied in (copy.deepcopy(log), pickle.loads(pickle.dumps(log))):
+        assert copied.state_key == log.state_key
     assert log.state_key != LogInversion(TINY).state_key
     with pytest.raises(AttributeError, match="no attribute 'onwards'"):
         log.onwards()
 
 
-@pytest.mark.parametrize("mistake", [{"count": 0}, {"every": 0}, {"phase": "griffin"}])
-def test_mistakes(mistake):
+@pytest.mark.parametrize("option", [{"count": 0}, {"every": 0}])
+def test_wrong_options_are_refused(option):
     with pytest.raises(InputError):
-        LogInversion(TINY, **mistake)
+        LogInversion(TINY, **option)
+
+
+def test_a_misspelled_option_names_the_nearest():
+    with pytest.raises(InputError, match=r"LogInversion has no option 'cuont'.*'count'"):
+        LogInversion(TINY, cuont=2)

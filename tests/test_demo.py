@@ -1,4 +1,4 @@
-"""The voice that the package makes, and the demo that runs on it or on a recording."""
+"""The synthetic voice, and the demo on it or on a recording."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ import pytest
 import torch
 
 from torchmelinv import demo
-from torchmelinv.analysis import MelAnalyzer
+from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.errors import InputError
-from torchmelinv.files import read_audio, write_audio
+from torchmelinv.io.audio import read_audio, write_audio
 
 
-def test_the_voice_is_the_same_every_time():
+def test_the_voice_is_always_the_same():
     state = torch.get_rng_state()
-    first = demo.signal()
-    assert torch.equal(first, demo.signal())
+    voice = demo.signal()
+    assert torch.equal(voice, demo.signal())
     assert torch.equal(torch.get_rng_state(), state)
-    assert first.shape == (66150,)
-    assert first.dtype == torch.float32
-    assert float(first.abs().max()) == pytest.approx(0.7)
+    assert voice.shape == (66150,)
+    assert voice.dtype == torch.float32
+    assert float(voice.abs().max()) == pytest.approx(0.7)
 
 
-@pytest.mark.parametrize(("seconds", "sample_rate"), [(0.1, 8000), (3.0, 4000), (4.5, 16000), (1.0, 44100), (1e-6, 22050)])
+@pytest.mark.parametrize(
+    ("seconds", "sample_rate"),
+    [(0.1, 8000), (3.0, 4000), (4.5, 16000), (1.0, 44100), (1e-6, 22050)],
+)
 def test_any_length_and_rate(seconds, sample_rate):
     voice = demo.signal(seconds, sample_rate)
     assert voice.shape == (max(1, round(seconds * sample_rate)),)
@@ -36,46 +39,51 @@ def test_the_phrase_repeats():
 
 
 def test_it_has_voice_hiss_and_pauses():
-    mel = MelAnalyzer("hifigan_22k").linear(demo.signal())
-    frames = {name: int(second * 22050 / 256) for name, second in (("voice", 0.5), ("hiss", 1.53), ("pause", 1.4))}
+    mel = MelSpectrogram("hifigan_22k").linear_mel(demo.signal())
+    voice, hiss, pause = (int(second * 22050 / 256) for second in (0.5, 1.53, 1.4))
     low, high = mel[:30].sum(0), mel[60:].sum(0)
-    assert low[frames["voice"]] > 30 * high[frames["voice"]]
-    assert high[frames["hiss"]] > 10 * low[frames["hiss"]]
-    assert mel[:, frames["pause"]].sum() < 1e-2 * mel[:, frames["voice"]].sum()
+    assert low[voice] > 30 * high[voice]
+    assert high[hiss] > 10 * low[hiss]
+    assert mel[:, pause].sum() < 1e-2 * mel[:, voice].sum()
 
 
 def test_the_pitch_glides():
-    voice, peaks = demo.signal(), []
+    voice, pitches = demo.signal(), []
     for second in (0.25, 0.7):
         part = voice[int(second * 22050) :][:2048]
         spectrum = torch.fft.rfft(part, 8192).abs().square()
         lags = torch.fft.irfft(spectrum)[22050 // 220 : 22050 // 80]
-        peaks.append(22050 / (int(lags.argmax()) + 22050 // 220))
-    assert 115 < peaks[0] < 135
-    assert 145 < peaks[1] < 165
+        pitches.append(22050 / (int(lags.argmax()) + 22050 // 220))
+    assert 115 < pitches[0] < 135
+    assert 145 < pitches[1] < 165
 
 
-@pytest.mark.parametrize(("seconds", "sample_rate"), [(0, 22050), (-1, 22050), (601, 22050), (1, 100), (1, 1e6)])
+@pytest.mark.parametrize(
+    ("seconds", "sample_rate"), [(0, 22050), (-1, 22050), (601, 22050), (1, 100), (1, 1e6)]
+)
 def test_impossible_voices(seconds, sample_rate):
-    with pytest.raises(InputError, match="were asked for"):
+    with pytest.raises(InputError, match="cannot synthesize"):
         demo.signal(seconds, sample_rate)
 
 
-def test_the_demo_runs_on_its_own_voice(tmp_path, capsys, monkeypatch):
+def test_the_demo_runs_on_the_synthetic_voice(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert demo.main([]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    written = [str(Path("demo_output") / name) for name in ("inverted.wav", "reference.wav", "mels.png")]
-    for word in ("a voice made here", "mel error", "spectral convergence", "times as fast", *written):
-        assert word in out
+    folder = Path("demo_output")
+    written = [str(folder / name) for name in ("inverted.wav", "reference.wav", "mels.png")]
+    measures = ["mel error", "spectral convergence", "times faster than real time"]
+    for words in ("synthetic voice", *measures, *written):
+        assert words in out
     voice, rate = read_audio("demo_output/reference.wav")
     inverted, _ = read_audio("demo_output/inverted.wav")
     assert rate == 22050
     assert voice.shape == inverted.shape == (1, 66150)
-    # What is printed is what the files hold.
-    linear = MelAnalyzer("hifigan_22k").linear
-    error = 20 * torch.log10((linear(inverted) - linear(voice)).norm() / linear(voice).norm())
+    # The printed distance is that of the files.
+    linear_mel = MelSpectrogram("hifigan_22k").linear_mel
+    reference = linear_mel(voice)
+    error = 20 * torch.log10((linear_mel(inverted) - reference).norm() / reference.norm())
     assert float(error) == pytest.approx(float(out.split("mel error")[1].split()[0]), abs=0.2)
     assert float(error) < -20
 
@@ -84,9 +92,10 @@ def test_the_demo_runs_on_a_recording(tmp_path, capsys):
     write_audio(tmp_path / "x.flac", torch.stack([demo.signal(0.3, 16000)] * 2), 16000)
     assert demo.main([str(tmp_path / "x.flac"), "--out", str(tmp_path / "out")]) == 0
     out, err = capsys.readouterr()
-    assert "x.flac: mel of 80 bands" in out
+    assert "x.flac: to a mel of 80 bands" in out
     assert "resampled from 16000 to 22050 Hz" in err
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"inverted.wav", "reference.wav", "mels.png"}
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"inverted.wav", "reference.wav", "mels.png"}
 
 
 def test_a_missing_recording(tmp_path, capsys):

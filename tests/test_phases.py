@@ -1,30 +1,35 @@
-"""The flat list of method records: complete, and each of them is what `MelInverter` takes."""
+"""Every registered phase method works in `MelInverter`, in `MelConsistent` and in `Then`."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.problems import TINY, tones
+from tests.solve import MAGNITUDE_PHASES
 from torchmelinv import phases
-from torchmelinv.analysis import MelAnalyzer
-from torchmelinv.invert import PHASES, MelInverter
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.invert import MelInverter
+from torchmelinv.phase import PHASES
 
-RECORDS = {name: record for name, record in vars(phases).items() if isinstance(record, type)}
-
-
-def kinds(method: object) -> set[type]:
-    """The type of a method and of those that it is put together from."""
-    parts = [getattr(method, name, None) for name in ("method", "first", "second")]
-    return {type(method)}.union(*(kinds(part) for part in parts if part is not None))
+MEL = MelSpectrogram(TINY)(tones(640))
 
 
-def test_every_named_phase_is_made_of_listed_records():
-    assert set().union(*(kinds(factory()) for factory in PHASES.values())) <= set(RECORDS.values())
+@pytest.mark.parametrize("name", PHASES)
+def test_a_name_stands_for_the_class_with_its_defaults(name):
+    assert isinstance(PHASES[name](), phases.PhaseMethod)
+    assert f"phase={PHASES[name]()}" in repr(MelInverter(TINY, phase=name))
 
 
-@pytest.mark.parametrize("name", sorted(set(RECORDS) - {"PhaseMethod", "Then"}))
-def test_records_with_their_usual_numbers_invert(name):
-    mel = MelAnalyzer(TINY).linear(tones(640))
-    waveform = MelInverter(TINY, phase=RECORDS[name](), n_iter=3)(mel)
-    assert waveform.shape == (TINY.n_samples(mel.shape[-1]),)
-    assert waveform.isfinite().all()
+@pytest.mark.parametrize("name", PHASES)
+def test_methods_compose(name):
+    method = PHASES[name]()
+    composed = [
+        phases.Then(method, phases.MelConsistent(), 2),
+        phases.Then(phases.MelConsistent(), method, 0.5),
+    ]
+    if name in MAGNITUDE_PHASES:
+        composed.append(phases.MelConsistent(method))
+    for phase in composed:
+        waveform = MelInverter(TINY, phase=phase, n_iter=4)(MEL)
+        assert waveform.shape == (TINY.n_samples(MEL.shape[-1]),)
+        assert waveform.isfinite().all()

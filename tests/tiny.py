@@ -1,4 +1,4 @@
-"""A convention so small that a test can walk the whole path, and its files."""
+"""A convention so small that tests can run whole commands, and files for it."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import numpy as np
 import pytest
 import torch
 
-from torchmelinv import cli
-from torchmelinv.analysis import MelAnalyzer
-from torchmelinv.conventions import Level, MelConvention
-from torchmelinv.files import write_audio
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.cli import main as cli
+from torchmelinv.conventions import Compression, MelConvention
+from torchmelinv.io.audio import write_audio
 
-TINY = MelConvention(sample_rate=8000, n_fft=64, hop_length=16, n_mels=8, level=Level(log="ln", floor=1e-5))
+TINY = MelConvention(
+    sample_rate=8000, n_fft=64, hop_length=16, n_mels=8, level=Compression(log="ln", floor=1e-5)
+)
 
 TINY_ONE = ["--convention", "tiny.json"]
 QUICK = [*TINY_ONE, "--n-iter", "2"]
 
 
 def tone(seconds: float = 0.2, seed: int = 0) -> torch.Tensor:
-    """A chirp with a little noise, (n_samples,)."""
+    """Return a chirp with a little noise, (n_samples,)."""
     time = torch.arange(int(seconds * TINY.sample_rate)) / TINY.sample_rate
     noise = torch.randn(time.shape, generator=torch.Generator().manual_seed(seed))
     return 0.5 * torch.sin(2 * torch.pi * (300 + 1000 * time) * time) + 0.01 * noise
 
 
 def tiny_mel(seconds: float = 0.2, seed: int = 0) -> torch.Tensor:
-    """Its mel, (8, n_frames)."""
-    return MelAnalyzer(TINY)(tone(seconds, seed))
+    """Return the mel of `tone`, (8, n_frames)."""
+    return MelSpectrogram(TINY)(tone(seconds, seed))
 
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """The current folder of a test: tiny.json, mel.npy and speech.wav lie there."""
+    """Return a new current folder with tiny.json, mel.npy and speech.wav."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.json").write_text(TINY.to_json())
     np.save("mel.npy", tiny_mel().numpy())
@@ -41,13 +43,13 @@ def workplace(tmp_path, monkeypatch):
 
 @pytest.fixture(name="run")
 def console(capsys):
-    """Run a command line: its exit code, stdout and stderr. A traceback never shows."""
+    """Return a function that runs a command line and returns its exit code, stdout and stderr."""
 
-    def call(*words):
+    def call(*arguments):
         try:
-            code = cli.main([str(word) for word in words])
-        except SystemExit as leaving:  # argparse's way
-            code = leaving.code
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as error:  # from argparse
+            code = error.code
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
         return code, out, err

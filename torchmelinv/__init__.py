@@ -1,31 +1,110 @@
-"""torchmelinv: mel spectrograms back into magnitudes, waveforms and gradients, as batched PyTorch modules."""
+"""Mel spectrograms back into magnitudes, waveforms and gradients, as batched PyTorch modules.
 
-from torchmelinv import functional as functional
-from torchmelinv import phases as phases
-from torchmelinv.analysis import MelAnalyzer as MelAnalyzer
-from torchmelinv.conventions import FrameConvention as FrameConvention
-from torchmelinv.conventions import Level as Level
-from torchmelinv.conventions import MelConvention as MelConvention
-from torchmelinv.conventions import MfccConvention as MfccConvention
-from torchmelinv.convert import convert as convert
-from torchmelinv.errors import TorchmelinvError as TorchmelinvError
-from torchmelinv.filterbank import MelFilterbank as MelFilterbank
-from torchmelinv.frame import Frame as Frame
-from torchmelinv.inspection import inspect as inspect
-from torchmelinv.interchange import from_librosa as from_librosa
-from torchmelinv.interchange import from_librosa_mfcc as from_librosa_mfcc
-from torchmelinv.interchange import from_torchaudio as from_torchaudio
-from torchmelinv.interchange import from_torchaudio_mfcc as from_torchaudio_mfcc
-from torchmelinv.interchange import read_convention as read_convention
-from torchmelinv.invert import MelInverter as MelInverter
-from torchmelinv.invert import mel_to_waveform as mel_to_waveform
-from torchmelinv.iterate import Solution as Solution
-from torchmelinv.jobs.invert_many import invert_many as invert_many
-from torchmelinv.measure import losses as losses
-from torchmelinv.ops.backend import backend as backend
-from torchmelinv.presets import as_convention as as_convention
-from torchmelinv.presets import preset as preset
-from torchmelinv.presets import preset_names as preset_names
-from torchmelinv.streaming import StreamingInverter as StreamingInverter
+Where to find what:
+
+- How a mel was made: `preset` (published models), `from_torchaudio` and `from_librosa`,
+  `MelConvention`; `identify` for a mel of unknown origin.
+- Waveform to mel and back: `MelSpectrogram`, `MelInverter`; as functions in `functional`.
+- A mel frame by frame: `StreamingInverter`. Many files: `invert_many`, or the command line
+  ``torchmelinv``.
+- Methods with other hyper-parameters: `phases`; your own: `phases.PhaseMethod`.
+- MFCCs: `functional.mel_to_mfcc`, `functional.mfcc_to_waveform`.
+- Between models: `convert`.
+- Training and evaluation: `losses`, `metrics`, `callbacks`, `plot`.
+- Code that uses librosa or torchaudio: `compat`.
+- Errors: all derive from `TorchmelinvError`.
+"""
+
+from torchmelinv import (
+    callbacks,
+    compat,
+    conventions,
+    corpus,
+    functional,
+    losses,
+    metrics,
+    phases,
+    plot,
+)
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.conventions import (
+    Compression,
+    MelConvention,
+    MfccConvention,
+    STFTConvention,
+)
+from torchmelinv.conventions.config_files import read_convention
+from torchmelinv.conventions.interop import (
+    from_librosa,
+    from_librosa_mfcc,
+    from_torchaudio,
+    from_torchaudio_mfcc,
+)
+from torchmelinv.conventions.presets import as_convention, preset, preset_names
+from torchmelinv.conversion import Conversion, convert
+from torchmelinv.corpus.inversion import invert_many
+from torchmelinv.cuda.backend import backend
+from torchmelinv.errors import (
+    ConventionError,
+    DependencyError,
+    FileError,
+    InputError,
+    MelValueWarning,
+    TorchmelinvError,
+)
+from torchmelinv.functional import mel_to_waveform
+from torchmelinv.identification.identify import identify
+from torchmelinv.invert import MelInverter
+from torchmelinv.solvers.iterate import Solution
+from torchmelinv.streaming import StreamingInverter
+from torchmelinv.transforms.mel_filterbank import MelFilterbank
+from torchmelinv.transforms.stft import STFT
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "STFT",
+    "Compression",
+    "ConventionError",
+    "Conversion",
+    "DependencyError",
+    "FileError",
+    "InputError",
+    "MelConvention",
+    "MelFilterbank",
+    "MelInverter",
+    "MelSpectrogram",
+    "MelValueWarning",
+    "MfccConvention",
+    "STFTConvention",
+    "Solution",
+    "StreamingInverter",
+    "TorchmelinvError",
+    "__version__",
+    "as_convention",
+    "backend",
+    "callbacks",
+    "compat",
+    "conventions",
+    "convert",
+    "corpus",
+    "from_librosa",
+    "from_librosa_mfcc",
+    "from_torchaudio",
+    "from_torchaudio_mfcc",
+    "functional",
+    "identify",
+    "invert_many",
+    "losses",
+    "mel_to_waveform",
+    "metrics",
+    "phases",
+    "plot",
+    "preset",
+    "preset_names",
+    "read_convention",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,7 +2,7 @@
 
 import sys
 
-from torchmelinv.cli import main
+from torchmelinv.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,15 +1,22 @@
-"""What a mel sounds like while its model is still training: validation mels as audio in TensorBoard, without a vocoder.
+"""Log what predicted mels sound like while their model trains, without a vocoder.
 
-    trainer = Trainer(callbacks=[LogInversion("hifigan_22k", mel="predicted")])        # Lightning, under either of its names
-    LogInversion("hifigan_22k").write(mels, writer, step)                              # any loop of your own
+As a callback of Lightning's Trainer, from the package lightning or pytorch_lightning:
 
-Neither Lightning nor TensorBoard is imported. Lightning's Trainer does not ask a callback for its class: it takes every hook by
-its name, and asks for `state_key` and a state. That much is here; what is no hook of ours does nothing.
+    trainer = Trainer(callbacks=[LogInversion("hifigan_22k", mel="predicted")])
+
+In another training loop, with a TensorBoard SummaryWriter:
+
+    LogInversion("hifigan_22k").write(mels, writer, step)
+
+Neither Lightning nor TensorBoard is imported. Lightning's Trainer does not check the class of a
+callback: it calls every hook by its name, and reads `state_key` and a state. This module has these
+names; all other hooks do nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,123 +24,217 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.options import named_options
+from torchmelinv._utils.validation import check_lengths, check_whole
 from torchmelinv.conventions import MelConvention
-from torchmelinv.door import check_shape
 from torchmelinv.errors import InputError
 from torchmelinv.invert import MelInverter
-from torchmelinv.ops.checks import as_lengths, check_whole
+from torchmelinv.transforms.mel_checks import check_mel_shape
 
-_HOOKS_THAT_DO_NOTHING = ("on_", "setup", "teardown", "load_state_dict")
-Finder = str | Callable[[Any, Any], Any]  # a key of what `validation_step` returned, or a function of that and the batch
+__all__ = ["LogInversion"]
+
+_UNUSED_HOOKS = ("on_", "setup", "teardown", "load_state_dict")
+
+# A key of what `validation_step` returned, or a function (outputs, batch).
+Finder = str | Callable[[Any, Any], Any]
 
 
-def _nothing(*_args: Any, **_kwargs: Any) -> None:
-    """A hook that is not used."""
+def _do_nothing(*_args: Any, **_kwargs: Any) -> None:
+    """Stand for an unused hook."""
 
 
 @contextlib.contextmanager
-def _only_warned(what: str) -> Iterator[None]:
-    """What goes wrong in the block costs a sound, not the training."""
+def _errors_as_warnings(subject: str) -> Iterator[None]:
+    """Turn an exception into a RuntimeWarning: logging never stops a training."""
     try:
         yield
     except Exception as error:
-        warnings.warn(f"{what} was not written as audio: {error or type(error).__name__}", RuntimeWarning, stacklevel=3)
+        warnings.warn(
+            f"{subject} was not written as audio: {error or type(error).__name__}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _find(finder: Finder, outputs: Any, batch: Any) -> Any:
+    """Return what a finder finds in the outputs and the batch of a validation step."""
     if callable(finder):
         return finder(outputs, batch)
-    if isinstance(outputs, Mapping) and finder in outputs:
+    if not isinstance(outputs, Mapping):
+        returned = f"a {type(outputs).__name__}"
+    elif finder in outputs:
         return outputs[finder]
-    keys = f"the keys {', '.join(map(repr, outputs))}" if isinstance(outputs, Mapping) else f"a {type(outputs).__name__}"
-    fix = "return it from there, or give LogInversion a function (outputs, batch) that finds it"
-    raise InputError(f"{finder!r} is looked for in what validation_step returns, and that is {keys}; {fix}")
+    else:
+        returned = f"the keys {', '.join(map(repr, outputs))}"
+    raise InputError(
+        f"{finder!r} is looked for in what validation_step returns, and that is {returned}; "
+        "return it from there, or give LogInversion a function (outputs, batch) that finds it"
+    )
 
 
 class LogInversion:
-    """Writes what mels sound like: at most `count` items of each `every`-th validation, by `add_audio`, as `{tag}/{item}`.
+    """Log validation mels as audio: a Lightning callback, or a helper in another training loop.
 
-    `convention`: how the mels were made. `mel`: where they are, (…, n_mels, n_frames): a key of what `validation_step` returns,
-    or a function of that and of its batch; `lengths` likewise, the frames of each item, where they are padded. `options` are
-    `MelInverter`'s. Every logger of the Trainer whose `experiment` has `add_audio` gets the sounds. A second LogInversion on the
-    true mels, with another tag, tells how good the first could sound.
+    Every `every`-th validation, the first `count` mels are inverted and given to ``add_audio`` of
+    each logger whose ``experiment`` has that method, as ``"{tag}/{item}"``. A waveform above 1 is
+    scaled down to a peak of 1, where ``add_audio`` would clip it. A second LogInversion for the
+    true mels, with another tag, shows how good the first can sound.
 
-    A sound is at most 1 in size: a louder waveform is scaled down as a whole, where `add_audio` would clip it. Items are inverted
-    one by one: one that cannot be (NaN, a wrong shape, no memory) costs a RuntimeWarning and its own sound, never the training;
-    only in Lightning's sanity check, before training, is a key that leads to no mel an error. Works on process zero alone, keeps
-    no gradient, leaves random generators as they are and has no state to restore. Cost: `count` inversions, on the mels' device.
+    Items are inverted one by one. An item that cannot be inverted (NaN, a wrong shape, no memory)
+    gives a RuntimeWarning and no audio, and the training continues. Only Lightning's sanity check,
+    before the training, raises an error for a key without a mel. Works on process zero alone, keeps
+    no gradient, leaves random generators unchanged and has no state to restore. Cost: `count`
+    inversions on the mels' device.
+
+    Args:
+        convention: How the mels were made: a `MelConvention`, a preset's name, the path of a JSON
+            file, or a `MelInverter` with its own options.
+        mel: Where the mels (…, n_mels, n_frames) are: a key of what ``validation_step`` returns, or
+            a function (outputs, batch) of that and of the batch.
+        lengths: Where the frames of each mel of a padded batch are, (…), like `mel`.
+        count: Number of mels to log in a validation, at least 1.
+        every: Number of validations from one log to the next, at least 1.
+        tag: Prefix of the names in the log.
+
+    Attributes:
+        inverter: The `MelInverter`.
+
+    Raises:
+        InputError: If an option has no such value.
+        ConventionError: If there is no such convention.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> class Writer:  # a TensorBoard SummaryWriter has the same method
+        ...     def add_audio(self, tag, snd_tensor, global_step, sample_rate):
+        ...         print(tag, tuple(snd_tensor.shape), global_step, sample_rate)
+        >>> mels = tmi.MelSpectrogram("hifigan_22k")(torch.randn(2, 5632))
+        >>> inverter = tmi.MelInverter("hifigan_22k", n_iter=4)
+        >>> tmi.callbacks.LogInversion(inverter).write(mels, Writer(), step=7)
+        inversion/0 (1, 5632) 7 22050
+        inversion/1 (1, 5632) 7 22050
     """
 
+    @named_options
     def __init__(
         self,
-        convention: MelConvention | str,
+        convention: MelInverter | MelConvention | str | os.PathLike[str],
         mel: Finder = "mel",
         *,
         lengths: Finder | None = None,
         count: int = 4,
         every: int = 1,
         tag: str = "inversion",
-        **options: Any,
     ) -> None:
         check_whole("count", count, 1)
         check_whole("every", every, 1)
-        self.inverter = MelInverter(convention, **options)
+        self.inverter = (
+            convention if isinstance(convention, MelInverter) else MelInverter(convention)
+        )
         self.mel, self.lengths, self.count, self.every, self.tag = mel, lengths, count, every, tag
-        self._validations, self._written = 0, count  # items written in this validation; none is wanted before one starts
+        self._n_validations = 0
+        self._n_written = count  # in this validation; nothing to write before the first one starts
 
-    def write(self, mel: Tensor, writer: Any, step: int, *, lengths: Any = None) -> None:
-        """Write the first `count` items now. `writer`: a SummaryWriter, or a logger whose `experiment` is one."""
-        with _only_warned("the batch of mels"):
+    def write(self, mel: Tensor, writer: Any, step: int, *, lengths: Tensor | None = None) -> None:
+        """Invert and write the first `count` mels now.
+
+        Args:
+            mel: Mels (…, n_mels, n_frames) in the convention's values.
+            writer: A SummaryWriter, or a logger whose ``experiment`` is one.
+            step: Step of the log.
+            lengths: Frames of each mel of a padded batch, (…).
+
+        Warns:
+            RuntimeWarning: If a mel cannot be inverted or written.
+
+        Shape:
+            - mel: (…, n_mels, n_frames)
+            - lengths: (…)
+        """
+        with _errors_as_warnings("the batch of mels"):
             self._write(mel, lengths, [getattr(writer, "experiment", writer)], step, 0)
 
     @torch.no_grad()
-    def _write(self, mel: Tensor, lengths: Any, writers: list[Any], step: int, first: int) -> int:
-        """Items from number `first` on, up to `count`; how many they were."""
-        mel = check_shape(mel, self.inverter.convention).detach()
-        frames = None if lengths is None else as_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device).reshape(-1).tolist()
-        items = mel.reshape(-1, *mel.shape[-2:])[: self.count - first]
-        for index, item in enumerate(items):
+    def _write(
+        self, mel: Tensor, lengths: Tensor | None, writers: list[Any], step: int, first: int
+    ) -> int:
+        """Write items from number `first` on, up to `count`; return how many."""
+        convention = self.inverter.convention
+        mel = check_mel_shape(mel, convention).detach()
+        items, n_frames = mel.shape[:-2], mel.shape[-1]
+        counts = torch.full(items, n_frames)
+        if lengths is not None:
+            counts = check_lengths(lengths, items, n_frames, mel.device)
+        mels = mel.reshape(-1, *mel.shape[-2:])[: self.count - first]
+        for index, (item, count) in enumerate(zip(mels, counts.reshape(-1).tolist(), strict=False)):
             name = f"{self.tag}/{first + index}"
-            with _only_warned(name):
-                waveform = self.inverter(item if frames is None else item[:, : frames[index]])
-                waveform = waveform / waveform.abs().amax().clamp(min=1)
+            with _errors_as_warnings(name):
+                waveform = self.inverter(item[:, :count])
+                waveform = (waveform / waveform.abs().amax().clamp(min=1))[None].cpu()
                 for writer in writers:
-                    rate = self.inverter.convention.sample_rate
-                    writer.add_audio(name, waveform[None].cpu(), global_step=step, sample_rate=rate)
-        return len(items)
+                    writer.add_audio(
+                        name, waveform, global_step=step, sample_rate=convention.sample_rate
+                    )
+        return len(mels)
 
     # Lightning's hooks
 
     def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """A validation begins: count it, the sanity check apart."""
-        wanted = trainer.sanity_checking or self._validations % self.every == 0
-        self._written = 0 if wanted else self.count
-        self._validations += not trainer.sanity_checking
+        """Start a validation: count it, unless it is the sanity check.
+
+        Args:
+            trainer: The Trainer.
+            pl_module: The module in training.
+        """
+        due = trainer.sanity_checking or self._n_validations % self.every == 0
+        self._n_written = 0 if due else self.count
+        self._n_validations += not trainer.sanity_checking
 
     def on_validation_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
-        """Write items of this batch, until there are enough."""
-        if self._written >= self.count or not trainer.is_global_zero:
+        """Write mels of this batch, until `count` are written.
+
+        Args:
+            trainer: The Trainer.
+            pl_module: The module in training.
+            outputs: What ``validation_step`` returned.
+            batch: The batch of that step.
+            batch_idx: Number of the batch.
+            dataloader_idx: Number of the data loader.
+
+        Raises:
+            InputError: If the sanity check finds no mel.
+        """
+        if self._n_written >= self.count or not trainer.is_global_zero:
             return
         if trainer.sanity_checking:
-            check_shape(_find(self.mel, outputs, batch), self.inverter.convention)
+            check_mel_shape(_find(self.mel, outputs, batch), self.inverter.convention)
             return
         experiments = (getattr(logger, "experiment", logger) for logger in trainer.loggers)
         writers = [experiment for experiment in experiments if hasattr(experiment, "add_audio")]
-        with _only_warned("a batch of validation mels"):
+        with _errors_as_warnings("a batch of validation mels"):
             if not writers:
-                self._written = self.count
-                raise InputError("no logger of this Trainer has add_audio; give it a TensorBoardLogger")
+                self._n_written = self.count
+                raise InputError(
+                    "no logger of this Trainer has add_audio; give it a TensorBoardLogger"
+                )
             mel = _find(self.mel, outputs, batch)
             lengths = None if self.lengths is None else _find(self.lengths, outputs, batch)
-            self._written += self._write(mel, lengths, writers, trainer.global_step, self._written)
+            step, first = trainer.global_step, self._n_written
+            self._n_written += self._write(mel, lengths, writers, step, first)
 
-    # What a Trainer asks of every callback beside its hooks
+    # What a Trainer reads from every callback besides its hooks
 
     @property
     def state_key(self) -> str:
-        """Its name among the callbacks of a checkpoint; two with one tag would write over each other, and Lightning says so."""
+        """The key of this callback in a checkpoint; Lightning refuses two with one tag."""
         return f"{type(self).__qualname__}{{'tag': {self.tag!r}}}"
 
     @property
@@ -141,10 +242,14 @@ class LogInversion:
         return type(self)
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: a resumed training counts its validations anew."""
+        """Return no state: a resumed training counts its validations from 0.
+
+        Returns:
+            An empty dictionary.
+        """
         return {}
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        if name.startswith(_HOOKS_THAT_DO_NOTHING):
-            return _nothing
+        if name.startswith(_UNUSED_HOOKS):
+            return _do_nothing
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

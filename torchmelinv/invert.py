@@ -1,10 +1,8 @@
-"""Mel to waveform: the path from a model's values through level, filterbank and phase, walked in one call."""
+"""Mel spectrogram to waveform: decompression, filterbank inverse and phase method in one module."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import inspect
+import difflib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -12,129 +10,182 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchmelinv.analysis import take_back_offset
-from torchmelinv.conventions import MelConvention, MfccConvention
-from torchmelinv.door import check_shape, check_values
-from torchmelinv.errors import InputError, nearest
-from torchmelinv.filterbank import MelFilterbank
-from torchmelinv.frame import Frame
-from torchmelinv.interchange import as_mfcc_convention
-from torchmelinv.iterate import Solution, check_gradient
-from torchmelinv.joint.mel_consistent import USUAL_METHOD, MelConsistent
-from torchmelinv.level import expand
-from torchmelinv.magnitude.entropic import entropic
-from torchmelinv.magnitude.least_distance import least_distance
-from torchmelinv.magnitude.nnls import nnls
-from torchmelinv.magnitude.pinv import pinv
-from torchmelinv.magnitude.transpose import transpose
-from torchmelinv.mfcc import mfcc_to_log_mel
-from torchmelinv.ops.checks import as_lengths, check_options
-from torchmelinv.ops.items import leading
-from torchmelinv.ops.precision import full_precision
-from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
-from torchmelinv.phase.admm import Admm
-from torchmelinv.phase.griffin_lim import GriffinLim
-from torchmelinv.phase.lws import Lws
+from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.options import named_options
+from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.validation import check_lengths, check_options
+from torchmelinv.conventions import MelConvention
+from torchmelinv.conventions.presets import as_convention
+from torchmelinv.errors import InputError
+from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
+from torchmelinv.phase import PhaseName, as_phase_method
+from torchmelinv.phase.initial_phase import InitName, check_init
 from torchmelinv.phase.method import PhaseMethod
-from torchmelinv.phase.raar import raar_then_fast_griffin_lim
-from torchmelinv.phase.retrieve import retrieve
-from torchmelinv.phase.rtisi import RtisiLa
-from torchmelinv.phase.start import check_start
-from torchmelinv.presets import as_convention
+from torchmelinv.phase.reconstruct import LinearMel, reconstruct
+from torchmelinv.solvers.iterate import Gradient, Solution, check_gradient
+from torchmelinv.transforms.compression import decompress
+from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
+from torchmelinv.transforms.mel_filterbank import MelFilterbank
+from torchmelinv.transforms.spectrum import remove_offset
+from torchmelinv.transforms.stft import STFT
 
-# name: (linear mel, filterbank) -> magnitude to the convention's power
-MAGNITUDES: dict[str, Callable[[Tensor, MelFilterbank], Tensor]] = {
-    "transpose": transpose,
-    "pinv": pinv,
-    "nnls": nnls,
-    "least_distance": least_distance,
-    "entropic": entropic,
+__all__ = ["MelInverter"]
+
+
+def _check_flag(value: Any) -> None:
+    if not isinstance(value, bool):
+        raise InputError(f"check is {value!r}; it must be True or False")
+
+
+# Settings that each call reads, with the check of a new value.
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "n_iter": lambda value: check_options(value, 0, None, None),
+    "init": check_init,
+    "seed": lambda value: check_options(0, value, None, None),
+    "tolerance": lambda value: check_options(0, 0, None, value),
+    "gradient": check_gradient,
+    "check": _check_flag,
 }
-
-# name: the method with its usual numbers; what takes a `momentum` has one
-PHASES: dict[str, Callable[..., PhaseMethod | MelConsistent]] = {
-    "griffin_lim": GriffinLim,
-    "fast_griffin_lim": functools.partial(GriffinLim, momentum=0.99),
-    "accelerated_griffin_lim": AcceleratedGriffinLim,
-    "admm": Admm,
-    "raar": raar_then_fast_griffin_lim,
-    "lws": Lws,
-    "rtisi_la": RtisiLa,
-    "mel_consistent": lambda momentum=USUAL_METHOD.momentum: MelConsistent(dataclasses.replace(USUAL_METHOD, momentum=momentum)),
-}
-
-
-def _named(kind: str, name: str, table: dict[str, Any]) -> Any:
-    if not isinstance(name, str) or name not in table:
-        raise InputError(f"{kind} is {name!r}; it must be one of {', '.join(map(repr, table))}{nearest(str(name), table)}")
-    return table[name]
-
-
-def _method(phase: str | PhaseMethod | MelConsistent, momentum: float | None) -> PhaseMethod | MelConsistent:
-    """The phase method by its name, or one that is given."""
-    if isinstance(phase, (PhaseMethod, MelConsistent)):
-        if momentum is not None:
-            raise InputError(f"momentum is {momentum!r} beside {phase!r}, which has its own numbers; give it there")
-        return phase
-    factory = _named("phase", phase, PHASES)
-    if momentum is None:
-        return factory()
-    if "momentum" not in inspect.signature(factory).parameters:
-        raise InputError(f"momentum is {momentum!r}, but phase {phase!r} has none; leave it out")
-    return factory(momentum=momentum)
+_FIXED = ("convention", "magnitude", "phase", "momentum", "stft", "filterbank")
 
 
 class MelInverter(nn.Module):
-    """Mel (…, n_mels, n_frames), as a model made it -> waveform (…, n_samples), without a trained vocoder.
+    """Invert mel spectrograms to waveforms, without a trained vocoder.
 
-    `convention`: a `MelConvention`, a preset's name or a JSON file: how the mel was made.
-    `magnitude`: how the filterbank is undone, one of `MAGNITUDES`; `phase`: the iteration that finds the phase, one of
-    `PHASES` or a method's record such as `Admm(softness=0.2)`, `n_iter` of it, with `momentum` (by default the method's own).
-    `mel_consistent` keeps the mel instead of that magnitude, from which it starts. `start`: `zero`, `random` (a function of
-    `seed`, frame and bin alone), `spsi` or `pghi` (read off the magnitude). `tolerance`: an item stops when an iteration moves
-    its waveform (its spectrum, in methods that iterate on spectra) by at most this part of its norm.
-    `gradient`: the way back through the iterations, `unrolled`, `checkpointed` (the same, in less memory; with a `tolerance` and
-    in `solve` it is `unrolled`), `phase_detached` (exact for the magnitude, or for the last pull towards the mel, at the phase
-    that was found: one projection more, which changes the waveform a little), `none`, or k, the last k of them; the angles of
-    the start count as given.
-    `check=False`: no look at values, for which a device has to wait, and no warnings of them.
-    Shapes, options and values that do not fit are an `InputError`; values like another convention's are a `LevelWarning`.
+    The mel is decompressed, `magnitude` finds an initial linear spectrogram for it, and `phase`
+    finds the waveform. The default phase method, ``"mel_consistent"``, holds the waveform to the
+    mel itself; all others hold it to that magnitude.
 
-    Invariants: inverter(c · mel) = c · waveform for linear magnitude mels and √c at power 2; an item's waveform depends
-    neither on the batch nor on the padding; silence (linear zeros) gives exact silence, a preset's floor less than 0.006.
-    Half precisions are computed in and returned as float32. Tables follow the mel's device and dtype: there is nothing to
-    move and nothing to save. Under `torch.compile` the call runs as it is, between two graphs.
+    The module has no parameters and nothing to save. Its tables follow the mel's device and dtype;
+    half precisions are computed in and returned as float32. An item's waveform depends neither on
+    the other items nor on the padding. A mel c times as large (a linear magnitude mel) gives a
+    waveform c times as large. A linear mel of zeros gives silence; a log mel at its floor gives a
+    signal near that floor.
+
+    Args:
+        convention: How the mel was made: a `MelConvention`, a preset's name, or the path of a JSON
+            file.
+        magnitude: Inverse of the filterbank: ``"entropic"`` (minimum cross-entropy from a smooth
+            envelope), ``"least_distance"``, ``"nnls"``, ``"pinv"`` or ``"transpose"``.
+        phase: Phase method: ``"mel_consistent"``, ``"griffin_lim"``, ``"fast_griffin_lim"``,
+            ``"accelerated_griffin_lim"``, ``"admm"``, ``"raar"``, ``"lws"`` or ``"rtisi_la"``; or
+            an object of `torchmelinv.phases` or of a subclass of `PhaseMethod`, such as
+            ``ADMM(rho=0.3)``.
+        n_iter: Number of iterations, at least 0.
+        init: Initial phase: ``"pghi"`` or ``"spsi"`` (estimated from the magnitude), ``"random"``
+            or ``"zero"``.
+        seed: Seed of the random initial phase. The phase of a bin depends on seed, frame and bin
+            alone.
+        momentum: Momentum of a phase method that is given by name. Default: the method's own.
+        tolerance: An item stops when an iteration changes its waveform (its spectrum, for methods
+            that iterate on spectra) by at most this fraction of its norm: a change, not the
+            residual. Default: do all iterations.
+        gradient: How gradients pass through the iterations: ``"unrolled"``; ``"checkpointed"``, the
+            same in less memory (no less with a `tolerance`); an integer k, through the last k of
+            `n_iter` iterations, so an item that `tolerance` stopped before has no gradient;
+            ``"phase_detached"``, through one projection at the phase that was found; ``"none"``.
+            The initial phase always counts as a constant. `metrics.gradient_norm` measures how
+            large the gradient is.
+        check: Check the values of each mel. Set False to skip this check, which waits for the
+            device and may warn about half-trained models.
+
+    Attributes:
+        n_iter, init, seed, tolerance, gradient, check: The options, which may be set later.
+        convention, magnitude, phase, momentum: The other options, read-only.
+        stft: The `STFT` of the convention.
+        filterbank: The `MelFilterbank` of the convention.
+
+    Raises:
+        ConventionError: If there is no such convention.
+        InputError: If an option has no such name or value.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> mel = tmi.MelSpectrogram("hifigan_22k")(0.1 * torch.randn(2, 22050))
+        >>> inverter = tmi.MelInverter("hifigan_22k", n_iter=4)
+        >>> inverter(mel).shape
+        torch.Size([2, 22016])
     """
 
+    stft: STFT
+    filterbank: MelFilterbank
+
+    @named_options
     def __init__(
         self,
-        convention: MelConvention | str,
-        magnitude: str = "entropic",
-        phase: str | PhaseMethod | MelConsistent = "mel_consistent",
+        convention: MelConvention | str | os.PathLike[str],
+        magnitude: MagnitudeName = "entropic",
+        phase: PhaseName | PhaseMethod = "mel_consistent",
         n_iter: int = 32,
         *,
-        start: str = "pghi",
+        init: InitName = "pghi",
         seed: int = 0,
         momentum: float | None = None,
         tolerance: float | None = None,
-        gradient: str | int = "unrolled",
+        gradient: Gradient = "unrolled",
         check: bool = True,
     ) -> None:
         super().__init__()
-        self.convention = as_convention(convention)
-        self.frame = Frame(self.convention)
-        self.filterbank = MelFilterbank(self.convention)
-        self._magnitude = _named("magnitude", magnitude, MAGNITUDES)
-        self._phase = _method(phase, momentum)
-        check_options(n_iter, seed, None, tolerance)
-        self.magnitude, self.phase, self.n_iter = magnitude, phase, n_iter
-        self.start, self.seed, self.tolerance = check_start(start), seed, tolerance
-        self.gradient, self.check = check_gradient(gradient), check
+        self._convention = as_convention(convention)
+        self._magnitude, self._invert_filterbank = magnitude, as_magnitude_inverse(magnitude)
+        self._phase, self._momentum = phase, momentum
+        self._method = as_phase_method(phase, momentum)
+        self.add_module("stft", STFT(self._convention))
+        self.add_module("filterbank", MelFilterbank(self._convention))
+        self.n_iter, self.init, self.seed, self.tolerance = n_iter, init, seed, tolerance
+        self.gradient, self.check = gradient, check
+
+    @property
+    def convention(self) -> MelConvention:
+        """The convention of the mels. Read-only."""
+        return self._convention
+
+    @property
+    def magnitude(self) -> str:
+        """The name of the filterbank inverse. Read-only."""
+        return self._magnitude
+
+    @property
+    def phase(self) -> str | PhaseMethod:
+        """The phase method as it was given. Read-only."""
+        return self._phase
+
+    @property
+    def momentum(self) -> float | None:
+        """The momentum as it was given. Read-only."""
+        return self._momentum
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an option that each call reads; refuse read-only and misspelled ones.
+
+        Args:
+            name: The attribute.
+            value: Its value.
+
+        Raises:
+            InputError: If an option has no such value.
+            AttributeError: If the option is read-only, or its name is misspelled.
+        """
+        if name in _CHECKS:
+            _CHECKS[name](value)
+        elif name in _FIXED:
+            raise AttributeError(f"MelInverter.{name} is read-only; make another MelInverter")
+        elif not name.startswith("_") and not hasattr(self, name):
+            # Subclasses and tools add attributes of their own; names like an option are mistakes.
+            close = difflib.get_close_matches(name, [*_CHECKS, *_FIXED], n=1, cutoff=0.7)
+            if close:
+                raise AttributeError(
+                    f"MelInverter has no attribute {name!r}; did you mean {close[0]!r}?"
+                )
+        super().__setattr__(name, value)
 
     def extra_repr(self) -> str:
-        names = ("magnitude", "n_iter", "start", "seed", "tolerance", "gradient")
-        return f"phase={self._phase}, " + ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        names = ("magnitude", *_CHECKS)
+        return f"phase={self._method}, " + ", ".join(
+            f"{name}={getattr(self, name)!r}" for name in names
+        )
 
+    @named_options
     @full_precision
     def forward(
         self,
@@ -142,14 +193,37 @@ class MelInverter(nn.Module):
         *,
         lengths: Tensor | None = None,
         length: int | None = None,
-        start_waveform: Tensor | None = None,
+        init_waveform: Tensor | None = None,
     ) -> Tensor:
-        """`lengths` (…): frames of each item of a padded batch; what stands after them is ignored and the waveform there is zero.
-        `length`: samples wanted; by default `convention.n_samples(n_frames)`. `start_waveform` (…, any number of samples; cut, or
-        filled with zeros) lends its phase.
-        """
-        return self._invert(mel, lengths, length, start_waveform).waveform
+        """Invert mel spectrograms.
 
+        Args:
+            mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
+            lengths: Frames of each item of a padded batch, (…). Later frames are ignored, and the
+                waveform is 0 there.
+            length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
+            init_waveform: Waveform (…, n_samples) whose phase initializes the iteration instead of
+                `init`; trimmed or zero-padded.
+
+        Returns:
+            Waveform (…, length).
+
+        Raises:
+            InputError: If a shape, dtype, device or option does not fit, or the mel holds values
+                that the convention cannot give.
+
+        Warns:
+            MelValueWarning: If the values look as if another convention had made them.
+
+        Shape:
+            - mel: (…, n_mels, n_frames)
+            - lengths: (…)
+            - init_waveform: (…, n_samples)
+            - output: (…, length)
+        """
+        return self._invert(mel, lengths, length, init_waveform).waveform
+
+    @named_options
     @full_precision
     def solve(
         self,
@@ -157,86 +231,113 @@ class MelInverter(nn.Module):
         *,
         lengths: Tensor | None = None,
         length: int | None = None,
-        start_waveform: Tensor | None = None,
+        init_waveform: Tensor | None = None,
         keep_best: bool = False,
         hook: Callable[[int, Any], None] | None = None,
     ) -> Solution:
-        """`forward` with its account: waveform, and for each item steps, residual, convergence and history.
+        """Like `forward`, but return a `Solution` with diagnostics for each item.
 
-        The residual is ‖|STFT(x)| − A‖ / ‖A‖ against the magnitude A that was found for the mel; with `mel_consistent` it is
-        ‖Ms − m‖ / ‖m‖ against the linear mel m. History (n_iter, …) holds it after every iteration, constant once an item has
-        stopped. `keep_best` returns the iterate where it was least.
-        `hook(iteration, state)` is called after each iteration; with one, the whole batch iterates together on the CPU too.
+        The residual is ‖|STFT(x)| − A‖ / ‖A‖ for the magnitude A that was found for the mel. For
+        mel-consistent methods it is ‖Ms − m‖ / ‖m‖ for the linear mel m.
+
+        Args:
+            mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
+            lengths: Frames of each item of a padded batch, (…).
+            length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
+            init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
+            keep_best: Return the iterate with the smallest residual instead of the last one. With
+                `Then`, stages are compared by the target of the last one.
+            hook: Called with the iteration, from 0, and the method's state after each step (for
+                RTISI-LA, the whole pass). With a hook, the whole batch iterates together on the CPU
+                too.
+
+        Returns:
+            Waveform, iterations, residual, convergence, and the residual after each iteration.
+
+        Raises:
+            InputError: As in `forward`.
         """
-        return self._invert(mel, lengths, length, start_waveform, account=True, keep_best=keep_best, hook=hook)
+        return self._invert(
+            mel, lengths, length, init_waveform, return_info=True, keep_best=keep_best, hook=hook
+        )
 
     @full_precision
     def to_magnitude(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """The first half of the way: mel -> magnitude |STFT| (…, n_freqs, n_frames), zero in frames after an item's own."""
-        return self._to_magnitude(self.to_linear(mel, lengths=lengths))
+        """Find a magnitude for the mel: the first half of the inversion.
+
+        Args:
+            mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
+            lengths: Frames of each item of a padded batch, (…).
+
+        Returns:
+            Magnitude |STFT| (…, n_freqs, n_frames); 0 in padding frames.
+
+        Raises:
+            InputError: As in `forward`.
+        """
+        return self._to_magnitude(self.to_linear_mel(mel, lengths=lengths))
 
     @full_precision
-    def to_linear(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
-        """The first step: mel, looked at -> without its level, same shape, at least 0, and 0 in frames after an item's own."""
-        mel = check_shape(mel, self.convention)
-        frames = None
-        if lengths is not None:
-            counts = as_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
-            frames = leading(counts, mel.shape[-1])[..., None, :]
-        if self.check and not (mel.device.type == "cuda" and torch.cuda.is_current_stream_capturing()):
-            check_values(mel, self.convention, frames)
-        if frames is not None:
-            mel = torch.where(frames, mel, 0)
-        linear = expand(mel, self.convention.level)
-        return linear if frames is None else torch.where(frames, linear, 0)
+    def to_linear_mel(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Check the mel and undo its compression.
 
-    def _to_magnitude(self, linear: Tensor) -> Tensor:
-        return take_back_offset(self._magnitude(linear, self.filterbank), self.convention)
+        A value at the floor becomes the floor, not 0; lower values are extrapolated below it.
+
+        Args:
+            mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
+            lengths: Frames of each item of a padded batch, (…).
+
+        Returns:
+            Linear mel spectrogram (…, n_mels, n_frames), at least 0; 0 in padding frames.
+
+        Raises:
+            InputError: As in `forward`.
+        """
+        mel = check_mel_shape(mel, self.convention)
+        mask = None
+        if lengths is not None:
+            counts = check_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
+            mask = frame_mask(counts, mel)
+        capturing = mel.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+        if self.check and not capturing:
+            check_mel_values(mel, self.convention, mask)
+        if mask is not None:
+            mel = torch.where(mask, mel, 0)
+        linear = decompress(mel, self.convention.level)
+        return linear if mask is None else torch.where(mask, linear, 0)
+
+    def _to_magnitude(self, linear_mel: Tensor) -> Tensor:
+        spectrum = self._invert_filterbank(linear_mel, self.filterbank)
+        return remove_offset(spectrum, self.convention)
 
     def _invert(
-        self, mel: Tensor, lengths: Tensor | None, length: int | None, start_waveform: Tensor | None, **account: Any
+        self,
+        mel: Tensor,
+        lengths: Tensor | None,
+        length: int | None,
+        init_waveform: Tensor | None,
+        **diagnostics: Any,
     ) -> Solution:
-        if isinstance(start_waveform, Tensor) and start_waveform.device != mel.device:
-            raise InputError(f"start_waveform is on {start_waveform.device} and the mel on {mel.device}; move one of them")
+        if isinstance(init_waveform, Tensor) and init_waveform.device != mel.device:
+            raise InputError(
+                f"init_waveform is on {init_waveform.device} and the mel on {mel.device}; "
+                "move one of them"
+            )
         check_options(self.n_iter, self.seed, length, self.tolerance)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
-            linear = self.to_linear(mel, lengths=lengths)
-            wanted = None
-            if isinstance(self._phase, MelConsistent):
-                method, wanted = self._phase.method, self._phase.wanted(linear, self.filterbank, self.convention)
-            else:
-                method = self._phase
-            return retrieve(
-                method,
-                self._to_magnitude(linear),
-                self.frame,
+            linear_mel = self.to_linear_mel(mel, lengths=lengths)
+            return reconstruct(
+                self._method,
+                self._to_magnitude(linear_mel),
+                self.stft,
                 self.n_iter,
-                start=self.start,
+                init=self.init,
                 seed=self.seed,
                 lengths=lengths,
                 length=length,
-                start_waveform=start_waveform,
+                init_waveform=init_waveform,
                 tolerance=self.tolerance,
                 gradient=self.gradient,
-                wanted=wanted,
-                **account,
+                mel=LinearMel(linear_mel, self.filterbank, self.convention),
+                **diagnostics,
             )
-
-
-def mel_to_waveform(
-    mel: Tensor,
-    convention: MelConvention | str,
-    *,
-    lengths: Tensor | None = None,
-    length: int | None = None,
-    start_waveform: Tensor | None = None,
-    **options: Any,
-) -> Tensor:
-    """Mel (…, n_mels, n_frames) -> waveform (…, n_samples) in one call; `options` are those of `MelInverter`."""
-    return MelInverter(convention, **options)(mel, lengths=lengths, length=length, start_waveform=start_waveform)
-
-
-def mfcc_to_waveform(mfcc: Tensor, convention: MfccConvention | str | os.PathLike[str], **options: Any) -> Tensor:
-    """MFCCs (…, n_mfcc, n_frames) -> waveform (…, n_samples) of the smooth mel that they have; `options` of `mel_to_waveform`."""
-    convention = as_mfcc_convention(convention)
-    return mel_to_waveform(mfcc_to_log_mel(mfcc, convention), convention.mel, **options)

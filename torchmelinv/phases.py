@@ -1,15 +1,26 @@
-"""Every phase method's record by its name, flat: what `MelInverter(phase=...)` takes beside a name. Imports only.
+"""All phase methods as classes, for `MelInverter` and `functional.magnitude_to_waveform`.
 
-`raar_then_fast_griffin_lim()` is what the name "raar" stands for; `Raar` alone does not hand over.
+Each name of a method stands for the class with its default hyper-parameters.
 """
 
-from torchmelinv.joint.mel_consistent import MelConsistent as MelConsistent
-from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim as AcceleratedGriffinLim
-from torchmelinv.phase.admm import Admm as Admm
-from torchmelinv.phase.griffin_lim import GriffinLim as GriffinLim
-from torchmelinv.phase.lws import Lws as Lws
-from torchmelinv.phase.method import PhaseMethod as PhaseMethod
-from torchmelinv.phase.method import Then as Then
-from torchmelinv.phase.raar import Raar as Raar
-from torchmelinv.phase.raar import raar_then_fast_griffin_lim as raar_then_fast_griffin_lim
-from torchmelinv.phase.rtisi import RtisiLa as RtisiLa
+from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
+from torchmelinv.phase.admm import ADMM
+from torchmelinv.phase.griffin_lim import FastGriffinLim, GriffinLim
+from torchmelinv.phase.lws import LWS
+from torchmelinv.phase.mel_consistent import MelConsistent
+from torchmelinv.phase.method import PhaseMethod, Then
+from torchmelinv.phase.raar import RAAR
+from torchmelinv.phase.rtisi import RTISILA
+
+__all__ = [
+    "ADMM",
+    "LWS",
+    "RAAR",
+    "RTISILA",
+    "AcceleratedGriffinLim",
+    "FastGriffinLim",
+    "GriffinLim",
+    "MelConsistent",
+    "PhaseMethod",
+    "Then",
+]

@@ -1,214 +1,391 @@
-"""Frames in, samples out: inversion while the mel is still being made, and of mels longer than memory.
+"""Streaming inversion, frame by frame: for mels still being made, or larger than memory.
 
-The method is RTISI-LA held to the mel (`MelConsistent(RtisiLa())`): a frame is settled once those that overlap it are known, and
-never looked at again. A stream carries the buffer of these frames and nothing that grows, and each frame goes through the same
-operations on the same shapes, so that the samples are bit for bit the same whatever the sizes of the pushes: there are no seams,
-and the offline form is a single push. `MelInverter` with the same `phase` computes the same from all frames at once, but rounds
-differently, which the recursion amplifies: in float64 short signals agree to 1e-9; in float32 the two drift apart in phase, not
-in quality. (It also tapers a mel with fewer frames than overlap by its own envelope, which a stream cannot know.)
+The method is RTISI-LA held to the mel (`MelConsistent(RTISILA())`). A frame is final once the
+frames that overlap it are known, and does not change after that. A stream keeps a buffer of these
+frames and nothing that grows. Each frame goes through the same operations on the same shapes, so
+the samples are bit-identical for any sizes of the pushes: there are no seams, and offline inversion
+is a single push.
 
-On speech (nine recordings, `hifigan_22k`: PESQ-WB 4.03, mel error −32.3 dB) that is 5 dB less close to the mel than 32 iterations
-over the whole (4.12, −37.2) and 7 dB closer than RTISI-LA on a fixed magnitude (3.81, −25.6).
+`MelInverter` with the same `phase` computes the same from all frames at once. It rounds in another
+order, and the recursion amplifies that: in float64 short signals agree to 1e-9; in float32 the two
+drift apart in phase, not in quality. (It also tapers a mel with fewer frames than overlap by the
+window sum of these frames alone, which a stream cannot know.)
+
+On speech (nine recordings, `hifigan_22k`: PESQ-WB 4.03, mel error −32.3 dB) that is 5 dB less close
+to the mel than 32 iterations over the whole (4.12, −37.2) and 7 dB closer than RTISI-LA on a fixed
+magnitude (3.81, −25.6).
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.batching import frames_first, map_batch
+from torchmelinv._utils.options import named_options
+from torchmelinv._utils.precision import full_precision
 from torchmelinv.conventions import MelConvention
-from torchmelinv.door import check_shape, doubtful_values
+from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
-from torchmelinv.filterbank import MelFilterbank
-from torchmelinv.frame import de_emphasise
-from torchmelinv.joint.mel_consistent import MelConsistent
-from torchmelinv.joint.mel_target import mel_target
-from torchmelinv.level import expand
-from torchmelinv.ops.items import over_items
-from torchmelinv.ops.precision import full_precision
-from torchmelinv.phase.rtisi import RtisiBuffer, RtisiLa, rtisi_tables
-from torchmelinv.presets import as_convention
+from torchmelinv.phase.mel_consistent import MelConsistent
+from torchmelinv.phase.rtisi import RTISILA, RTISIBuffer, rtisi_tables
+from torchmelinv.phase.target import MelData
+from torchmelinv.transforms.compression import decompress
+from torchmelinv.transforms.emphasis import de_emphasize
+from torchmelinv.transforms.mel_checks import check_mel_shape, find_value_problem
+from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
-# chosen on speech: 20 iterations are 1 dB closer to the mel at twice the time, a single sweep 2 dB less close at four fifths
-USUAL_STREAM = MelConsistent(RtisiLa())
+__all__ = ["Latency", "StreamingInverter"]
+
+# Chosen on speech: 20 iterations come 1 dB closer to the mel at twice the time; one inner iteration
+# stays 2 dB further away at four fifths of the time.
+DEFAULT_STREAM = MelConsistent(RTISILA())
 
 
 class Latency(NamedTuple):
-    """How far samples lag behind frames, always: T frames have given max(0, hop · T − `samples`) of them."""
+    """How far the samples of a stream lag behind its frames.
 
-    frames: int  # that must be known after a frame
-    samples: int  # hop · frames and the padding left of the waveform; a hop where that is less and the end is not yet known
-    seconds: float  # of these samples
+    The lag is constant: T frames have returned ``max(0, hop_length * T - samples)`` samples.
+
+    Args:
+        frames: Later frames that must be known before a frame is final.
+        samples: ``hop_length * frames`` plus the left padding of the convention; at least one hop
+            if the waveform ends on a frame.
+        seconds: Duration of these samples.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> tmi.StreamingInverter("hifigan_22k").latency.samples
+        1152
+    """
+
+    frames: int
+    samples: int
+    seconds: float
 
 
-class _Carried(NamedTuple):
+class _State(NamedTuple):
     """What one push hands to the next."""
 
-    n_frames: int  # since the beginning
+    n_frames: int  # pushed so far
     items: tuple[int, ...]  # leading dimensions
-    buffer: RtisiBuffer
-    settled: Tensor  # the newest hop of samples: some may have to wait, and the last one is needed for de-emphasis, (items, hop)
+    buffer: RTISIBuffer
+    last_hop: Tensor  # the newest final samples, (items, hop_length)
 
 
 class StreamingInverter:
-    """Mel frames (…, n_mels, n_frames ≥ 1) pushed as they come -> samples (…, n), in all what `convention.n_samples` says.
+    """Invert a mel spectrogram frame by frame, with fixed latency and memory.
 
-    `convention`: a `MelConvention`, a preset's name or a JSON file. `phase`: `MelConsistent(RtisiLa(...))`, whose `look_ahead` is
-    the latency (by default all frames that overlap one) and whose `n_iter` is the work a frame. `check=False`: no look at
-    values, for which an accelerator is waited for in each push. Frames and states that do not fit are an `InputError`.
+    All pushes and the final flush together return ``convention.n_samples(n_frames)`` samples. They
+    are bit-identical for every division of the frames among the pushes. On the CPU, they are also
+    bit-identical for any other items of the batch. c · mel gives c · samples (√c at power 2) as
+    long as squares fit the dtype, because there is no peak to divide by. As in `MelInverter`, the
+    result lacks what a convention removes relative to an item's peak.
 
-    `latency` and `state_bytes` are fixed. A push takes beside them what its own frames and samples need. Invariants: samples do
-    not depend on how frames are divided among pushes, nor (on the CPU) on the other items, bit for bit; c · mel gives c · samples
-    (√c at power 2) as long as squares fit the dtype, there being no peak to divide by. All conventions are served: what
-    a level takes from an item's peak is not taken back in `MelInverter` either. Inference only: no gradient passes. Tables and
-    state follow the mel's device and dtype, half precisions count as float32. Cost: `RtisiLa`'s, 0.4 s for a second of
-    `hifigan_22k` on one thread.
+    Inference only: no gradient passes. Tables and state follow the mel's device and dtype; half
+    precisions are computed in and returned as float32. The cost is that of `RTISILA`: 0.4 s for one
+    second of ``"hifigan_22k"`` on one thread.
 
-        stream = StreamingInverter("hifigan_22k")
-        for waveform in stream.invert(frames): play(waveform)          # or push(mel), push(mel), …, flush()
+    Args:
+        convention: How the mel is made: a `MelConvention`, a preset's name, or the path of a JSON
+            file.
+        phase: ``MelConsistent(RTISILA(...))``. Its `look_ahead` sets the latency (default: all
+            frames that overlap one), its `n_iter` the work per frame.
+        check: Check the values of each push, which waits for an accelerator. May be set later.
+
+    Raises:
+        ConventionError: If there is no such convention.
+        InputError: If `phase` needs later frames than it looks ahead.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> mel = tmi.MelSpectrogram("hifigan_22k")(torch.randn(22050))
+        >>> stream = tmi.StreamingInverter("hifigan_22k")
+        >>> [len(waveform) for waveform in (stream.push(mel[:, :6]), stream.flush())]
+        [384, 1152]
     """
 
-    def __init__(self, convention: MelConvention | str, phase: MelConsistent = USUAL_STREAM, *, check: bool = True) -> None:
-        if not isinstance(phase, MelConsistent) or not isinstance(phase.method, RtisiLa):
-            raise InputError(f"phase is {phase!r}; a stream needs MelConsistent(RtisiLa(...)), which looks at no later frames")
-        self.convention, self.phase, self.check = as_convention(convention), phase, check
+    __slots__ = (
+        "__weakref__",
+        "_convention",
+        "_filterbank",
+        "_latency",
+        "_method",
+        "_phase",
+        "_state",
+        "_state_bytes",
+        "check",
+    )
+
+    @named_options
+    def __init__(
+        self,
+        convention: MelConvention | str | os.PathLike[str],
+        phase: MelConsistent = DEFAULT_STREAM,
+        *,
+        check: bool = True,
+    ) -> None:
+        if not isinstance(phase, MelConsistent) or not isinstance(phase.method, RTISILA):
+            raise InputError(
+                f"phase is {phase!r}; a stream needs MelConsistent(RTISILA(...)), which reads only "
+                "a fixed number of later frames"
+            )
+        self._convention, self._phase, self.check = as_convention(convention), phase, check
         self._method = phase.method
-        self._filterbank = MelFilterbank(self.convention)
-        self._carried: _Carried | None = None
-        frames = self._method.latency(self.convention)
-        hop_length = self.convention.hop_length
-        samples = max(hop_length * frames + self.convention.left_padding, hop_length * self.convention.ends_on_frame)
-        self.latency = Latency(frames, samples, samples / self.convention.sample_rate)
-        self.state_bytes = sum(part.nbytes for part in self._begin(torch.empty(1, 0, self.convention.n_mels)))  # an item, float32
+        self._filterbank = MelFilterbank(self._convention)
+        self._state: _State | None = None
+        self._latency = self._find_latency()
+        first = self._first_tensors(torch.empty(1, 0, self._convention.n_mels))
+        self._state_bytes = sum(tensor.nbytes for tensor in first)
 
     def __repr__(self) -> str:
         return f"StreamingInverter({self.convention!r}, phase={self.phase!r}, check={self.check})"
 
     @property
+    def convention(self) -> MelConvention:
+        """The convention of the mels. Read-only."""
+        return self._convention
+
+    @property
+    def phase(self) -> MelConsistent:
+        """The phase method. Read-only."""
+        return self._phase
+
+    @property
+    def latency(self) -> Latency:
+        """How far samples lag behind frames. Read-only."""
+        return self._latency
+
+    @property
+    def state_bytes(self) -> int:
+        """The size of the state of one item in float32. Read-only."""
+        return self._state_bytes
+
+    @property
     def n_frames(self) -> int:
-        """Frames pushed since the beginning."""
-        return 0 if self._carried is None else self._carried.n_frames
+        """The number of frames pushed since the stream began. Read-only."""
+        return 0 if self._state is None else self._state.n_frames
 
     @torch.no_grad()
     @full_precision
     def push(self, mel: Tensor) -> Tensor:
-        """The next frames -> the samples that they settle, (…, n ≥ 0). Refused frames leave the stream as it was."""
-        mel = check_shape(mel, self.convention)
+        """Take the next frames of a mel.
+
+        Args:
+            mel: Mel (…, n_mels, n_frames ≥ 1) in the convention's values; dtype, device and
+                leading dimensions as in the first push.
+
+        Returns:
+            The samples that become final, (…, n ≥ 0).
+
+        Raises:
+            InputError: If a shape, dtype, device or value does not fit. The stream is then as
+                before.
+
+        Shape:
+            - mel: (…, n_mels, n_frames)
+            - output: (…, n)
+        """
+        mel = check_mel_shape(mel, self.convention)
         items = tuple(mel.shape[:-2])
-        rows = mel.reshape(-1, *mel.shape[-2:]).mT.contiguous()
-        carried = self._carried
-        if carried is None:
-            *buffer, settled = self._begin(rows)
-            carried = _Carried(0, items, RtisiBuffer(*buffer), settled)
+        rows = frames_first(mel)
+        state = self._state
+        if state is None:
+            *buffer, last_hop = self._first_tensors(rows)
+            state = _State(0, items, RTISIBuffer(*buffer), last_hop)
         kind = "{}, on {}, leading dimensions {}".format
-        comes, began = kind(mel.dtype, mel.device, items), kind(carried.settled.dtype, carried.settled.device, carried.items)
-        if comes != began:
-            raise InputError(f"the mel is {comes}; this stream began with {began}: flush() or reset() ends it")
+        given = kind(mel.dtype, mel.device, items)
+        first = kind(state.last_hop.dtype, state.last_hop.device, state.items)
+        if given != first:
+            raise InputError(
+                f"the mel is {given}; this stream began with {first}: flush() or reset() ends it"
+            )
         if self.check:
-            doubtful_values(mel, self.convention)  # refuses; whether the level is another's, a few frames cannot tell
-        samples, self._carried = self._advance(carried, rows, rows.new_ones(len(rows), 1))
+            # Raises for invalid values. Its warning is dropped: a few frames cannot show whether
+            # another convention made the mel.
+            find_value_problem(mel, self.convention)
+        samples, self._state = self._advance(state, rows, rows.new_ones(len(rows), 1))
         return samples
 
     @torch.no_grad()
     @full_precision
     def flush(self) -> Tensor:
-        """The mel has ended: the samples that were still waiting, (…, n). The next push begins another mel."""
-        carried = self._carried
-        if carried is None:
+        """End the mel; the next push begins another one.
+
+        Returns:
+            The remaining samples, (…, n).
+
+        Raises:
+            InputError: If no frame has been pushed.
+
+        Shape:
+            - output: (…, n)
+        """
+        state = self._state
+        if state is None:
             raise InputError("there is nothing to flush: push frames first")
-        total = self.convention.n_samples(carried.n_frames)
-        hops = -(-(total + self.latency.samples) // self.convention.hop_length) - carried.n_frames
-        absent = carried.settled.new_zeros(len(carried.settled), max(1, hops), self.convention.n_mels)
-        samples, _ = self._advance(carried, absent, absent[:, 0, :1])
+        n_samples = self.convention.n_samples(state.n_frames)
+        n_hops = -(-(n_samples + self.latency.samples) // self.convention.hop_length)
+        n_absent = max(1, n_hops - state.n_frames)
+        absent = state.last_hop.new_zeros(len(state.last_hop), n_absent, self.convention.n_mels)
+        samples, _ = self._advance(state, absent, absent[:, 0, :1])
         self.reset()
-        return samples[..., : total - self._given(carried.n_frames)]
+        return samples[..., : n_samples - self._n_returned(state.n_frames)]
 
     def invert(self, mels: Iterable[Tensor]) -> Iterator[Tensor]:
-        """One waveform for each piece of a mel, as it comes, and the last one from `flush`; end to end they are the whole.
+        """Push the pieces of a mel one after another, then flush.
 
-        A mel longer than memory, in a file: `stream.invert(torch.tensor(mel[:, at : at + 1000]) for at in range(0, mel.shape[1],
-        1000))` with `mel = numpy.load(path, mmap_mode="r")`.
+        Args:
+            mels: Consecutive pieces (…, n_mels, n_frames ≥ 1) of one mel.
+
+        Yields:
+            The samples that become final with each piece, then those of the flush. Concatenated,
+            they are the whole waveform.
+
+        Example:
+            >>> import torch, torchmelinv as tmi
+            >>> mel = tmi.MelSpectrogram("hifigan_22k")(torch.randn(4096)).numpy()
+            >>> # also for a mel larger than memory: numpy.load(path, mmap_mode="r")
+            >>> pieces = (torch.tensor(mel[:, i : i + 8]) for i in range(0, mel.shape[1], 8))
+            >>> stream = tmi.StreamingInverter("hifigan_22k")
+            >>> [len(waveform) for waveform in stream.invert(pieces)]
+            [896, 2048, 1152]
         """
         for mel in mels:
             yield self.push(mel)
         yield self.flush()
 
     def reset(self) -> None:
-        """Forget what was pushed."""
-        self._carried = None
+        """Forget all frames pushed so far."""
+        self._state = None
 
     def state_dict(self) -> dict[str, Any]:
-        """What a stream of the same convention and phase goes on from: tensors and plain values, for `torch.save`."""
-        made_by = {"convention": self.convention.to_json(), "phase": repr(self.phase)}
-        if self._carried is None:
-            return made_by
-        n_frames, items, buffer, settled = self._carried
-        return {**made_by, "n_frames": n_frames, "items": list(items), **buffer._asdict(), "settled": settled}
+        """Return the state, for a stream of the same convention and phase to continue from.
+
+        Returns:
+            Tensors and plain values, for `torch.save`.
+        """
+        identity = {"convention": self.convention.to_json(), "phase": repr(self.phase)}
+        if self._state is None:
+            return identity
+        n_frames, items, buffer, last_hop = self._state
+        frames = {"n_frames": n_frames, "items": list(items)}
+        return {**identity, **frames, **buffer._asdict(), "last_hop": last_hop}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict()`, on the device where its tensors lie (`torch.load(..., map_location=...)`)."""
-        own = StreamingInverter(self.convention, self.phase).state_dict()
-        for name, value in own.items():
+        """Continue from a state, on the device of its tensors.
+
+        Args:
+            state: The result of `state_dict`; ``torch.load(..., map_location=...)`` moves it.
+
+        Raises:
+            InputError: If another convention or phase made the state, or if it is incomplete.
+        """
+        identity = {"convention": self.convention.to_json(), "phase": repr(self.phase)}
+        for name, value in identity.items():
             if not isinstance(state, dict) or state.get(name) != value:
-                raise InputError(f"this is no state of a stream with the same {name}: {value}")
-        if "n_frames" not in state:
-            return self.reset()
+                raise InputError(f"this is not the state of a stream with the same {name}: {value}")
+        self._state = self._read_state(state) if "n_frames" in state else None
+
+    def _read_state(self, values: dict[str, Any]) -> _State:
+        """Return the state with these values, which are untrusted input."""
         try:
-            items = tuple(map(int, state["items"]))
-            parts = [state[name] for name in (*RtisiBuffer._fields, "settled")]
-            like = self._begin(parts[-1].new_empty(math.prod(items), 0, self.convention.n_mels))
-            fits = [(part.shape, part.dtype, part.device) for part in parts] == [(p.shape, p.dtype, p.device) for p in like]
-            n_frames = int(state["n_frames"])
-            fits = fits and n_frames == state["n_frames"] > 0
+            n_frames, items = int(values["n_frames"]), tuple(map(int, values["items"]))
+            tensors = [values[name] for name in (*RTISIBuffer._fields, "last_hop")]
+            like = tensors[-1].new_empty(math.prod(items), 0, self.convention.n_mels)
+            given, expected = (
+                [(tensor.shape, tensor.dtype, tensor.device) for tensor in each]
+                for each in (tensors, self._first_tensors(like))
+            )
+            valid = given == expected and n_frames == values["n_frames"] > 0
         except (AttributeError, KeyError, TypeError, ValueError):
-            fits = False
-        if not fits:
-            raise InputError("this is no whole state of a stream: give all that state_dict() gave, on one device")
-        self._carried = _Carried(n_frames, items, RtisiBuffer(*parts[:-1]), parts[-1])
+            valid = False
+        if not valid:
+            raise InputError(
+                "this state is incomplete: give all that state_dict() returned, on one device"
+            )
+        return _State(n_frames, items, RTISIBuffer(*tensors[:-1]), tensors[-1])
 
-    def _begin(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """What is carried before the first of these frames, (items, frames, n_mels)."""
-        return *self._method.empty(self.convention.frame, rows), rows.new_zeros(len(rows), self.convention.hop_length)
+    def _find_latency(self) -> Latency:
+        convention = self.convention
+        frames, hop_length = self._method.latency(convention), convention.hop_length
+        # If the waveform ends on a frame, T frames span T − 1 hops: a hop waits for the next frame.
+        least = hop_length * convention.ends_on_frame
+        samples = max(hop_length * frames + convention.left_padding, least)
+        return Latency(frames, samples, samples / convention.sample_rate)
 
-    def _given(self, n_frames: int) -> int:
-        """Samples that have left once so many frames have come."""
+    def _first_tensors(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the tensors of a state before frames like these, (items, frames, n_mels)."""
+        last_hop = rows.new_zeros(len(rows), self.convention.hop_length)
+        return *self._method.empty(self.convention.stft, rows), last_hop
+
+    def _n_returned(self, n_frames: int) -> int:
+        """Return how many samples have left the stream after so many frames."""
         return max(0, self.convention.hop_length * n_frames - self.latency.samples)
 
-    def _advance(self, carried: _Carried, rows: Tensor, present: Tensor) -> tuple[Tensor, _Carried]:
-        """Samples (…, n) and what is carried on, after frames (items, frames, n_mels) that are `present` (items, 1) or not, 0."""
-        n_frames, ahead, hop_length = carried.n_frames, self.latency.frames, self.convention.hop_length
+    def _advance(self, state: _State, rows: Tensor, present: Tensor) -> tuple[Tensor, _State]:
+        """Take in frames; return the samples (…, n) that become final, and the next state.
 
-        def one(*tensors: Tensor) -> tuple[Tensor, ...]:
-            rows, present, *state = tensors
-            buffer, settled = RtisiBuffer(*state[:-1]), [state[-1]]
-            unit = present.new_ones(len(present), 1, 1)
-            target = mel_target(buffer.wanted, self._filterbank, self.convention, unit, self.phase.sweeps, self.phase.agreement)
-            tables = rtisi_tables(self.convention.frame, rows)
-            for hop, row in enumerate(rows.unbind(1), n_frames - ahead):
-                # Frame by frame here, too: the last bits of an exponential may depend on how many are taken together.
-                linear = torch.where(present > 0, expand(row[..., None], self.convention.level)[..., 0], 0)
-                buffer = self._method.advance(tables, target.of, buffer, linear, present)
-                settled.append(self._de_emphasised(buffer.finished, settled[-1], hop * hop_length - self.convention.left_padding))
-            return torch.cat(settled, -1), *buffer, settled[-1]
+        Args:
+            state: The state before.
+            rows: Frames (items, n_frames, n_mels).
+            present: 1 if the frames belong to the mel, 0 after its end, (items, 1).
 
-        samples, *buffer, settled = over_items(one, rows, present, *carried.buffer, carried.settled)
-        after = n_frames + rows.shape[1]
-        wait = self.latency.samples - hop_length * ahead - self.convention.left_padding
-        leave = slice(samples.shape[-1] - wait - (self._given(after) - self._given(n_frames)), samples.shape[-1] - wait)
-        waveform = samples[:, leave].reshape(*carried.items, leave.stop - leave.start)
-        return waveform, _Carried(after, carried.items, RtisiBuffer(*buffer), settled)
+        Returns:
+            Samples and state.
+        """
+        hop_length, left_padding = self.convention.hop_length, self.convention.left_padding
+        n_before, n_after = state.n_frames, state.n_frames + rows.shape[1]
 
-    def _de_emphasised(self, samples: Tensor, before: Tensor, position: int) -> Tensor:
-        """A hop of samples, from this position of the waveform on, its pre-emphasis undone from the hop `before` on."""
+        def advance(*tensors: Tensor) -> tuple[Tensor, ...]:
+            rows, present, *first = tensors
+            buffer, hops = RTISIBuffer(*first[:-1]), [first[-1]]
+            scale = present.new_ones(len(present), 1, 1)
+            mel = MelData(buffer.target, scale, self._filterbank, self.convention)
+            make_target = self.phase.make_target(scale, mel).with_values
+            tables = rtisi_tables(self.convention.stft, rows)
+            for index, row in enumerate(rows.unbind(1), n_before - self.latency.frames):
+                # One frame at a time: the last bits of an exponential may depend on how many are
+                # computed together.
+                linear = decompress(row[..., None], self.convention.level)[..., 0]
+                linear = torch.where(present > 0, linear, 0)
+                buffer = self._method.advance(tables, make_target, buffer, linear, present)
+                position = index * hop_length - left_padding
+                hops.append(self._de_emphasize(buffer.finished, hops[-1], position))
+            return torch.cat(hops, -1), *buffer, hops[-1]
+
+        samples, *buffer, last_hop = map_batch(
+            advance, rows, present, *state.buffer, state.last_hop
+        )
+        # If the latency is longer than the method's, samples wait in `last_hop`.
+        n_waiting = self.latency.samples - hop_length * self.latency.frames - left_padding
+        end = samples.shape[-1] - n_waiting
+        n_samples = self._n_returned(n_after) - self._n_returned(n_before)
+        waveform = samples[:, end - n_samples : end].reshape(*state.items, n_samples)
+        return waveform, _State(n_after, state.items, RTISIBuffer(*buffer), last_hop)
+
+    def _de_emphasize(self, samples: Tensor, previous: Tensor, position: int) -> Tensor:
+        """Undo the pre-emphasis of one hop of samples.
+
+        Args:
+            samples: Samples (items, hop_length).
+            previous: The de-emphasized hop before.
+            position: Index of the first sample in the waveform; negative in the padding.
+
+        Returns:
+            De-emphasized samples.
+        """
         coefficient = self.convention.pre_emphasis
         if coefficient == 0:
             return samples
-        if position < 0:  # in the padding, of which the waveform knows nothing
+        if position < 0:  # the padding is not part of the waveform
             samples = samples.clone()
             samples[:, :-position] = 0
         decay = coefficient ** torch.arange(1, samples.shape[-1] + 1, dtype=torch.float64)
-        return de_emphasise(samples, coefficient) + before[:, -1:] * decay.to(before.dtype).to(before.device)
+        decay = decay.to(previous.dtype).to(previous.device)
+        return de_emphasize(samples, coefficient) + previous[:, -1:] * decay

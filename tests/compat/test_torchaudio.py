@@ -1,4 +1,4 @@
-"""torchaudio's names beside torchaudio itself: signatures, attributes, checkpoints, numbers; and where ours differ, how."""
+"""`compat.torchaudio` against torchaudio: signatures, attributes, checkpoints, numbers."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ import sys
 
 import pytest
 import torch
-import torchaudio.transforms as theirs
+import torchaudio.transforms as reference
 
 from tests.problems import tones
-from torchmelinv.compat import torchaudio as ours
+from torchmelinv.compat import torchaudio as compat
+from torchmelinv.conventions.interop import from_torchaudio
 from torchmelinv.errors import InputError
-from torchmelinv.interchange import from_torchaudio
 
-NAMES = ("GriffinLim", "InverseMelScale", "MelScale", "MelSpectrogram", "Spectrogram")
 SMALL = {"n_fft": 128, "hop_length": 32}
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:At least one mel filterbank:UserWarning",  # torchaudio's word for what the next line ignores
+    "ignore:At least one mel filterbank:UserWarning",  # torchaudio's, for empty filters
     "ignore:.* filters reach none:UserWarning",
     "ignore:`torch.jit:DeprecationWarning",
 )
 
 
-def deviation(one, other):
-    """Largest difference, relative to the peak."""
-    return float((one - other).abs().max() / other.abs().max())
+def deviation(result, expected):
+    """Return the largest difference, relative to the peak."""
+    return float((result - expected).abs().max() / expected.abs().max())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", compat.__all__)
 def test_signatures_and_attributes(name):
     given = {"n_stft": 201} if name == "InverseMelScale" else {}
     for method in ("__init__", "forward"):
-        one, other = (inspect.signature(getattr(getattr(side, name), method)).parameters for side in (ours, theirs))
-        assert [(each.name, each.default, each.kind) for each in one.values()] == [
-            (each.name, each.default, each.kind) for each in other.values()
+        parameters, expected = (
+            inspect.signature(getattr(getattr(library, name), method)).parameters.values()
+            for library in (compat, reference)
+        )
+        assert [(each.name, each.default, each.kind) for each in parameters] == [
+            (each.name, each.default, each.kind) for each in expected
         ]
-    one, other = getattr(ours, name)(**given), getattr(theirs, name)(**given)
-    for attribute, value in vars(other).items():
+    module, original = getattr(compat, name)(**given), getattr(reference, name)(**given)
+    for attribute, value in vars(original).items():
         if not attribute.startswith("_"):
-            assert getattr(one, attribute) == value, attribute
-    assert one.state_dict().keys() == other.state_dict().keys()
-    one.load_state_dict(other.state_dict())
-    other.load_state_dict(one.state_dict())
+            assert getattr(module, attribute) == value, attribute
+    assert module.state_dict().keys() == original.state_dict().keys()
+    module.load_state_dict(original.state_dict())
+    original.load_state_dict(module.state_dict())
 
 
 @pytest.mark.parametrize(
@@ -54,25 +56,40 @@ def test_signatures_and_attributes(name):
         {"power": 1.0, "normalized": True, "mel_scale": "slaney"},
         {"power": 3.0, "normalized": "frame_length", "center": False, "pad": 10},
         {"pad_mode": "replicate", "n_fft": 401, "sample_rate": 11025, "norm": "slaney"},
-        {"window_fn": torch.hamming_window, "wkwargs": {"periodic": False}, "win_length": 301, "f_min": 40.0, "f_max": 7000.0},
-        {"mel_scale": "slaney", "norm": "slaney", "n_mels": 40, "hop_length": 100, "normalized": "window"},
+        {
+            "window_fn": torch.hamming_window,
+            "wkwargs": {"periodic": False},
+            "win_length": 301,
+            "f_min": 40.0,
+            "f_max": 7000.0,
+        },
+        {
+            "mel_scale": "slaney",
+            "norm": "slaney",
+            "n_mels": 40,
+            "hop_length": 100,
+            "normalized": "window",
+        },
     ],
     ids=str,
 )
-def test_forward_is_theirs(settings):
-    one, other = ours.MelSpectrogram(**settings), theirs.MelSpectrogram(**settings)
+def test_mel_spectrogram_is_torchaudios(settings):
+    module, original = compat.MelSpectrogram(**settings), reference.MelSpectrogram(**settings)
     waveform = tones(3000, (2, 1))
-    assert torch.equal(one.mel_scale.fb, other.mel_scale.fb)
-    assert deviation(one(waveform), other(waveform)) < 1e-6
-    assert deviation(one.double()(waveform.double()), other.double()(waveform.double())) < 1e-14
+    assert torch.equal(module.mel_scale.fb, original.mel_scale.fb)
+    assert deviation(module(waveform), original(waveform)) < 1e-6
+    module, original, waveform = module.double(), original.double(), waveform.double()
+    assert deviation(module(waveform), original(waveform)) < 1e-14
 
 
 def test_complex_spectrogram():
     waveform = tones(1000)
-    one, other = (side.Spectrogram(power=None, onesided=False)(waveform) for side in (ours, theirs))
-    torch.testing.assert_close(one, other)
+    result, expected = (
+        library.Spectrogram(power=None, onesided=False)(waveform) for library in (compat, reference)
+    )
+    torch.testing.assert_close(result, expected)
     with pytest.warns(UserWarning, match="return_complex does nothing"):
-        ours.Spectrogram(return_complex=True)
+        compat.Spectrogram(return_complex=True)
 
 
 @pytest.mark.parametrize("n_iter", [0, 1, 30])
@@ -86,18 +103,23 @@ def test_complex_spectrogram():
     ],
     ids=str,
 )
-def test_griffin_lim_from_zero_phases_is_theirs(settings, n_iter):
-    """30 iterations multiply float64's rounding by a thousand."""
-    analysis = {name: value for name, value in settings.items() if name not in ("momentum", "length")}
-    specgram = theirs.Spectrogram(**analysis).double()(tones(3000, (2, 1), torch.float64))
-    one, other = (side.GriffinLim(n_iter=n_iter, rand_init=False, **settings).double()(specgram) for side in (ours, theirs))
-    assert one.shape == other.shape
-    assert deviation(one, other) < 1e-10
+def test_griffin_lim_from_zero_phases_is_torchaudios(settings, n_iter):
+    """30 iterations amplify the rounding of float64 a thousand times."""
+    analysis = {
+        name: value for name, value in settings.items() if name not in ("momentum", "length")
+    }
+    specgram = reference.Spectrogram(**analysis).double()(tones(3000, (2, 1), torch.float64))
+    result, expected = (
+        library.GriffinLim(n_iter=n_iter, rand_init=False, **settings).double()(specgram)
+        for library in (compat, reference)
+    )
+    assert result.shape == expected.shape
+    assert deviation(result, expected) < 1e-10
 
 
-def test_random_starts_follow_torchs_global_generator():
-    specgram = theirs.Spectrogram(**SMALL)(tones(2000))
-    transform = ours.GriffinLim(**SMALL, n_iter=20)
+def test_random_phases_follow_torchs_global_generator():
+    specgram = reference.Spectrogram(**SMALL)(tones(2000))
+    transform = compat.GriffinLim(**SMALL, n_iter=20)
     torch.manual_seed(1)
     first = transform(specgram)
     assert not torch.equal(transform(specgram), first)
@@ -105,55 +127,63 @@ def test_random_starts_follow_torchs_global_generator():
     assert torch.equal(transform(specgram), first)
 
     def distance(waveform):
-        return (theirs.Spectrogram(**SMALL, power=1)(waveform) - specgram.sqrt()).norm()
+        return (reference.Spectrogram(**SMALL, power=1)(waveform) - specgram.sqrt()).norm()
 
     torch.manual_seed(1)
-    assert distance(first) < 1.1 * distance(theirs.GriffinLim(**SMALL, n_iter=20)(specgram))
+    assert distance(first) < 1.1 * distance(reference.GriffinLim(**SMALL, n_iter=20)(specgram))
 
 
-def test_the_inverse_has_the_mel_where_theirs_has_not():
+def test_inverse_has_the_mel_where_torchaudios_has_not():
     settings = {"n_mels": 40, "sample_rate": 8000}
-    spectrum = theirs.Spectrogram(**SMALL)(tones(3000, (2,)))
-    scale = ours.MelScale(n_stft=65, **settings)
+    spectrum = reference.Spectrogram(**SMALL)(tones(3000, (2,)))
+    scale = compat.MelScale(n_stft=65, **settings)
     mel = scale(spectrum)
-    found = [side.InverseMelScale(65, **settings, driver="gelsd")(mel) for side in (ours, theirs)]
-    errors = [(scale(each) - mel).norm() / mel.norm() for each in found]
+    results = [
+        library.InverseMelScale(65, **settings, driver="gelsd")(mel)
+        for library in (compat, reference)
+    ]
+    errors = [(scale(result) - mel).norm() / mel.norm() for result in results]
     assert errors[0] < 1e-4 < errors[1]
-    assert (found[0] >= 0).all()
+    assert (results[0] >= 0).all()
 
 
-def test_the_inverse_never_fails():
+def test_inverse_never_fails():
     mel = torch.randn(3, 2, 32, 7)
-    for settings in ((5, 32), (201, 32, 8000, 100.0, 200.0)):  # far more bands than bins; one bin for all bands
-        found = ours.InverseMelScale(*settings)(mel)
-        assert found.shape == (3, 2, settings[0], 7)
-        assert found.isfinite().all()
-        assert (found >= 0).all()
-    assert (ours.InverseMelScale(201, 32)(torch.zeros(32, 3)) == 0).all()
+    # far more bands than bins; one bin for all bands
+    for settings in ((5, 32), (201, 32, 8000, 100.0, 200.0)):
+        spectrogram = compat.InverseMelScale(*settings)(mel)
+        assert spectrogram.shape == (3, 2, settings[0], 7)
+        assert spectrogram.isfinite().all()
+        assert (spectrogram >= 0).all()
+    assert (compat.InverseMelScale(201, 32)(torch.zeros(32, 3)) == 0).all()
 
 
-def test_tables_follow_the_buffers():
-    """A checkpoint's window and filters count, not those that the arguments would give."""
+def test_results_follow_the_buffers():
+    """The window and the filters of a checkpoint replace those of the arguments."""
     waveform, other = tones(2000), {"window_fn": torch.hamming_window}
-    specgram = theirs.Spectrogram(**SMALL, **other)(waveform)
-    transform, loaded = (ours.GriffinLim(**SMALL, rand_init=False, **each) for each in ({}, other))
+    specgram = reference.Spectrogram(**SMALL, **other)(waveform)
+    transform, loaded = (
+        compat.GriffinLim(**SMALL, rand_init=False, **each) for each in ({}, other)
+    )
     before = transform(specgram)
     transform.load_state_dict(loaded.state_dict())
     assert torch.equal(transform(specgram), loaded(specgram))
     assert not torch.equal(transform(specgram), before)
-    inverse = ours.InverseMelScale(65, 20)
+    inverse = compat.InverseMelScale(65, 20)
     inverse(torch.rand(20, 3))
     inverse.fb.mul_(2)
-    torch.testing.assert_close(inverse.fb.T @ inverse(torch.ones(20, 3)), torch.ones(20, 3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        inverse.fb.T @ inverse(torch.ones(20, 3)), torch.ones(20, 3), atol=1e-3, rtol=0
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", compat.__all__)
 def test_torchscript(name, dtype):
     settings = {"GriffinLim": {**SMALL, "rand_init": False}, "MelScale": {"n_stft": 65}}
     settings["InverseMelScale"] = {"n_stft": 65, "n_mels": 20}
     shapes = {"InverseMelScale": (2, 20, 5), "MelSpectrogram": (2, 1000), "Spectrogram": (2, 1000)}
-    module = getattr(ours, name)(**settings.get(name, {})).to(dtype)
+    module = getattr(compat, name)(**settings.get(name, {})).to(dtype)
     argument = torch.rand(*shapes.get(name, (2, 65, 5)), dtype=dtype)
     file = io.BytesIO()
     torch.jit.save(torch.jit.script(module), file)
@@ -163,8 +193,8 @@ def test_torchscript(name, dtype):
 
 def test_gradients():
     torch.manual_seed(0)
-    transform = ours.GriffinLim(n_fft=16, hop_length=4, n_iter=2, rand_init=False).double()
-    inverse = ours.InverseMelScale(17, 5).double()
+    transform = compat.GriffinLim(n_fft=16, hop_length=4, n_iter=2, rand_init=False).double()
+    inverse = compat.InverseMelScale(17, 5).double()
     for module, shape in ((transform, (9, 4)), (inverse, (5, 2))):
         argument = torch.rand(*shape, dtype=torch.float64, requires_grad=True)
         assert torch.autograd.gradcheck(module, argument)
@@ -174,28 +204,38 @@ def test_gradients():
     assert (silence.grad == 0).all()
 
 
-def test_a_convention_is_read_off():
+def test_from_torchaudio_reads_the_convention():
     settings = {"sample_rate": 22050, "n_mels": 40, "f_max": 8000.0, **SMALL}
-    assert from_torchaudio(ours.MelSpectrogram(**settings)) == from_torchaudio(theirs.MelSpectrogram(**settings))
+    assert from_torchaudio(compat.MelSpectrogram(**settings)) == from_torchaudio(
+        reference.MelSpectrogram(**settings)
+    )
 
 
-def test_mistakes_and_warnings():
+def test_errors_and_warnings():
     for make in (
-        lambda: ours.GriffinLim(momentum=1.0), lambda: ours.MelScale(f_min=8000.0), lambda: ours.MelScale(norm="area"),
-        lambda: ours.MelScale(mel_scale="kaldi"), lambda: ours.InverseMelScale(201, driver="lapack"),
-        lambda: ours.MelSpectrogram(normalized="energy"), lambda: ours.InverseMelScale(201, 64)(torch.rand(32, 4)),
-        lambda: ours.GriffinLim()(torch.rand(6, 201)), lambda: ours.InverseMelScale(201, f_min=9000.0),
+        lambda: compat.GriffinLim(momentum=1.0),
+        lambda: compat.MelScale(f_min=8000.0),
+        lambda: compat.MelScale(norm="area"),
+        lambda: compat.MelScale(mel_scale="kaldi"),
+        lambda: compat.InverseMelScale(201, driver="lapack"),
+        lambda: compat.MelSpectrogram(normalized="energy"),
+        lambda: compat.InverseMelScale(201, 64)(torch.rand(32, 4)),
+        lambda: compat.GriffinLim()(torch.rand(6, 201)),
+        lambda: compat.InverseMelScale(201, f_min=9000.0),
     ):
         with pytest.raises(InputError):
             make()
-        with pytest.raises(ValueError):  # noqa: PT011  what code that moves over catches
+        with pytest.raises(ValueError):  # noqa: PT011  as torchaudio
             make()
     with pytest.warns(UserWarning, match="onesided does nothing"):
-        ours.MelSpectrogram(onesided=True)
+        compat.MelSpectrogram(onesided=True)
     with pytest.warns(UserWarning, match="of the 128 filters reach none of the 65 bins"):
-        ours.MelScale(n_stft=65)
+        compat.MelScale(n_stft=65)
 
 
-def test_torchaudio_stays_out():
-    program = "import sys, torchmelinv.compat.torchaudio; assert not {'torchaudio', 'librosa', 'scipy'} & set(sys.modules)"
+def test_originals_are_not_imported():
+    program = (
+        "import sys, torchmelinv.compat.torchaudio\n"
+        "assert not {'torchaudio', 'librosa', 'scipy'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True)

@@ -1,4 +1,4 @@
-"""Every command with damaged files, odd names and any words: an exit code, a line for each mistake, never a traceback."""
+"""Commands with damaged files, odd names and any arguments give exit codes, not tracebacks."""
 
 from __future__ import annotations
 
@@ -15,108 +15,135 @@ from hypothesis import strategies as st
 
 from tests.fuzz.harness import MANY, WIDER, bounded, damaged, fuzz
 from tests.tiny import QUICK, TINY_ONE, tiny_mel, workplace  # noqa: F401
-from torchmelinv import cli
+from torchmelinv.cli import main as cli
 
 pytestmark = pytest.mark.usefixtures("workplace")
-LINE = re.compile(r"torchmelinv: (error|warning|note): .+")
+MESSAGE = re.compile(r"torchmelinv: (error|warning|note): .+")
 COMMANDS = [
-    ["invert", "x.npy", "-o", "x.wav", *QUICK], ["invert", "in", "-o", "out", *QUICK, "--json"], ["inspect", "x.npy"],
-    ["inspect", "x.npy", "--json"], ["convert", "x.npy", "-o", "y.npy", "--from", "tiny.json", "--to", "tiny.json"],
-    ["evaluate", "--reference", "mel.npy", "--generated", "x.npy", *TINY_ONE], ["roundtrip", "x.wav", "-o", "y.wav", *QUICK],
+    ["invert", "x.npy", "-o", "x.wav", *QUICK],
+    ["invert", "in", "-o", "out", *QUICK, "--json"],
+    ["identify", "x.npy"],
+    ["identify", "x.npy", "--json"],
+    ["convert", "x.npy", "-o", "y.npy", "--from", "tiny.json", "--to", "tiny.json"],
+    ["evaluate", "--reference", "mel.npy", "--generated", "x.npy", *TINY_ONE],
+    ["roundtrip", "x.wav", "-o", "y.wav", *QUICK],
     ["evaluate", "--reference", "speech.wav", "--generated", "x.wav", *TINY_ONE],
 ]
 
 
-def ask(words):
-    """Run a command line as a shell would; its exit code."""
+def run(arguments):
+    """Run a command line as a shell would; return its exit code, stdout and stderr."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), bounded(WIDER), warnings.catch_warnings():
-        warnings.simplefilter("default")  # a program's warnings are said, not raised
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        bounded(WIDER),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("default")  # the command line prints warnings
         try:
-            code = cli.main(words)
-        except SystemExit as leaving:
-            code = leaving.code
-    assert code in (0, 1, 2), (words, code)
+            code = cli.main(arguments)
+        except SystemExit as exit_:
+            code = exit_.code
+    assert code in (0, 1, 2), (arguments, code)
     assert "Traceback" not in err.getvalue()
     assert code == 0 or "error: " in err.getvalue()
-    if not err.getvalue().startswith("usage: "):  # argparse repeats a command line as it came
+    if not err.getvalue().startswith("usage: "):  # argparse repeats arguments as they are
         for line in err.getvalue().splitlines():
-            assert LINE.fullmatch(line), line
+            assert MESSAGE.fullmatch(line), line
     return code, out.getvalue(), err.getvalue()
 
 
 @MANY
 def test_damaged_files(many):
     Path("in").mkdir()
-    contents = {"x.npy": Path("mel.npy").read_bytes(), "x.wav": Path("speech.wav").read_bytes()}
+    mel, wav = Path("mel.npy").read_bytes(), Path("speech.wav").read_bytes()
 
     def check(case):
-        words, mel, wave = case
-        Path("x.npy").write_bytes(mel)
-        Path("x.wav").write_bytes(wave)
-        Path("in/x.npy").write_bytes(mel)
-        ask(words)
+        arguments, damaged_mel, damaged_wav = case
+        Path("x.npy").write_bytes(damaged_mel)
+        Path("x.wav").write_bytes(damaged_wav)
+        Path("in/x.npy").write_bytes(damaged_mel)
+        run(arguments)
 
-    fuzz(check, st.tuples(st.sampled_from(COMMANDS), damaged(contents["x.npy"], 128), damaged(contents["x.wav"], 44)), 150, many)
+    cases = st.tuples(st.sampled_from(COMMANDS), damaged(mel, 128), damaged(wav, 44))
+    fuzz(check, cases, 150, many)
 
 
 @MANY
 def test_any_values(many):
-    """Sound files whose numbers are anything at all."""
-    special = st.sampled_from([0.0, -0.0, np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, 1e30, -1e4, -11.5, 1.0])
+    """Intact files with any numbers in them."""
+    special = st.sampled_from(
+        [0.0, -0.0, np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, 1e30, -1e4, -11.5, 1.0]
+    )
 
     def check(case):
-        words, values, dtype = case
+        arguments, changes, dtype = case
         mel = tiny_mel().numpy().astype(dtype)
         with np.errstate(all="ignore"):
-            for place, value in values:
-                mel.flat[place % mel.size] = value
+            for index, value in changes:
+                mel.flat[index % mel.size] = value
         np.save("x.npy", mel)
-        ask(words)
+        run(arguments)
 
-    mels = [words for words in COMMANDS if "x.npy" in words]
-    values = st.lists(st.tuples(st.integers(0, 10**4), st.one_of(special, st.floats(width=32))), max_size=4)
-    fuzz(check, st.tuples(st.sampled_from(mels), values, st.sampled_from(["f4", ">f4", "f8", "f2"])), 100, many)
+    commands = [arguments for arguments in COMMANDS if "x.npy" in arguments]
+    value = st.one_of(special, st.floats(width=32))
+    changes = st.lists(st.tuples(st.integers(0, 10**4), value), max_size=4)
+    dtypes = st.sampled_from(["f4", ">f4", "f8", "f2"])
+    fuzz(check, st.tuples(st.sampled_from(commands), changes, dtypes), 100, many)
+
+
+# fmt: off
+OPTIONS = [
+    "--n-iter", "--seed", "--device", "--convention", "--phase", "--init", "--plot", "-o", "--out",
+    "--batch", "--json", "--mfcc", "--strict", "--format", "--model-space", "--from", "--to",
+    "--reference", "--generated", "--", "--subtype",
+]
+VALUES = [
+    "mel.npy", "speech.wav", "tiny.json", "none.json", "out", "x.wav", "x.png", "0", "1", "-1",
+    str(2**64), "1e3", "cpu", "meta", "cuda:7", "cpu:1", "hpu", "xla:0", "", " ", ".", "..", "a\nb",
+    "\x1b[31m", "$x^$", "x" * 300, "\ud800", "hifigan_22k", "zero", "griffin_lim", "flac",
+]
+# fmt: on
+COMMAND_NAMES = ["presets", "invert", "convert", "evaluate", "roundtrip", "identify"]
 
 
 @MANY
-def test_any_words(many):
-    options = [
-        "--n-iter", "--seed", "--device", "--convention", "--phase", "--start", "--plot", "-o", "--out", "--batch", "--json",
-        "--mfcc", "--strict", "--format", "--model-space", "--from", "--to", "--reference", "--generated", "--",
-        "--subtype",
-    ]
-    values = [
-        "mel.npy", "speech.wav", "tiny.json", "none.json", "out", "x.wav", "x.png", "0", "1", "-1", str(2**64), "1e3", "cpu",
-        "meta", "cuda:7", "cpu:1", "hpu", "xla:0", "", " ", ".", "..", "a\nb", "\x1b[31m", "$x^$", "x" * 300, "\ud800",
-        "hifigan_22k", "zero", "griffin_lim", "flac",
-    ]
-    word = st.one_of(st.sampled_from(options), st.sampled_from(values), st.text(max_size=5))
+def test_any_arguments(many):
+    argument = st.one_of(st.sampled_from(OPTIONS), st.sampled_from(VALUES), st.text(max_size=5))
 
     def check(case):
-        command, words = case
-        if not any(word.startswith(("/", "~")) for word in words):
-            ask([*command, *words])
+        command, arguments = case
+        if not any(argument.startswith(("/", "~")) for argument in arguments):
+            run([*command, *arguments])
 
-    starts = st.sampled_from([*COMMANDS, ["presets"], ["invert"], ["convert"], ["evaluate"], ["roundtrip"], ["inspect"], []])
-    fuzz(check, st.tuples(starts, st.lists(word, max_size=3)), 150, many)
+    starts = st.sampled_from([*COMMANDS, *([name] for name in COMMAND_NAMES), []])
+    fuzz(check, st.tuples(starts, st.lists(argument, max_size=3)), 150, many)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of Unix")
-@pytest.mark.parametrize("name", ["a\nb", "a\x1b]0;b\x07", "a\u202eb", "$\\frac$", "a\udc80b", "-o", "a%b{c}", "näme 音"])
-def test_any_name(name):
-    """Names of files move no cursor and begin no line."""
+@pytest.mark.parametrize(
+    "name", ["a\nb", "a\x1b]0;b\x07", "a\u202eb", "$\\frac$", "a\udc80b", "-o", "a%b{c}", "näme 音"]
+)
+def test_any_file_name(name):
+    """Names of files move no cursor and start no line."""
     Path(name).mkdir()
     np.save(f"{name}/{name}.npy", tiny_mel().numpy())
     Path(f"{name}/{name}2.npy").write_bytes(b"broken")
     Path(f"{name}/{name}.wav").write_bytes(Path("speech.wav").read_bytes())
-    place = f"./{name}"
-    said = [
-        ask(["invert", place, "-o", f"{place}/out", *QUICK])[1:],
-        ask(["roundtrip", f"{place}/{name}.wav", "-o", f"{place}/x.wav", "--plot", f"{place}/x.png", *QUICK])[1:],
-        ask(["evaluate", "--reference", f"{place}/out", "--generated", f"{place}/out", *TINY_ONE])[1:],
-        ask(["convert", place, "-o", f"{place}/to", "--from", "tiny.json", "--to", "tiny.json"])[1:],
+    folder = f"./{name}"
+    outputs = ["-o", f"{folder}/x.wav", "--plot", f"{folder}/x.png"]
+    generated = ["--generated", f"{folder}/out"]
+    printed = [
+        run(arguments)[1:]
+        for arguments in (
+            ["invert", folder, "-o", f"{folder}/out", *QUICK],
+            ["roundtrip", f"{folder}/{name}.wav", *outputs, *QUICK],
+            ["evaluate", "--reference", f"{folder}/out", *generated, *TINY_ONE],
+            ["convert", folder, "-o", f"{folder}/to", "--from", "tiny.json", "--to", "tiny.json"],
+        )
     ]
-    for text in "".join("".join(each) for each in said).split("\n"):
-        assert text.isprintable(), repr(text)
-    assert all("error" not in err or "broken" in err or "2.npy" in err for _, err in said), said
+    for line in "".join(out + err for out, err in printed).split("\n"):
+        assert line.isprintable(), repr(line)
+    for _, err in printed:
+        assert "error" not in err or "broken" in err or "2.npy" in err

@@ -1,6 +1,7 @@
-"""A kernel is its reference, faster: every computation that has kernels, run by them, beside the reference in float64.
+"""Every computation that has kernels agrees by kernels with the reference in float64.
 
-Here the kernels' own source runs in emulation; on a machine with a CUDA device the same tests run there as well.
+The sources of the kernels run in emulation; on a machine with a CUDA device the same tests run
+there, too.
 """
 
 from __future__ import annotations
@@ -11,34 +12,37 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.host_cuda import COMPILER, stand_in
-from tests.problems import TINY, TINY_LOG, TINY_POWER, frame_convention, tones
-from torchmelinv import functional
-from torchmelinv.analysis import MelAnalyzer
+from tests.host_cuda import COMPILER, fake_capture
+from tests.problems import TINY, TINY_LOG, TINY_POWER, stft_convention, tones
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.conventions.presets import preset, preset_names
+from torchmelinv.cuda import graphs, newton_cuda
+from torchmelinv.cuda.backend import backend
 from torchmelinv.errors import InputError
-from torchmelinv.filterbank import MelFilterbank
-from torchmelinv.frame import Frame
+from torchmelinv.functional import initial_phase, magnitude_to_waveform
 from torchmelinv.invert import MelInverter
-from torchmelinv.ops import graphs
-from torchmelinv.ops.backend import backend
+from torchmelinv.magnitude import MAGNITUDES
+from torchmelinv.phase import PHASES
 from torchmelinv.phases import AcceleratedGriffinLim, GriffinLim, MelConsistent
-from torchmelinv.presets import preset, preset_names
+from torchmelinv.transforms.mel_filterbank import MelFilterbank
+from torchmelinv.transforms.stft import STFT
 
-FUSED = frame_convention(n_fft=256, hop_length=64)
-ANY_SIZE = frame_convention(n_fft=100, hop_length=30, padding="same_reflect")
-METHODS = {
-    "griffin_lim": GriffinLim(),
-    "fast_griffin_lim": GriffinLim(0.99),
-    "accelerated_griffin_lim": AcceleratedGriffinLim(),
-    "other inertia": AcceleratedGriffinLim(0.9, 0.3, 1.2),
-    "mel_consistent": MelConsistent(),
-    "mel_consistent, 3 sweeps": MelConsistent(GriffinLim(0.99), sweeps=3, agreement=0.7),
+FUSED = stft_convention(n_fft=256, hop_length=64)
+ANY_SIZE = stft_convention(n_fft=100, hop_length=30, padding="same_reflect")
+TINY_FUSED = TINY.replace(n_fft=256, hop_length=64)
+TINY_LOG_FUSED = TINY_LOG.replace(n_fft=256, hop_length=64)
+# The methods whose steps are kernels, and some with other hyper-parameters.
+METHODS = {name: PHASES[name]() for name in PHASES if PHASES[name]().cuda_graph_safe}
+VARIANTS = {
+    **METHODS,
+    "different alpha and beta": AcceleratedGriffinLim(0.9, 0.3, 1.2),
+    "three updates": MelConsistent(GriffinLim(0.99), inner_iter=3, damping=0.7),
 }
 
 
 @pytest.fixture(params=["emulated", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request):
-    """Where the kernels run."""
+    """The device where the kernels run."""
     if request.param == "cuda":
         return "cuda"
     if COMPILER is None:
@@ -48,133 +52,150 @@ def device(request):
 
 
 def inverter(convention, phase="accelerated_griffin_lim", **options):
-    return MelInverter(convention, phase=METHODS[phase], **{"start": "spsi", "n_iter": 4, **options})
+    return MelInverter(
+        convention, phase=VARIANTS[phase], **{"init": "spsi", "n_iter": 4, **options}
+    )
 
 
 def assert_as_exact(run, device, *tensors):
-    """By kernels `run` is about as near to its float64 reference as the reference is in float32, and within 1e-5 of its peak.
+    """Compare kernels with the float64 reference, relative to the reference in float32.
 
-    Errors grow from step to step, and more where a bin is quiet or a window barely reaches; both forms grow them alike.
+    Both forms amplify errors alike: they grow from step to step, and more where a bin is quiet or a
+    window barely reaches. Kernels may have four times the error, and 1e-5 of the peak in addition.
     """
     exact = run(*(tensor.double() for tensor in tensors))
     single = run(*tensors).double()
     with backend("cuda"):
-        found = run(*(tensor.to(device) for tensor in tensors)).cpu().double()
-    assert found.isfinite().all()
-    peak, own = exact.abs().max(), (single - exact).abs().max()
-    assert (found - exact).abs().max() <= 4 * own + 1e-5 * peak
+        result = run(*(tensor.to(device) for tensor in tensors)).cpu().double()
+    assert result.isfinite().all()
+    peak, error = exact.abs().max(), (single - exact).abs().max()
+    assert (result - exact).abs().max() <= 4 * error + 1e-5 * peak
 
 
-@pytest.mark.parametrize("frame", [FUSED, ANY_SIZE])
+@pytest.mark.parametrize("convention", [FUSED, ANY_SIZE])
 @pytest.mark.parametrize("momentum", [0.0, 0.99])
-def test_one_step(device, frame, momentum):
-    """1e-5 of the peak, whatever the reference's own float32 does."""
-    magnitude = Frame(frame).analyse(tones(1000, (2,))).abs()
-    expected = functional.griffin_lim(magnitude.double(), frame, 1, momentum, start="zero")
+def test_one_step(device, convention, momentum):
+    """Within 1e-5 of the peak, whatever the error of the reference in float32."""
+    magnitude = STFT(convention)(tones(1000, (2,))).abs()
+    options = {"method": GriffinLim(momentum), "n_iter": 1, "init": "zero"}
+    expected = magnitude_to_waveform(magnitude.double(), convention, **options)
     with backend("cuda"):
-        found = functional.griffin_lim(magnitude.to(device), frame, 1, momentum, start="zero").cpu().double()
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+        waveform = magnitude_to_waveform(magnitude.to(device), convention, **options)
+    atol = 1e-5 * float(expected.abs().max())
+    torch.testing.assert_close(waveform.cpu().double(), expected, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("method", ["entropic", "least_distance"])
+@pytest.mark.parametrize("method", newton_cuda.METHODS)
 @pytest.mark.parametrize("convention", [TINY, TINY_POWER])
-def test_magnitudes_and_their_gradients(device, convention, method):
-    mel, inverse = MelAnalyzer(convention).linear(tones(600, (2,))), getattr(functional, method)
-    filterbank = MelFilterbank(convention)
+def test_magnitude_inverses_and_their_gradients(device, convention, method):
+    mel = MelSpectrogram(convention).linear_mel(tones(600, (2,)))
+    inverse, filterbank = MAGNITUDES[method], MelFilterbank(convention)
     assert_as_exact(lambda mel: inverse(mel, filterbank), device, mel)
 
-    def by_mel(mel):
+    def gradient(mel):
         leaf = mel.clone().requires_grad_()
         inverse(leaf, filterbank).square().sum().backward()
         return leaf.grad
 
-    assert_as_exact(by_mel, device, mel)
+    assert_as_exact(gradient, device, mel)
 
 
-@pytest.mark.parametrize("convention", [TINY, TINY_POWER, TINY_LOG.replace(n_fft=256, hop_length=64)])
-@pytest.mark.parametrize("phase", METHODS)
+@pytest.mark.parametrize("convention", [TINY, TINY_POWER, TINY_LOG_FUSED])
+@pytest.mark.parametrize("phase", VARIANTS)
 def test_waveforms(device, convention, phase):
-    assert_as_exact(inverter(convention, phase), device, MelAnalyzer(convention)(tones(1000, (2,))))
+    mel = MelSpectrogram(convention)(tones(1000, (2,)))
+    assert_as_exact(inverter(convention, phase), device, mel)
 
 
-@pytest.mark.parametrize("frame", [FUSED, ANY_SIZE])
-@pytest.mark.parametrize("start", ["spsi", "pghi"])
-def test_starts(device, frame, start):
-    """1e-3 on the circle: angles are sums over all frames. Nothing else stands between them and float32's own tree and peaks."""
-    magnitude = Frame(frame).analyse(tones(1000, (2,))).abs()
+@pytest.mark.parametrize("convention", [FUSED, ANY_SIZE])
+@pytest.mark.parametrize("init", ["spsi", "pghi"])
+def test_initial_phases(device, convention, init):
+    """Within 1e-3 on the circle: angles are sums over all frames.
+
+    No other error separates them from the tree and the peaks of the reference in float32.
+    """
+    magnitude = STFT(convention)(tones(1000, (2,))).abs()
     magnitude[1, :, 6:9] = 0
-    expected = functional.start_angles(magnitude, frame, start)
+    expected = initial_phase(magnitude, convention, init)
     with backend("cuda"):
-        found = functional.start_angles(magnitude.to(device), frame, start).cpu()
-        alone = functional.start_angles(magnitude[1].to(device), frame, start).cpu()
-    assert ((found - expected).cos() > 1 - 1e-6 / 2).all()
-    assert torch.equal(found[1], alone)
+        angles = initial_phase(magnitude.to(device), convention, init).cpu()
+        alone = initial_phase(magnitude[1].to(device), convention, init).cpu()
+    assert ((angles - expected).cos() > 1 - 1e-6 / 2).all()
+    assert torch.equal(angles[1], alone)
 
 
-def test_waveforms_from_a_tree(device):
-    """The magnitude's inverse stays the reference's: rounding another magnitude may lead to another tree."""
-    magnitude = Frame(FUSED).analyse(tones(1000, (2,))).abs()
-    assert_as_exact(lambda magnitude: functional.griffin_lim(magnitude, FUSED, 3, start="pghi"), device, magnitude)
+def test_waveforms_from_pghi(device):
+    """The magnitude is given: rounding another magnitude may lead to another tree."""
+    magnitude = STFT(FUSED)(tones(1000, (2,))).abs()
+    run = lambda magnitude: magnitude_to_waveform(magnitude, FUSED, "griffin_lim", 3)  # noqa: E731
+    assert_as_exact(run, device, magnitude)
 
 
-@pytest.mark.parametrize("convention", [TINY_POWER, TINY_LOG.replace(n_fft=256, hop_length=64)])
+@pytest.mark.parametrize("convention", [TINY_POWER, TINY_LOG_FUSED])
 @pytest.mark.parametrize("phase", ["accelerated_griffin_lim", "mel_consistent"])
 def test_padded_batches(device, convention, phase):
-    """The shortest item is shorter than its padding, which then is mirrored more than once."""
-    mel, run = MelAnalyzer(convention)(tones(1000, (3,))), inverter(convention, phase)
+    """The shortest item is shorter than its padding, which then mirrors it more than once."""
+    mel, run = MelSpectrogram(convention)(tones(1000, (3,))), inverter(convention, phase)
     lengths = torch.tensor([mel.shape[-1], 9, 2])
     assert_as_exact(lambda mel: run(mel, lengths=lengths), device, mel)
 
 
 @pytest.mark.parametrize(
     ("convention", "gradient"),
-    [(TINY, "unrolled"), (TINY_LOG, 1), (TINY.replace(n_fft=256, hop_length=64), "checkpointed"), (TINY_POWER, "phase_detached")],
+    [
+        (TINY, "unrolled"),
+        (TINY_LOG, 1),
+        (TINY_FUSED, "checkpointed"),
+        (TINY_POWER, "phase_detached"),
+    ],
 )
 @pytest.mark.parametrize("phase", ["fast_griffin_lim", "accelerated_griffin_lim", "mel_consistent"])
 def test_gradients(device, convention, phase, gradient):
     run = inverter(convention, phase, gradient=gradient, n_iter=2)
 
-    def by_mel(mel):
+    def mel_gradient(mel):
         leaf = mel.clone().requires_grad_()
         run(leaf).square().sum().backward()
         return leaf.grad
 
-    assert_as_exact(by_mel, device, MelAnalyzer(convention)(tones(600)))
+    assert_as_exact(mel_gradient, device, MelSpectrogram(convention)(tones(600)))
 
 
-def test_a_second_derivative_is_the_references(device):
-    def twice(magnitude):
+def test_second_derivatives_are_those_of_the_reference(device):
+    def second_derivative(magnitude):
         leaf = magnitude.clone().requires_grad_()
-        waveform = functional.griffin_lim(leaf, FUSED, 1, start="zero")
+        waveform = magnitude_to_waveform(leaf, FUSED, "griffin_lim", 1, init="zero")
         (first,) = torch.autograd.grad(waveform.square().sum(), leaf, create_graph=True)
         return torch.autograd.grad(first.square().sum(), leaf)[0]
 
-    assert_as_exact(twice, device, Frame(FUSED).analyse(tones(600)).abs())
+    assert_as_exact(second_derivative, device, STFT(FUSED)(tones(600)).abs())
 
 
 @pytest.mark.parametrize("phase", ["accelerated_griffin_lim", "mel_consistent"])
-def test_an_item_gets_what_it_gets_alone(device, phase):
-    """Bit for bit by the fused kernel; for other sizes the Fourier transforms of a library stand between."""
-    convention = TINY.replace(n_fft=256, hop_length=64)
-    mel, run = MelAnalyzer(convention)(tones(1000, (3,))).to(device), inverter(convention, phase)
+def test_an_item_is_bitwise_the_same_alone(device, phase):
+    """For the fused kernel; other sizes use the Fourier transforms of a library."""
+    mel = MelSpectrogram(TINY_FUSED)(tones(1000, (3,))).to(device)
+    run = inverter(TINY_FUSED, phase)
     with backend("cuda"):
-        together, alone, again = run(mel), run(mel[1]), run(mel)
-    torch.testing.assert_close(together, again, rtol=0, atol=0)
-    torch.testing.assert_close(together[1], alone, rtol=0, atol=0)
+        batch, alone, repeated = run(mel), run(mel[1]), run(mel)
+    torch.testing.assert_close(batch, repeated, rtol=0, atol=0)
+    torch.testing.assert_close(batch[1], alone, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e8])
 @pytest.mark.parametrize("phase", ["accelerated_griffin_lim", "mel_consistent"])
-def test_loudness_does_not_matter(device, scale, phase):
-    mel, run = MelAnalyzer(TINY).linear(tones(600)).to(device), inverter(TINY, phase, check=False)
+def test_scale_equivariance(device, scale, phase):
+    mel = MelSpectrogram(TINY).linear_mel(tones(600)).to(device)
+    run = inverter(TINY, phase, check=False)
     with backend("cuda"):
-        found, expected = run(scale * mel), scale * run(mel)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+        scaled, expected = run(scale * mel), scale * run(mel)
+    atol = 1e-4 * float(expected.abs().max())
+    torch.testing.assert_close(scaled, expected, rtol=0, atol=atol)
 
 
 @contextlib.contextmanager
-def _no_wait(device):
-    """On a CUDA device its own watch besides: what makes the host wait is an error."""
+def _sync_is_an_error(device):
+    """On a CUDA device, let torch raise an error where the host waits."""
     if device == "cuda":
         torch.cuda.set_sync_debug_mode("error")
     try:
@@ -184,66 +205,80 @@ def _no_wait(device):
             torch.cuda.set_sync_debug_mode("default")
 
 
-class _NothingAsked(TorchDispatchMode):
-    """Refuses what makes the host wait for a device."""
+class _RefuseSyncs(TorchDispatchMode):
+    """Refuse operations that make the host wait for a device."""
+
+    SYNCS = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select")
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.name()
-        assert not any(word in name for word in ("_local_scalar_dense", "nonzero", "is_nonzero", "equal", "masked_select")), name
+        assert not any(word in name for word in self.SYNCS), name
         return function(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("phase", ["fast_griffin_lim", "accelerated_griffin_lim", "mel_consistent"])
 @pytest.mark.parametrize(
-    ("frame", "start"), [(TINY, "spsi"), (TINY, "pghi"), (TINY.replace(n_fft=256, hop_length=64), "pghi")]
+    ("convention", "init"), [(TINY, "spsi"), (TINY, "pghi"), (TINY_FUSED, "pghi")]
 )
-def test_neither_start_nor_iteration_asks_the_host(device, phase, frame, start):
-    mel, run = MelAnalyzer(frame)(tones(600)).to(device), inverter(frame, phase, start=start, check=False)
+def test_no_host_sync(device, phase, convention, init):
+    mel = MelSpectrogram(convention)(tones(600)).to(device)
+    run = inverter(convention, phase, init=init, check=False)
     with backend("cuda"):
-        expected = [run(mel) for _ in range(2)][1]  # the first call makes tables, the second on a device a graph
-        with _NothingAsked(), _no_wait(device):
-            found = run(mel)
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        run(mel)  # the first call builds tables
+        expected = run(mel)  # on a device the second call captures a graph
+        with _RefuseSyncs(), _sync_is_an_error(device):
+            waveform = run(mel)
+    torch.testing.assert_close(waveform, expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("phase", ["accelerated_griffin_lim", "mel_consistent"])
-def test_a_recorded_loop_is_the_loop(host_kernels, monkeypatch, phase):
-    """Recording by a stand-in: what goes in and comes out, and what is another graph."""
-    made = []
-    monkeypatch.setattr(graphs, "_record", lambda *given: made.append(1) or stand_in(*given))
-    mels = [MelAnalyzer(TINY)(scale * tones(600, (2,))) for scale in (1, 0.3, 0.1)]
+def test_a_captured_loop_is_the_loop(host_kernels, monkeypatch, phase):
+    """With a fake capture: inputs, outputs, and what counts as another graph."""
+    captures = []
+
+    def capture(*arguments):
+        captures.append(arguments)
+        return fake_capture(*arguments)
+
+    monkeypatch.setattr(graphs, "_capture", capture)
+    mels = [MelSpectrogram(TINY)(scale * tones(600, (2,))) for scale in (1, 0.3, 0.1)]
     runs = [inverter(TINY, phase, n_iter=n_iter) for n_iter in (1, 2)]
     with backend("cuda"):
         expected = [[run(mel) for mel in mels] for run in runs]
-        monkeypatch.setattr("torchmelinv.phase.run.worth_recording", lambda *_: True)
-        found = [[run(mel) for mel in mels] for run in runs]
+        monkeypatch.setattr("torchmelinv.phase.iterate_stages.worth_capturing", lambda *_: True)
+        waveforms = [[run(mel) for mel in mels] for run in runs]
         with torch.inference_mode():
-            found[0].append(runs[0](mels[0]))
-    graphs.forget()
-    assert len(made) == 2
-    torch.testing.assert_close(found, [[*expected[0], expected[0][0]], expected[1]], rtol=0, atol=0)
+            waveforms[0].append(runs[0](mels[0]))
+    graphs.clear()
+    assert len(captures) == 2
+    expected = [[*expected[0], expected[0][0]], expected[1]]
+    torch.testing.assert_close(waveforms, expected, rtol=0, atol=0)
 
 
-def test_filters_of_which_kernels_know_nothing_are_refused_with_the_reason(device):
+def test_unsupported_filters_are_refused_with_the_reason(device):
     """Square filters, of which three share a bin."""
     table = torch.zeros(6, 65)
     for band in range(6):
         table[band, 5 * band : 5 * band + 15] = 1
-    mel = torch.rand(6, 10).to(device)
-    with backend("cuda"), pytest.raises(InputError, match=r"a magnitude inverse: .* at most two neighbours share a bin"):
-        functional.entropic(mel, MelFilterbank(table.to(device)))
+    mel, filterbank = torch.rand(6, 10).to(device), MelFilterbank(table.to(device))
+    message = r"a filterbank inverse: .* at most two neighbors share a bin"
+    with backend("cuda"), pytest.raises(InputError, match=message):
+        MAGNITUDES["entropic"](mel, filterbank)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(preset_names()) - {"riffusion"}))
 def test_every_preset(device, name):
-    """Sizes, filters, floors and paddings of real use. From random phases: `spsi` may take another peak where two are equal."""
+    """Sizes, filters, floors and paddings of real use, from random phases.
+
+    `spsi` may take another peak where two are equal.
+    """
     convention = preset(name)
-    mel = MelAnalyzer(convention)(tones(8 * convention.n_fft))
-    assert_as_exact(MelInverter(convention, n_iter=2, start="random", check=False), device, mel)
+    mel = MelSpectrogram(convention)(tones(8 * convention.n_fft))
+    assert_as_exact(MelInverter(convention, n_iter=2, init="random", check=False), device, mel)
 
 
-def test_the_one_preset_that_has_too_many_filters(device):
-    mel = MelAnalyzer("riffusion")(tones(40000)).to(device)
+def test_the_preset_with_too_many_filters_is_refused(device):
+    mel = MelSpectrogram("riffusion")(tones(40000)).to(device)
     with backend("cuda"), pytest.raises(InputError, match="512 filters are more"):
         MelInverter("riffusion")(mel)

@@ -1,4 +1,4 @@
-"""What an unrolled gradient remembers: a signal for each iteration and no spectra."""
+"""An unrolled gradient saves one signal per iteration and no spectra."""
 
 from __future__ import annotations
 
@@ -7,60 +7,85 @@ from collections.abc import Callable
 import pytest
 import torch
 import torchaudio
+from torch import Tensor
 
-from benchmarks.common import remembered
-from tests.problems import TINY, frame_convention, tones
-from torchmelinv import functional
-from torchmelinv.analysis import MelAnalyzer
-from torchmelinv.frame import Frame
-from torchmelinv.functional import accelerated_griffin_lim, fast_griffin_lim, mel_consistent
+from benchmarks.measurement import saved_bytes
+from tests.problems import TINY, stft_convention, tones
+from tests.solve import solve, solve_mel
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.phases import ADMM, AcceleratedGriffinLim, FastGriffinLim, MelConsistent
+from torchmelinv.transforms.stft import STFT
 
-FRAME = frame_convention(n_fft=256, hop_length=64)
+CONVENTION = stft_convention(n_fft=256, hop_length=64)
 N_ITER = 32
+SIGNAL_BYTES = tones(6400).nbytes
 
 
-def test_an_eighth_of_what_torchaudio_keeps():
-    magnitude = Frame(FRAME).analyse(tones(6400)).abs().requires_grad_()
-    window = torch.hann_window(256)
-    # From zero phases: a table of random ones, made once for a thousand frames, would be most of what so short a signal keeps.
-    theirs = remembered(lambda: torchaudio.functional.griffinlim(magnitude, window, 256, 64, 256, 1.0, N_ITER, 0.99, None, False))
-    assert remembered(lambda: fast_griffin_lim(magnitude, FRAME, N_ITER, start="zero")) <= theirs / 8
-    assert remembered(lambda: accelerated_griffin_lim(magnitude, FRAME, N_ITER, start="zero")) <= theirs / 8
+def magnitude_of(n_samples: int = 6400) -> Tensor:
+    return STFT(CONVENTION)(tones(n_samples)).abs()
 
 
-@pytest.mark.parametrize("method", ["fast_griffin_lim", "mel_consistent"])
-def test_an_iteration_more_costs_one_signal(method):
-    mel = MelAnalyzer(TINY).linear(tones(6400)).requires_grad_()
-    magnitude = Frame(TINY).analyse(tones(6400)).abs().requires_grad_()
-
-    def run(n_iter: int) -> torch.Tensor:
-        return fast_griffin_lim(magnitude, TINY, n_iter) if method == "fast_griffin_lim" else mel_consistent(mel, TINY, n_iter)
-
-    more = remembered(lambda: run(24)) - remembered(lambda: run(8))
-    assert more <= 16 * 1.1 * tones(6400).nbytes
+def torchaudio_griffin_lim(magnitude: Tensor) -> Tensor:
+    window = torch.hann_window(256, device=magnitude.device)
+    # From zero phases, as ours: a cached table of random phases is made for a thousand frames, and
+    # would exceed all else that so short a signal saves.
+    return torchaudio.functional.griffinlim(
+        magnitude, window, 256, 64, 256, 1.0, N_ITER, 0.99, None, False
+    )
 
 
-@pytest.mark.parametrize(("method", "signals"), [("fast_griffin_lim", 2), ("accelerated_griffin_lim", 3), ("admm", 2 * 4.1)])
-def test_checkpoints_keep_the_states_of_root_n_iterations(method, signals):
-    """A state is so many signals; at 75 % overlap a spectrum is as large as four."""
-    magnitude = Frame(FRAME).analyse(tones(6400)).abs().requires_grad_()
+@pytest.mark.parametrize("method", [FastGriffinLim(), AcceleratedGriffinLim()])
+def test_it_saves_an_eighth_of_torchaudios_bytes(method):
+    magnitude = magnitude_of().requires_grad_()
+    theirs = saved_bytes(lambda: torchaudio_griffin_lim(magnitude))
+    ours = saved_bytes(lambda: solve(method, magnitude, CONVENTION, N_ITER, init="zero").waveform)
+    assert ours <= theirs / 8
 
-    def kept(n_iter: int, gradient: str) -> int:
-        return remembered(lambda: getattr(functional, method)(magnitude, FRAME, n_iter, start="zero", gradient=gradient))
 
-    more = kept(36, "checkpointed") - kept(0, "checkpointed")
-    assert more <= 6 * signals * 1.1 * tones(6400).nbytes
-    assert more < 0.7 * (kept(36, "unrolled") - kept(0, "unrolled"))
+def fast_griffin_lim(n_iter: int) -> Tensor:
+    magnitude = STFT(TINY)(tones(6400)).abs().requires_grad_()
+    return solve(FastGriffinLim(), magnitude, TINY, n_iter).waveform
+
+
+def mel_consistent(n_iter: int) -> Tensor:
+    mel = MelSpectrogram(TINY).linear_mel(tones(6400)).requires_grad_()
+    return solve_mel(MelConsistent(), mel, TINY, n_iter).waveform
+
+
+@pytest.mark.parametrize("inversion", [fast_griffin_lim, mel_consistent])
+def test_each_iteration_saves_one_signal(inversion):
+    more = saved_bytes(lambda: inversion(24)) - saved_bytes(lambda: inversion(8))
+    assert more <= 16 * 1.1 * SIGNAL_BYTES
+
+
+@pytest.mark.parametrize(
+    ("method", "signals"),
+    [(FastGriffinLim(), 2), (AcceleratedGriffinLim(), 3), (ADMM(), 2 * 4.1)],
+    ids=["fast_griffin_lim", "accelerated_griffin_lim", "admm"],
+)
+def test_checkpoints_save_the_states_of_sqrt_n_iter_iterations(method, signals):
+    """`signals` is the size of a state; at 75 % overlap a spectrum is as large as four signals."""
+    magnitude = magnitude_of().requires_grad_()
+
+    def saved(n_iter: int, gradient: str) -> int:
+        options = {"init": "zero", "gradient": gradient}
+        return saved_bytes(lambda: solve(method, magnitude, CONVENTION, n_iter, **options).waveform)
+
+    more = saved(36, "checkpointed") - saved(0, "checkpointed")
+    assert more <= 6 * signals * 1.1 * SIGNAL_BYTES
+    assert more < 0.7 * (saved(36, "unrolled") - saved(0, "unrolled"))
 
 
 @pytest.mark.gpu
-def test_an_eighth_stays_on_a_cuda_device():
-    """Between the two passes; at the peak some spectra that are at work come to ours, which are no more for longer loops."""
-    magnitude = Frame(FRAME).analyse(tones(64000)).abs().cuda()
-    window = torch.hann_window(256, device="cuda")
+def test_it_keeps_an_eighth_of_torchaudios_bytes_on_a_cuda_device():
+    """Between forward and backward.
 
-    def bytes_of(inversion: Callable[[torch.Tensor], torch.Tensor]) -> tuple[int, int]:
-        inversion(magnitude).sum()  # makes the tables
+    At the peak, the spectra of the running iteration are added to ours; longer loops add no more.
+    """
+    magnitude = magnitude_of(64000).cuda()
+
+    def kept_and_peak(inversion: Callable[[Tensor], Tensor]) -> tuple[int, int]:
+        inversion(magnitude).sum()  # builds the tables
         leaf = magnitude.clone().requires_grad_()
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
@@ -69,9 +94,9 @@ def test_an_eighth_stays_on_a_cuda_device():
         waveform.sum().backward()
         return kept, torch.cuda.max_memory_allocated() - before
 
-    kept, peak = bytes_of(lambda a: fast_griffin_lim(a, FRAME, N_ITER, start="zero"))
-    their_kept, their_peak = bytes_of(
-        lambda a: torchaudio.functional.griffinlim(a, window, 256, 64, 256, 1.0, N_ITER, 0.99, None, False)
+    kept, peak = kept_and_peak(
+        lambda leaf: solve(FastGriffinLim(), leaf, CONVENTION, N_ITER, init="zero").waveform
     )
+    their_kept, their_peak = kept_and_peak(torchaudio_griffin_lim)
     assert kept <= their_kept / 8
     assert peak <= their_peak / 5

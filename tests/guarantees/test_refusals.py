@@ -1,4 +1,4 @@
-"""What `functional` says of mistakes holds for each of its functions: one error of our own, a ValueError."""
+"""Invalid inputs of functions and metrics raise one of our errors, which are ValueErrors."""
 
 from __future__ import annotations
 
@@ -8,25 +8,34 @@ import pytest
 import torch
 
 from tests.tiny import TINY
-from torchmelinv import functional
+from torchmelinv import functional, metrics
 from torchmelinv.conventions import MfccConvention
 from torchmelinv.errors import ConventionError, InputError
-from torchmelinv.filterbank import MelFilterbank
-from torchmelinv.invert import MelInverter
 
-FUNCTIONS = {name: value for name, value in vars(functional).items() if inspect.isfunction(value)}
-REST = {"frame": TINY, "filterbank": MelFilterbank(TINY), "convention": TINY, "level": TINY.level, "start": "pghi", "n_iter": 1,
-        "sample_rate": 8000, "inverter": MelInverter(TINY)}  # fmt: skip
+FUNCTIONS = {
+    name: getattr(module, name)
+    for module in (functional, metrics)
+    for name in module.__all__
+    if inspect.isfunction(getattr(module, name))
+}
+INVALID = ["nonsense", None, [[1.0]], torch.zeros(8, 5, dtype=torch.complex64)]
 
 
+@pytest.mark.parametrize("invalid", INVALID, ids=["str", "None", "list", "complex"])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_mistakes(name: str):
-    assert "`InputError`" in functional.__doc__
-    parameters = [each for each in inspect.signature(FUNCTIONS[name]).parameters.values() if each.kind != each.VAR_KEYWORD]
-    rest = {**REST, "convention": MfccConvention(mel=TINY, n_mfcc=5)} if "mfcc" in name else REST
-    needed = [each.name for each in parameters if each.default is each.empty]
-    first = needed[1] if name == "gradient_norm" else needed[0]
-    for wrong in ("nonsense", None, [[1.0]], torch.zeros(8, 5, dtype=torch.complex64)):
-        given = {each: wrong if each == first else rest.get(each, torch.rand(8, 5)) for each in needed}
-        with pytest.raises((InputError, ConventionError)):
-            FUNCTIONS[name](**given)
+def test_invalid_tensors(name, invalid):
+    function = FUNCTIONS[name]
+    convention = MfccConvention(mel=TINY, n_mfcc=5) if "mfcc" in name else TINY
+    others = {"convention": convention, "sample_rate": 8000}
+    parameters = inspect.signature(function).parameters.values()
+    required = [each.name for each in parameters if each.default is each.empty]
+    arguments = {each: others.get(each, torch.rand(8, 5)) for each in required}
+    # The first argument of gradient_norm is a function.
+    arguments[required[name == "gradient_norm"]] = invalid
+    with pytest.raises((InputError, ConventionError)):
+        function(**arguments)
+
+
+def test_our_errors_are_value_errors():
+    assert issubclass(InputError, ValueError)
+    assert issubclass(ConventionError, ValueError)

@@ -1,12 +1,12 @@
-"""Least distance: without bounds in the way it is the pseudo-inverse's correction of the prior."""
+"""Least distance: without active bounds it corrects the prior by the pseudo-inverse."""
 
 from __future__ import annotations
 
 import torch
 
 from tests.problems import TINY
-from torchmelinv.filterbank import MelFilterbank
-from torchmelinv.functional import least_distance
+from torchmelinv.magnitude.least_distance import least_distance
+from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
 
 def test_is_the_orthogonal_projection_where_no_bin_reaches_zero():

@@ -1,4 +1,4 @@
-"""Projected-gradient NNLS against scipy's active set, by residual: the solutions themselves form a set."""
+"""Projected-gradient NNLS against scipy's active set, by residual: the solution is not unique."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from tests.problems import tones
-from torchmelinv.analysis import MelAnalyzer
-from torchmelinv.filterbank import LinearMap, MelFilterbank
-from torchmelinv.functional import nnls, pinv
-from torchmelinv.magnitude.nnls import N_ITER
-from torchmelinv.presets import preset
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.conventions.presets import preset
+from torchmelinv.magnitude.nnls import N_ITER, nnls
+from torchmelinv.magnitude.pinv import pinv
+from torchmelinv.transforms.mel_filterbank import LinearMap, MelFilterbank
 
 
 def relative_residuals(spectrum: Tensor, mel: Tensor, bank: MelFilterbank) -> Tensor:
@@ -23,16 +23,18 @@ def relative_residuals(spectrum: Tensor, mel: Tensor, bank: MelFilterbank) -> Te
 @pytest.mark.parametrize("level", [1.0, 1e-4])
 @pytest.mark.parametrize("power", [1, 2])
 @pytest.mark.parametrize("noise", [0.0, 0.5])  # with noise, no spectrum has the mel
-def test_residual_is_an_active_set_solvers(power, level, noise):
+def test_the_residual_is_that_of_an_active_set_solver(power, level, noise):
     convention = preset("hifigan_22k", power=power, n_mels=40, n_fft=512)
     bank = MelFilterbank(convention)
-    mel = level * MelAnalyzer(convention).linear(tones(4000))
+    mel = level * MelSpectrogram(convention).linear_mel(tones(4000))
     mel = mel * (noise * torch.randn(mel.shape)).exp()
     spectrum = nnls(mel, bank)
     assert (spectrum >= 0).all()
-    theirs = [scipy.optimize.nnls(bank.table.numpy(), frame.double().numpy())[1] for frame in mel.T]
-    theirs = torch.tensor(theirs, dtype=torch.float64) / mel.double().norm(dim=-2)
-    assert (relative_residuals(spectrum, mel, bank) - theirs).max() <= 1e-6
+    expected = [
+        scipy.optimize.nnls(bank.table.numpy(), frame.double().numpy())[1] for frame in mel.T
+    ]
+    expected = torch.tensor(expected, dtype=torch.float64) / mel.double().norm(dim=-2)
+    assert (relative_residuals(spectrum, mel, bank) - expected).max() <= 1e-6
 
 
 def test_optimality_conditions_in_float64():
@@ -47,18 +49,21 @@ def test_optimality_conditions_in_float64():
 
 @pytest.mark.parametrize("shape", [(12, 7), (5, 7)])
 def test_any_matrix_and_any_signs(shape):
-    matrix, target = torch.randn(shape, dtype=torch.float64), torch.randn(shape[0], 20, dtype=torch.float64)
+    matrix = torch.randn(shape, dtype=torch.float64)
+    target = torch.randn(shape[0], 20, dtype=torch.float64)
     spectrum = nnls(target, LinearMap(matrix))
-    theirs = torch.tensor([scipy.optimize.nnls(matrix.numpy(), column.numpy())[1] for column in target.T])
+    expected = torch.tensor(
+        [scipy.optimize.nnls(matrix.numpy(), column.numpy())[1] for column in target.T]
+    )
     assert (spectrum >= 0).all()
-    assert ((matrix @ spectrum - target).norm(dim=0) - theirs).max() <= 1e-6
+    assert ((matrix @ spectrum - target).norm(dim=0) - expected).max() <= 1e-6
 
 
-def test_zero_iterations_are_the_start_and_frames_that_stop_early_keep_their_answer():
+def test_zero_iterations_give_the_start_and_frames_that_stop_early_keep_their_result():
     bank = MelFilterbank(preset("hifigan_22k", n_mels=40, n_fft=512))
     mel = bank(torch.rand(2, bank.n_freqs, 5))
     torch.testing.assert_close(nnls(mel, bank, n_iter=0), pinv(mel, bank))
-    both = torch.cat([mel, torch.rand(2, 40, 3)], -1)  # the second kind needs far more iterations
+    both = torch.cat([mel, torch.rand(2, 40, 3)], -1)  # these need far more iterations
     torch.testing.assert_close(nnls(both, bank)[..., :5], nnls(mel, bank), atol=1e-5, rtol=1e-4)
     assert N_ITER >= 1000
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from tests.problems import DEFICIENT, TINY
-from torchmelinv.filterbank import MelFilterbank
-from torchmelinv.functional import pinv
+from torchmelinv.magnitude.pinv import pinv
+from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
 
 def test_against_numpy():

@@ -1,76 +1,106 @@
-"""ADMM: the splitting of the paper, Griffin-Lim and RAAR at the two ends of its number."""
+"""ADMM: the paper's splitting, and its special cases Griffin-Lim and RAAR."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from tests.phase.papers import F64, LOCK_STEP, N_FRAMES, N_SAMPLES, PADDED, STEPS, ZERO, admm, magnitude_of, problem
+from tests.phase.papers import (
+    F64,
+    ITERATIONS,
+    LOCK_STEP,
+    N_FRAMES,
+    N_SAMPLES,
+    PADDED,
+    ZERO,
+    admm,
+    magnitude_of,
+    problem,
+)
 from tests.problems import tones
-from torchmelinv import functional
+from tests.solve import solve
 from torchmelinv.errors import InputError
-from torchmelinv.frame import Frame
-from torchmelinv.phase.admm import Admm
-from torchmelinv.phase.griffin_lim import GriffinLim
-from torchmelinv.phase.method import MagnitudeTarget, PhaseProblem
-from torchmelinv.phase.raar import Raar
-from torchmelinv.phase.retrieve import retrieve
+from torchmelinv.phase.problem import PhaseProblem
+from torchmelinv.phase.target import MagnitudeTarget
+from torchmelinv.phases import ADMM, RAAR, GriffinLim
+from torchmelinv.transforms.stft import STFT
 
 
-@pytest.mark.parametrize("softness", [0.0, 0.1, 0.5, 3.0])
+@pytest.mark.parametrize("rho", [0.0, 0.1, 0.5, 3.0])
 @PADDED
-def test_lock_step_with_the_paper(convention, softness):
-    magnitude, angles, sets = problem(convention)
-    for n_iter in STEPS:
-        ours = functional.admm(magnitude, convention, n_iter, softness, start=angles)
-        torch.testing.assert_close(ours, admm(torch.polar(magnitude, angles), sets, n_iter, softness), **LOCK_STEP)
+def test_lock_step_with_the_paper(convention, rho):
+    magnitude, angles, projections = problem(convention)
+    initial = torch.polar(magnitude, angles)
+    for n_iter in ITERATIONS:
+        waveform = solve(ADMM(rho), magnitude, convention, n_iter, init=angles).waveform
+        expected = admm(initial, projections, n_iter, rho)
+        torch.testing.assert_close(waveform, expected, **LOCK_STEP)
 
 
 @PADDED
-def test_softness_one_is_griffin_lim(convention):
+def test_rho_1_is_griffin_lim(convention):
     magnitude = magnitude_of(convention, (2,))
-    for n_iter in STEPS:
-        ours = functional.admm(magnitude, convention, n_iter, softness=1.0)
-        torch.testing.assert_close(ours, functional.griffin_lim(magnitude, convention, n_iter), **LOCK_STEP)
+    for n_iter in ITERATIONS:
+        waveform = solve(ADMM(rho=1.0), magnitude, convention, n_iter).waveform
+        expected = solve(GriffinLim(), magnitude, convention, n_iter).waveform
+        torch.testing.assert_close(waveform, expected, **LOCK_STEP)
 
 
 @PADDED
-def test_no_softness_is_raar_without_averaging(convention):
-    """ρ = 0 and β = 1 are both Douglas-Rachford, with the sets in the other order: from R_C(start), one step on, they are one."""
-    magnitude, angles, sets = problem(convention)
-    start = torch.polar(magnitude, angles)
-    plan = Frame(convention).plan(N_FRAMES, N_SAMPLES, magnitude)
-    here = PhaseProblem(MagnitudeTarget(magnitude.mT[None]), plan)
-    admm_, raar = Admm(0.0), Raar(1.0)
-    one = admm_.step(here, admm_.init(here, start.mT[None].clone()))
-    other = raar.init(here, (2 * sets.consistent(start) - start).mT[None])
+def test_rho_0_is_raar_without_averaging(convention):
+    """ρ = 0 and β = 1 are both Douglas-Rachford, with the sets in opposite order.
+
+    After one step of ADMM from c, its signals are those of RAAR from R_C(c).
+    """
+    magnitude, angles, projections = problem(convention)
+    initial = torch.polar(magnitude, angles)
+    plan = STFT(convention).plan(N_FRAMES, N_SAMPLES, magnitude)
+    target = PhaseProblem(MagnitudeTarget(magnitude.mT[None]), plan)
+    admm_method, raar_method = ADMM(0.0), RAAR(1.0, after=None)
+    admm_state = admm_method.init(target, initial.mT[None].clone())
+    admm_state = admm_method.step(target, admm_state)
+    reflected = 2 * projections.consistent(initial) - initial
+    raar_state = raar_method.init(target, reflected.mT[None])
     for _ in range(5):
-        one, other = admm_.step(here, one), raar.step(here, other)
-        torch.testing.assert_close(admm_.signal(here, one), raar.signal(here, other), **LOCK_STEP)
+        admm_state = admm_method.step(target, admm_state)
+        raar_state = raar_method.step(target, raar_state)
+        signal = admm_method.signal(target, admm_state)
+        expected = raar_method.signal(target, raar_state)
+        torch.testing.assert_close(signal, expected, **LOCK_STEP)
 
 
-def test_a_true_phase_is_a_fixed_point():
-    waveform = tones(N_SAMPLES, (2,), F64)
-    found = functional.admm(magnitude_of(ZERO, (2,)), ZERO, 10, start_waveform=waveform)
-    torch.testing.assert_close(found, waveform, atol=1e-9, rtol=0)
+def test_the_true_phase_is_a_fixed_point():
+    expected = tones(N_SAMPLES, (2,), F64)
+    magnitude = magnitude_of(ZERO, (2,))
+    waveform = solve(ADMM(), magnitude, ZERO, 10, init_waveform=expected).waveform
+    torch.testing.assert_close(waveform, expected, atol=1e-9, rtol=0)
 
 
-def test_it_beats_fast_griffin_lim_in_few_iterations_where_frames_overlap_by_half():
+def test_it_beats_fast_griffin_lim_at_half_overlap_in_few_iterations():
     half = ZERO.replace(hop_length=32)
-    magnitude = Frame(half).analyse(tones(1600, dtype=F64)).abs()
-    ours, fast = (retrieve(each, magnitude, half, 16, account=True) for each in (Admm(), GriffinLim(0.99)))
-    assert ours.residual < fast.residual
+    magnitude = STFT(half)(tones(1600, dtype=F64)).abs()
+    admm_solution, fast = (
+        solve(method, magnitude, half, 16, return_info=True)
+        for method in (ADMM(), GriffinLim(0.99))
+    )
+    assert admm_solution.residual < fast.residual
 
 
-def test_a_state_is_not_overwritten():
-    """`impose` may overwrite what it gets, and a hook may keep a state."""
+def test_states_are_not_overwritten():
+    """`impose` may overwrite its input, but a hook may keep a state."""
     states = []
-    keep = lambda _, state: states.append((state, [field.clone() for field in state]))  # noqa: E731
-    functional.admm(magnitude_of(ZERO), ZERO, 4, hook=keep, account=True)
-    assert all(torch.equal(one, other) for state, copies in states for one, other in zip(state, copies, strict=True))
+
+    def keep(_, state):
+        states.append((state, [field.clone() for field in state]))
+
+    solve(ADMM(), magnitude_of(ZERO), ZERO, 4, hook=keep, return_info=True)
+    assert len(states) == 4
+    for state, copies in states:
+        for field, copied in zip(state, copies, strict=True):
+            assert torch.equal(field, copied)
 
 
-@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf"), "0.1", None, False])
-def test_a_softness_that_is_none(wrong):
-    with pytest.raises(InputError, match="softness"):
-        Admm(wrong)
+@pytest.mark.parametrize("rho", [-0.1, float("nan"), float("inf"), "0.1", None, False])
+def test_invalid_rho(rho):
+    with pytest.raises(InputError, match="rho"):
+        ADMM(rho)

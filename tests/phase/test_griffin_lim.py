@@ -1,4 +1,4 @@
-"""Griffin-Lim and fast Griffin-Lim: the recursion of the papers, librosa's and torchaudio's iterations, the theorem."""
+"""Griffin-Lim and fast Griffin-Lim: the papers' recursion and theorem, librosa and torchaudio."""
 
 from __future__ import annotations
 
@@ -11,100 +11,126 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from tests.problems import frame_convention, tones
+from tests.problems import stft_convention, tones
+from tests.solve import solve
 from torchmelinv.errors import InputError
-from torchmelinv.frame import Frame
-from torchmelinv.functional import fast_griffin_lim, griffin_lim
-from torchmelinv.phase.griffin_lim import GriffinLim
-from torchmelinv.phase.retrieve import retrieve
+from torchmelinv.phases import FastGriffinLim, GriffinLim
+from torchmelinv.transforms.stft import STFT
 
-ZERO = frame_convention(n_fft=128, hop_length=32, padding="center_zero")
-REFLECT = frame_convention(n_fft=128, hop_length=32, padding="center_reflect")
+F64 = torch.float64
+ZERO = stft_convention(n_fft=128, hop_length=32, padding="center_zero")
+REFLECT = stft_convention(n_fft=128, hop_length=32, padding="center_reflect")
+PADDED = pytest.mark.parametrize(
+    ("convention", "pad_mode"), [(ZERO, "constant"), (REFLECT, "reflect")]
+)
 N_FRAMES = 41
 N_SAMPLES = 32 * (N_FRAMES - 1)
 
 
-def magnitude(convention=ZERO, items=(), dtype=torch.float64) -> Tensor:
-    return Frame(convention).analyse(tones(N_SAMPLES, items, dtype)).abs()
+def magnitude_of(convention=ZERO, items=(), dtype=F64) -> Tensor:
+    return STFT(convention)(tones(N_SAMPLES, items, dtype)).abs()
 
 
-def transcription(target: Tensor, angles: Tensor, momentum: float, n_iter: int, pad_mode: str) -> Tensor:
-    """Perraudin et al. (2013), algorithm 2, in the spectrum: t = P_C(P_A(c)), c = t + α (t − t_before), as written there."""
-    window = torch.hann_window(128, dtype=torch.float64)
-    inverse = lambda c: torch.istft(c, 128, 32, window=window, length=N_SAMPLES)  # noqa: E731
-    forward = lambda x: torch.stft(x, 128, 32, window=window, pad_mode=pad_mode, return_complex=True)  # noqa: E731
-    c = torch.polar(target, angles)
+def transcription(
+    magnitude: Tensor, angles: Tensor, momentum: float, n_iter: int, pad_mode: str
+) -> Tensor:
+    """Run algorithm 2 of Perraudin et al. (2013): t = P_C(P_A(c)), c = t + α (t − t')."""
+    window = torch.hann_window(128, dtype=F64)
+    geometry = {"n_fft": 128, "hop_length": 32, "window": window}
+
+    def inverse(c: Tensor) -> Tensor:
+        return torch.istft(c, length=N_SAMPLES, **geometry)
+
+    def forward(x: Tensor) -> Tensor:
+        return torch.stft(x, pad_mode=pad_mode, return_complex=True, **geometry)
+
+    c = torch.polar(magnitude, angles)
     before = None
     for _ in range(n_iter):
-        t = forward(inverse(target * c.sgn()))
+        t = forward(inverse(magnitude * c.sgn()))
         c = t if before is None else t + momentum * (t - before)
         before = t
-    return inverse(target * c.sgn())
+    return inverse(magnitude * c.sgn())
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.99, 1.2])
-@pytest.mark.parametrize(("convention", "pad_mode"), [(ZERO, "constant"), (REFLECT, "reflect")])
+@PADDED
 def test_lock_step_with_the_paper(convention, pad_mode, momentum):
-    target, angles = magnitude(convention), 2 * torch.pi * torch.rand(65, N_FRAMES, dtype=torch.float64)
+    magnitude = magnitude_of(convention)
+    angles = 2 * torch.pi * torch.rand(65, N_FRAMES, dtype=F64)
     for n_iter in (0, 1, 2, 3, 10):
-        ours = griffin_lim(target, convention, n_iter, momentum, start=angles)
-        torch.testing.assert_close(ours, transcription(target, angles, momentum, n_iter, pad_mode), atol=1e-8, rtol=0)
+        waveform = solve(GriffinLim(momentum), magnitude, convention, n_iter, init=angles).waveform
+        expected = transcription(magnitude, angles, momentum, n_iter, pad_mode)
+        torch.testing.assert_close(waveform, expected, atol=1e-8, rtol=0)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.99])
-@pytest.mark.parametrize(("convention", "pad_mode"), [(ZERO, "constant"), (REFLECT, "reflect")])
+@PADDED
 def test_librosas_iterations_from_the_same_angles(convention, pad_mode, momentum):
-    target = magnitude(convention).numpy()
-    angles = torch.from_numpy(2 * np.pi * np.random.default_rng(5).random(size=target.shape))
-    options = {"hop_length": 32, "n_fft": 128, "momentum": momentum, "pad_mode": pad_mode, "length": N_SAMPLES}
+    magnitude = magnitude_of(convention)
+    angles = 2 * np.pi * np.random.default_rng(5).random(size=magnitude.shape)
     for n_iter in (1, 2, 5):
-        theirs = librosa.griffinlim(target, n_iter=n_iter, random_state=np.random.default_rng(5), **options)
-        ours = griffin_lim(torch.from_numpy(target), convention, n_iter, momentum, start=angles).numpy()
-        assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
+        expected = librosa.griffinlim(
+            magnitude.numpy(),
+            n_iter=n_iter,
+            hop_length=32,
+            n_fft=128,
+            momentum=momentum,
+            pad_mode=pad_mode,
+            length=N_SAMPLES,
+            random_state=np.random.default_rng(5),
+        )
+        method, init = GriffinLim(momentum), torch.from_numpy(angles)
+        waveform = solve(method, magnitude, convention, n_iter, init=init).waveform.numpy()
+        assert np.abs(waveform - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_torchaudios_iterations_from_zero_phase():
-    target = magnitude(REFLECT)
-    window = torch.hann_window(128, dtype=torch.float64)
+    magnitude = magnitude_of(REFLECT)
+    window = torch.hann_window(128, dtype=F64)
     for n_iter in (1, 2, 7):
-        theirs = torchaudio.functional.griffinlim(target, window, 128, 32, 128, 1.0, n_iter, 0.99, N_SAMPLES, rand_init=False)
-        ours = fast_griffin_lim(target, REFLECT, n_iter, start="zero")
-        torch.testing.assert_close(ours, theirs, atol=1e-7, rtol=0)
+        expected = torchaudio.functional.griffinlim(
+            magnitude, window, 128, 32, 128, 1.0, n_iter, 0.99, N_SAMPLES, rand_init=False
+        )
+        waveform = solve(FastGriffinLim(), magnitude, REFLECT, n_iter, init="zero").waveform
+        torch.testing.assert_close(waveform, expected, atol=1e-7, rtol=0)
 
 
-def test_no_iterations_is_the_start():
-    target = magnitude()
-    expected = Frame(ZERO).synthesise(target + 0j)
-    torch.testing.assert_close(fast_griffin_lim(target, ZERO, 0, start="zero"), expected)
+def test_zero_iterations_return_the_initial_spectrum():
+    magnitude = magnitude_of()
+    waveform = solve(FastGriffinLim(), magnitude, ZERO, 0, init="zero").waveform
+    torch.testing.assert_close(waveform, STFT(ZERO).inverse(magnitude + 0j))
 
 
-def test_the_theorem_inconsistency_never_rises_without_momentum_and_with_zero_padding():
-    """Griffin and Lim (1984), section III; ‖A − |STFT(x)|‖ in the inner product that counts the mirrored bins."""
-    target = magnitude()
-    weights = torch.full((65, 1), 2.0, dtype=torch.float64)
+def test_inconsistency_never_rises_with_zero_padding_and_no_momentum():
+    """Griffin and Lim (1984), section III; the norm of A − |STFT(x)| counts the mirrored bins."""
+    magnitude = magnitude_of()
+    weights = torch.full((65, 1), 2.0, dtype=F64)
     weights[[0, -1]] = 1
     distances = []
     for n_iter in range(25):
-        x = griffin_lim(target, ZERO, n_iter)
-        distances.append((weights * (Frame(ZERO).analyse(x).abs() - target).square()).sum())
+        waveform = solve(GriffinLim(), magnitude, ZERO, n_iter).waveform
+        error = STFT(ZERO)(waveform).abs() - magnitude
+        distances.append((weights * error.square()).sum())
     assert all(later <= earlier * (1 + 1e-12) for earlier, later in itertools.pairwise(distances))
 
 
-def test_momentum_pays():
-    target = magnitude()
-    slow = retrieve(GriffinLim(0.0), target, ZERO, 60, account=True)
-    fast = retrieve(GriffinLim(0.99), target, ZERO, 60, account=True)
+def test_momentum_speeds_up_convergence():
+    magnitude = magnitude_of()
+    slow = solve(GriffinLim(0.0), magnitude, ZERO, 60, return_info=True)
+    fast = solve(GriffinLim(0.99), magnitude, ZERO, 60, return_info=True)
     assert fast.residual < 0.7 * slow.residual
     assert fast.history.shape == (60,)
 
 
-def test_a_true_phase_is_a_fixed_point():
-    waveform = tones(N_SAMPLES, (2,), torch.float64)
-    target = Frame(ZERO).analyse(waveform).abs()
-    torch.testing.assert_close(fast_griffin_lim(target, ZERO, 20, start_waveform=waveform), waveform, atol=1e-9, rtol=0)
+def test_the_true_phase_is_a_fixed_point():
+    expected = tones(N_SAMPLES, (2,), F64)
+    magnitude = STFT(ZERO)(expected).abs()
+    waveform = solve(FastGriffinLim(), magnitude, ZERO, 20, init_waveform=expected).waveform
+    torch.testing.assert_close(waveform, expected, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf"), "0.9", None])
-def test_bad_momentum(wrong):
+@pytest.mark.parametrize("momentum", [-0.1, float("nan"), float("inf"), "0.9", None])
+def test_invalid_momentum(momentum):
     with pytest.raises(InputError, match="momentum"):
-        GriffinLim(wrong)
+        GriffinLim(momentum)

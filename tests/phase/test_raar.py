@@ -1,69 +1,90 @@
-"""RAAR and the schedule that ends in fast Griffin-Lim: the equation, both together in lock-step, the ends of its number."""
+"""RAAR: the paper's recursion, the hand-over to fast Griffin-Lim, and the range of parameters."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import pytest
 import torch
 
-from tests.phase.papers import F64, LOCK_STEP, N_SAMPLES, PADDED, STEPS, ZERO, accelerated, magnitude_of, problem, raar
+from tests.phase.papers import (
+    F64,
+    ITERATIONS,
+    LOCK_STEP,
+    N_SAMPLES,
+    PADDED,
+    ZERO,
+    accelerated,
+    magnitude_of,
+    problem,
+    raar,
+)
 from tests.problems import tones
-from torchmelinv import functional
+from tests.solve import solve
 from torchmelinv.errors import InputError
-from torchmelinv.phase.griffin_lim import GriffinLim
-from torchmelinv.phase.method import Then
-from torchmelinv.phase.raar import Raar, raar_then_fast_griffin_lim
-from torchmelinv.phase.retrieve import retrieve
+from torchmelinv.phases import RAAR, FastGriffinLim, GriffinLim, Then
 
 
-@pytest.mark.parametrize("relaxation", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 1.0])
 @PADDED
-def test_lock_step_with_the_paper(convention, relaxation):
-    magnitude, angles, sets = problem(convention)
-    for n_iter in STEPS:
-        ours = functional.raar(magnitude, convention, n_iter, relaxation, after=n_iter + 1, start=angles)
-        torch.testing.assert_close(ours, raar(torch.polar(magnitude, angles), sets, n_iter, relaxation), **LOCK_STEP)
+def test_lock_step_with_the_paper(convention, beta):
+    magnitude, angles, projections = problem(convention)
+    initial = torch.polar(magnitude, angles)
+    for n_iter in ITERATIONS:
+        method = RAAR(beta, after=n_iter + 1)
+        waveform = solve(method, magnitude, convention, n_iter, init=angles).waveform
+        expected = raar(initial, projections, n_iter, beta)
+        torch.testing.assert_close(waveform, expected, **LOCK_STEP)
 
 
 @PADDED
-def test_the_schedule_in_lock_step(convention):
-    """The signal of the first part is all that the second one gets; Perraudin's recursion is Nenov's at β = α and γ = 1."""
-    magnitude, angles, sets = problem(convention)
-    for before in (1, 2, 5):
-        for n_iter in (before + 1, before + 5):
-            ours = functional.raar(magnitude, convention, n_iter, 0.9, after=before, momentum=0.99, start=angles)
-            waveform = raar(torch.polar(magnitude, angles), sets, before, 0.9)
-            start = sets.impose(sets.forward(waveform))
-            expected = accelerated(start, sets, n_iter - before, 0.99, 0.99, 1.0)
-            torch.testing.assert_close(ours, expected, **LOCK_STEP)
+def test_lock_step_of_both_stages(convention):
+    """Fast Griffin-Lim, which is Nenov's recursion at β = α and γ = 1, gets RAAR's signal."""
+    magnitude, angles, projections = problem(convention)
+    for after in (1, 2, 5):
+        signal = raar(torch.polar(magnitude, angles), projections, after, 0.9)
+        initial = projections.impose(projections.forward(signal))
+        method = RAAR(0.9, after=after, momentum=0.99)
+        for later in (1, 5):
+            waveform = solve(method, magnitude, convention, after + later, init=angles).waveform
+            expected = accelerated(initial, projections, later, 0.99, 0.99, 1.0)
+            torch.testing.assert_close(waveform, expected, **LOCK_STEP)
 
 
-def test_without_relaxation_nothing_moves():
-    """β = 0 is c ← P_A(c), which has its magnitude already."""
-    magnitude = magnitude_of(ZERO)
-    start = retrieve(Raar(0.0), magnitude, ZERO, 0).waveform
-    torch.testing.assert_close(retrieve(Raar(0.0), magnitude, ZERO, 7).waveform, start)
+def test_beta_0_changes_nothing():
+    """β = 0 is c ← P_A(c), and c has the magnitude already."""
+    magnitude, method = magnitude_of(ZERO), RAAR(0.0, after=None)
+    initial, after = (solve(method, magnitude, ZERO, n_iter).waveform for n_iter in (0, 7))
+    torch.testing.assert_close(after, initial)
 
 
-def test_a_true_phase_is_a_fixed_point():
-    waveform = tones(N_SAMPLES, (2,), F64)
-    found = functional.raar(magnitude_of(ZERO, (2,)), ZERO, 10, start_waveform=waveform)
-    torch.testing.assert_close(found, waveform, atol=1e-9, rtol=0)
+def test_the_true_phase_is_a_fixed_point():
+    expected = tones(N_SAMPLES, (2,), F64)
+    magnitude = magnitude_of(ZERO, (2,))
+    waveform = solve(RAAR(), magnitude, ZERO, 10, init_waveform=expected).waveform
+    torch.testing.assert_close(waveform, expected, atol=1e-9, rtol=0)
 
 
-def test_the_schedule_settles_lower_than_either_alone():
+def test_both_stages_end_lower_than_either_alone():
     magnitude = magnitude_of(ZERO)
     both, alone, plain = (
-        retrieve(each, magnitude, ZERO, 200, account=True).residual
-        for each in (raar_then_fast_griffin_lim(), Raar(), GriffinLim())
+        solve(method, magnitude, ZERO, 200, return_info=True).residual
+        for method in (RAAR(), RAAR(after=None), GriffinLim())
     )
     assert both < min(alone, plain)
 
 
-def test_the_schedule_is_a_record_of_its_numbers():
-    assert raar_then_fast_griffin_lim(0.8, 7, 0.5) == Then(Raar(0.8), GriffinLim(0.5), 7)
+def test_the_default_is_raar_then_fast_griffin_lim():
+    method = RAAR(0.8, 7, 0.5)
+    alone = dataclasses.replace(method, after=None)
+    assert method.stages(20) == [(alone, 7), (FastGriffinLim(0.5), 13)]
+    magnitude = magnitude_of(ZERO)
+    schedule = Then(RAAR(0.8, after=None), FastGriffinLim(0.5), 7)
+    waveform, expected = (solve(each, magnitude, ZERO, 10).waveform for each in (method, schedule))
+    assert torch.equal(waveform, expected)
 
 
-@pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan"), "0.9", None, True])
-def test_a_relaxation_that_is_none(wrong):
-    with pytest.raises(InputError, match=r"relaxation .* from 0 to 1"):
-        Raar(wrong)
+@pytest.mark.parametrize("beta", [-0.1, 1.1, float("nan"), "0.9", None, True])
+def test_invalid_beta(beta):
+    with pytest.raises(InputError, match=r"beta .* from 0 to 1"):
+        RAAR(beta)

@@ -1,4 +1,4 @@
-"""Random phases: uniform, independent, and a function of seed, frame and bin alone."""
+"""Random phases: uniform, independent, and a function of seed, frame and bin only."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from torchmelinv.phase.random_phase import random_phasors
 CPU = torch.device("cpu")
 
 
-def phasors(seed: int = 0, n_frames: int = 200, n_freqs: int = 300, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+def phasors(
+    seed: int = 0, n_frames: int = 200, n_freqs: int = 300, dtype: torch.dtype = torch.float64
+) -> torch.Tensor:
     return random_phasors(seed, n_frames, n_freqs, dtype, CPU)
 
 
-def test_uniform_on_the_circle_and_independent():
+def test_phases_are_uniform_and_independent():
     unit = phasors()
     torch.testing.assert_close(unit.abs(), torch.ones_like(unit.real))
-    grid = unit.angle()
-    counts = torch.histc(grid, 36, -torch.pi, torch.pi)
-    expected = grid.numel() / 36
-    assert ((counts - expected).square() / expected).sum() < 80  # chi-square with 35 degrees: 1e-5 above this
-    for moved in (unit.roll(1, 0), unit.roll(1, 1), unit.roll((1, 1), (0, 1)), unit.square().roll(1, 1)):
-        assert (unit * moved.conj()).mean().abs() < 4 / grid.numel() ** 0.5
-    assert unit.mean().abs() < 4 / grid.numel() ** 0.5
+    count = unit.numel()
+    expected = count / 36
+    histogram = torch.histc(unit.angle(), 36, -torch.pi, torch.pi)
+    chi_square = ((histogram - expected).square() / expected).sum()
+    assert chi_square < 80  # with 35 degrees of freedom, larger with a probability of 1e-5
+    neighbors = (unit.roll(1, 0), unit.roll(1, 1), unit.roll((1, 1), (0, 1)))
+    for other in (*neighbors, unit.square().roll(1, 1)):
+        assert (unit * other.conj()).mean().abs() < 4 / count**0.5
+    assert unit.mean().abs() < 4 / count**0.5
 
 
 def test_seeds_are_independent():
@@ -33,7 +37,7 @@ def test_seeds_are_independent():
         assert (unit * other.conj()).mean().abs() < 4 / unit.numel() ** 0.5
 
 
-def test_a_function_of_seed_frame_and_bin():
+def test_phases_do_not_depend_on_the_size_and_use_no_generator():
     before = torch.random.get_rng_state()
     longer = phasors()
     assert torch.equal(longer[:50], phasors(n_frames=50))
@@ -41,12 +45,13 @@ def test_a_function_of_seed_frame_and_bin():
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_long_items_whose_table_is_not_kept_begin_the_same():
-    long = phasors(n_frames=1100, n_freqs=2049)  # beyond 2**22 phasors, rounded up to a power of two of frames
+def test_long_items_without_a_cached_table_begin_with_the_same_phases():
+    # More than 2**22 phasors, with the frames rounded up to a power of two.
+    long = phasors(n_frames=1100, n_freqs=2049)
     assert torch.equal(long[:300, :7], phasors(n_frames=300, n_freqs=7))
 
 
-def test_precisions_agree():
+def test_single_precision_agrees_with_double():
     single = phasors(dtype=torch.float32)
     assert single.dtype == torch.complex64
-    assert (single - phasors()).abs().max() < 2e-6  # 2π in single precision is good to 5e-7
+    assert (single - phasors()).abs().max() < 2e-6  # 2π in single precision has an error of 5e-7

@@ -1,4 +1,4 @@
-"""SPSI: sinusoids and glides come back, regions are those of the peaks, and parts continue one another."""
+"""SPSI: sinusoids and glides are reconstructed; regions, offsets and continuation in chunks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ import math
 import pytest
 import torch
 
-from tests.phase.sinusoids import CONVENTION, F64, GLIDE, TIME, WINDOWS_AND_HOPS, inner_error_db, sinusoid, spectrum_of
+from tests.phase.sinusoids import (
+    CONVENTION,
+    F64,
+    GLIDE,
+    TIME,
+    WINDOWS_AND_HOPS,
+    inner_error_db,
+    sinusoid,
+    spectrum_of,
+)
 from tests.problems import tones
 from torchmelinv.phase.spsi import _offsets, _peaks, spsi
 
@@ -30,44 +39,51 @@ def test_a_glide_and_two_tones():
         assert inner_error_db(spsi(magnitude, CONVENTION), magnitude) < bound
 
 
-def test_the_first_frame_is_at_its_crests():
-    signal = torch.cos(2 * math.pi * 10 * TIME / 128)  # even around the first sample, where the first frame's centre is
+def test_sinusoids_are_at_their_maximum_in_the_first_frame():
+    # Even around the first sample, which is the center of the first frame.
+    signal = torch.cos(2 * math.pi * 10 * TIME / 128)
     convention = CONVENTION.replace(padding="center_reflect")
     spectrum = spectrum_of(signal, convention)
-    angles = spsi(spectrum.abs(), convention)
-    torch.testing.assert_close(angles[0, :8, 10].cos(), spectrum[0, :8, 10].angle().cos(), atol=1e-6, rtol=0)
-    torch.testing.assert_close(angles[0, :8, 11].cos(), spectrum[0, :8, 11].angle().cos(), atol=1e-6, rtol=0)
+    angles = spsi(spectrum.abs(), convention)[0, :8, 10:12]
+    expected = spectrum[0, :8, 10:12].angle()
+    torch.testing.assert_close(angles.cos(), expected.cos(), atol=1e-6, rtol=0)
 
 
-def test_regions_reach_from_valley_to_valley():
-    frames = [[1.0, 3, 2, 1, 1.5, 4, 2], [3.0, 2, 1, 1, 1, 2, 2], [0.0, 0, 0, 0, 0, 0, 0], [5.0, 3, 3, 3, 3, 3, 3]]
+def test_the_region_of_a_peak_reaches_from_valley_to_valley():
+    frames = [
+        [1.0, 3, 2, 1, 1.5, 4, 2],
+        [3.0, 2, 1, 1, 1, 2, 2],
+        [0.0, 0, 0, 0, 0, 0, 0],
+        [5.0, 3, 3, 3, 3, 3, 3],
+    ]
     peaks = _peaks(torch.tensor([frames]))[0]
-    assert peaks[0].tolist() == [1, 1, 1, 1, 5, 5, 5]  # bin 3 is a valley, bin 2 its louder neighbour
+    # Bin 3 is a valley, and bin 2 its louder neighbor.
+    assert peaks[0].tolist() == [1, 1, 1, 1, 5, 5, 5]
     assert peaks[1].tolist() == [0, 0, 0, 5, 5, 5, 5]
-    assert peaks[2].tolist() == [0] * 7  # nothing is a flat stretch, too
+    assert peaks[2].tolist() == [0] * 7  # silence is a flat stretch, too
     assert peaks[3].tolist() == [0] * 7
 
 
-def test_offsets_of_a_logarithmic_parabola_are_exact():
+def test_offsets_of_a_parabola_in_log_magnitude_are_exact():
     bins = torch.arange(7, dtype=F64)
     offset = _offsets((-0.7 * (bins - 3.2).square()).exp())
     assert math.isclose(float(offset[3]), 0.2, abs_tol=1e-12)
     assert offset[[0, -1]].tolist() == [0, 0]
 
 
-def test_previous_continues_without_a_jump():
+def test_previous_continues_the_angles():
     magnitude = spectrum_of(sinusoid(10.3)).abs()
     whole = spsi(magnitude, CONVENTION)
-    rest = spsi(magnitude[:, 20:], CONVENTION, previous=whole[:, 19])
+    continued = spsi(magnitude[:, 20:], CONVENTION, previous=whole[:, 19])
     lobe = slice(9, 13)
-    difference = (rest - whole[:, 20:])[..., lobe]
+    difference = (continued - whole[:, 20:])[..., lobe]
     assert (difference.cos() > 1 - 1e-9).all()
-    fresh = spsi(magnitude[:, 20:], CONVENTION)
-    assert ((fresh - whole[:, 20:])[..., lobe].cos() < 0.99).any()
+    restarted = spsi(magnitude[:, 20:], CONVENTION)
+    assert ((restarted - whole[:, 20:])[..., lobe].cos() < 0.99).any()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, F64])
-def test_scale_batch_and_padding(dtype):
+def test_angles_do_not_depend_on_scale_batch_and_padding(dtype):
     magnitude = spectrum_of(tones(1600, (3,), dtype)).abs()
     angles = spsi(magnitude, CONVENTION)
     assert (angles.dtype, angles.shape) == (dtype, magnitude.shape)
@@ -80,7 +96,7 @@ def test_scale_batch_and_padding(dtype):
     assert torch.equal(angles, spsi(padded, CONVENTION)[:, : magnitude.shape[1]])
 
 
-def test_silence_and_gradient():
+def test_silence_is_finite_and_no_gradient_passes():
     magnitude = spectrum_of(tones(1600, (2,))).abs()
     magnitude[0], magnitude[1, 5:9] = 0, 0
     angles = spsi(magnitude.requires_grad_(), CONVENTION)

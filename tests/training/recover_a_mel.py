@@ -1,8 +1,9 @@
-"""`python -m tests.training.recover_a_mel`: a mel found by gradient descent through the inversion, from how the waveform sounds.
+"""`python -m tests.training.recover_a_mel`: find a mel by gradient descent through the inversion.
 
-Nothing sees the true mel. The loss compares waveforms, through mels of other frames than the convention's: windows of 3/4
-and 5/4 of its length. Spectra bin by bin are no good here: the phase is free, so that the waveform of the true
-mel itself lies far from the recording (a multi-resolution STFT loss ends with a third to a half of the error).
+The descent does not see the true mel. Its loss compares waveforms, through mels with windows of 3/4
+and 5/4 of the convention's length. Losses of single STFT bins do not work here: the phase is free,
+so the waveform of the true mel itself is far from the recording (a multi-resolution STFT loss ends
+with a third to a half of the error).
 """
 
 from __future__ import annotations
@@ -13,54 +14,65 @@ import torch
 from torch import Tensor
 
 import torchmelinv as tmi
-from torchmelinv.conventions import Level, MelConvention
+from torchmelinv.conventions import Compression, MelConvention
 from torchmelinv.demo import signal
 
-CONVENTION = MelConvention(sample_rate=8000, n_fft=128, hop_length=32, n_mels=16, level=Level(log="ln", floor=1e-5))
+CONVENTION = MelConvention(
+    sample_rate=8000, n_fft=128, hop_length=32, n_mels=16, level=Compression(log="ln", floor=1e-5)
+)
 
 
 class Recovery(NamedTuple):
-    """A mel in logarithms, and how far it was from the true one, in nepers."""
+    """A recovered log-mel, and its distance to the true one in nepers."""
 
     mel: Tensor  # (n_mels, n_frames)
     errors: list[float]  # mean |ln m̂ − ln m|, before the first step and after each
-    loss: float  # the last
-    loss_of_truth: float  # what the true mel gets: the descent may end below it
+    loss: float  # after the last step
+    loss_of_truth: float  # of the true mel; the descent may end below it
 
 
 def recover(
-    waveform: Tensor, convention: MelConvention = CONVENTION, steps: int = 100, gradient: str | int = "phase_detached"
+    waveform: Tensor,
+    convention: MelConvention = CONVENTION,
+    steps: int = 100,
+    gradient: str | int = "phase_detached",
 ) -> Recovery:
-    """The log-mel whose inversion sounds like `waveform` (n_samples,), from one constant for all bands and frames.
+    """Find the log-mel whose inversion sounds like a waveform (n_samples,), from a constant mel.
 
-    `phase_detached` suits descent over many steps: it leads through the last pull towards the mel alone, which is how the mel
-    acts, while the exact gradient (`unrolled`) also follows how it moves the phase, and wanders. `transpose` is the cheapest
-    first magnitude, and the iteration keeps the mel, not that.
+    `phase_detached` suits a descent of many steps: its gradient passes through the last update
+    toward the mel alone, the mel's main effect. The exact gradient (`unrolled`) also follows the
+    effect on the phase, and is less stable. `transpose` is the cheapest first magnitude; the
+    iteration keeps the mel, not that magnitude.
     """
-    true = tmi.MelAnalyzer(convention)(waveform)
+    true_mel = tmi.MelSpectrogram(convention)(waveform)
     inverter = tmi.MelInverter(convention, magnitude="transpose", n_iter=8, gradient=gradient)
-    others = [quarters * convention.n_fft // 4 for quarters in (3, 5)]
-    losses = [tmi.losses.MelLoss(convention.replace(n_fft=n_fft, win_length=n_fft)) for n_fft in others]
+    sizes = [quarters * convention.n_fft // 4 for quarters in (3, 5)]
+    losses = [
+        tmi.losses.MelLoss(convention.replace(n_fft=n_fft, win_length=n_fft)) for n_fft in sizes
+    ]
 
     def loss_of(mel: Tensor) -> Tensor:
-        found = inverter(mel, length=len(waveform))
-        return torch.stack([loss(found, waveform) for loss in losses]).mean()
+        result = inverter(mel, length=len(waveform))
+        return torch.stack([loss(result, waveform) for loss in losses]).mean()
 
-    mel = torch.full_like(true, float(true.mean())).requires_grad_()
+    def error_of(mel: Tensor) -> float:
+        return float((mel.detach() - true_mel).abs().mean())
+
+    mel = torch.full_like(true_mel, float(true_mel.mean())).requires_grad_()
     optimizer = torch.optim.Adam([mel], lr=0.1)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    errors = [float((mel.detach() - true).abs().mean())]
+    errors = [error_of(mel)]
     for _ in range(steps):
         loss = loss_of(mel)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        errors.append(float((mel.detach() - true).abs().mean()))
+        errors.append(error_of(mel))
     with torch.no_grad():
-        return Recovery(mel.detach(), errors, float(loss_of(mel)), float(loss_of(true)))
+        return Recovery(mel.detach(), errors, float(loss_of(mel)), float(loss_of(true_mel)))
 
 
 if __name__ == "__main__":
-    found = recover(signal(sample_rate=CONVENTION.sample_rate))
-    print(f"log-mel error: {found.errors[0]:.2f} nepers at the start, {found.errors[-1]:.3f} in the end")
+    errors = recover(signal(sample_rate=CONVENTION.sample_rate)).errors
+    print(f"log-mel error: {errors[0]:.2f} nepers at the start, {errors[-1]:.3f} at the end")

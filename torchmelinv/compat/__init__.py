@@ -1,11 +1,14 @@
-"""Other libraries' names and arguments for what is done here, so that one import line moves a code base.
+"""Drop-in replacements: the names and arguments of other libraries, computed by torchmelinv.
 
     from torchmelinv.compat.torchaudio import GriffinLim, InverseMelScale, MelScale, MelSpectrogram
-    from torchmelinv.compat.librosa import griffinlim, mel_to_audio, mel_to_stft, mfcc_to_audio, nnls
+    from torchmelinv.compat.librosa import griffinlim, mel_to_audio, mel_to_stft, nnls
+    from torchmelinv.compat.librosa import mfcc_to_audio, mfcc_to_mel
 
-The signatures are theirs, the bodies this project's: same shapes, defaults and kinds of error, other and mostly closer answers.
-Neither library is imported, nor needed.
+Changing the import is enough. Signatures, shapes, defaults and kinds of errors are those of the
+original; the results of the inverses are mostly closer to the mel. Neither library is imported or
+needed.
 """
 
-from torchmelinv.compat import librosa as librosa
-from torchmelinv.compat import torchaudio as torchaudio
+from torchmelinv.compat import librosa, torchaudio
+
+__all__ = ["librosa", "torchaudio"]

@@ -1,13 +1,16 @@
-"""torchaudio's transforms around inversion, without torchaudio: its arguments, defaults, attributes and checkpoints.
+"""torchaudio's transforms for analysis and inversion, with its arguments and attributes.
 
-`MelScale` and `MelSpectrogram` are equal to torchaudio's to rounding, and so is `GriffinLim` from a zero start. `InverseMelScale`
-is the entropic inverse instead of clipped least squares: it has the mel that is asked for, is positive, and serves filterbanks
-without full rank, on any device. Gradients are exact, half precisions come back as float32, and `torch.jit.script` takes all of
-them; what calls an operator of this project needs this module imported where it is loaded.
+`Spectrogram`, `MelScale` and `MelSpectrogram` equal torchaudio's to rounding. So does `GriffinLim`
+from zero phases. `InverseMelScale` is the entropic inverse instead of clipped least squares: it has
+the given mel, is positive, and supports rank-deficient filterbanks, on any device. Checkpoints of
+either library load in the other.
+
+Gradients are exact, half precisions come back as float32, and `torch.jit.script` compiles all
+classes. A process that loads a scripted `GriffinLim` or `InverseMelScale` must import this module.
+torchaudio itself is not imported.
 """
 
-# Annotations are evaluated here, for TorchScript does not read their text.
-import math
+# Without `from __future__ import annotations`: TorchScript does not read annotations that are text.
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -15,55 +18,59 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchmelinv.compat import operators
-from torchmelinv.conventions import FILTER_NORMS
+import torchmelinv.compat.operators  # noqa: F401  defines the operators of torch.ops.torchmelinv
+from torchmelinv.compat._torchaudio_filters import make_filters, make_window
 from torchmelinv.errors import InputError
-from torchmelinv.filterbank import mel_filters
-from torchmelinv.scale import hz_to_mel
+
+__all__ = ["GriffinLim", "InverseMelScale", "MelScale", "MelSpectrogram", "Spectrogram"]
 
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
-# mel to Hz in torch's own arithmetic, whose rounding moves a narrow filter by up to 1e-5
-_SCALES: dict[str, Callable[[Tensor], Tensor]] = {
-    "htk": lambda mel: 700.0 * (10.0 ** (mel / 2595.0) - 1.0),
-    "slaney": lambda mel: torch.where(mel < 15.0, 200.0 / 3 * mel, 1000.0 * (math.log(6.4) / 27.0 * (mel - 15.0)).exp()),
-}
 _NORMALIZATIONS = {False: "", True: "window", "window": "window", "frame_length": "frame_length"}
 
 
-def _window(window_fn: Callable[..., Tensor], win_length: int, wkwargs: dict[str, Any] | None) -> Tensor:
-    return window_fn(win_length) if wkwargs is None else window_fn(win_length, **wkwargs)
-
-
-def _filters(
-    n_stft: int, f_min: float, f_max: float, n_mels: int, sample_rate: int, norm: str | None, mel_scale: str
-) -> Tensor:
-    """(n_stft, n_mels), bit for bit torchaudio's: its bins go from 0 to `sample_rate // 2`, and its edges are of float32."""
-    if not f_min < f_max:
-        raise InputError(f"f_min is {f_min} and f_max {f_max}; f_min must be below f_max")
-    if norm not in FILTER_NORMS:
-        raise InputError(f"norm is {norm!r}; it must be None or 'slaney'")
-    if mel_scale not in _SCALES:
-        raise InputError(f"mel_scale is {mel_scale!r}; it must be 'htk' or 'slaney'")
-    low, high = hz_to_mel([f_min, f_max], mel_scale)
-    edges = _SCALES[mel_scale](torch.linspace(low, high, n_mels + 2))
-    filters = mel_filters(torch.linspace(0, sample_rate // 2, n_stft).numpy(), edges.numpy(), mel_scale, norm)
-    empty = int((filters.max(1) == 0).sum())
-    if empty:
-        advice = "a larger n_fft or fewer n_mels give each filter a bin"
-        warnings.warn(f"{empty} of the {n_mels} filters reach none of the {n_stft} bins: {advice}", stacklevel=3)
-    return torch.from_numpy(filters).T.contiguous()
-
-
 class GriffinLim(nn.Module):
-    """`torchaudio.transforms.GriffinLim`: specgram (…, n_fft // 2 + 1, frames), |STFT|^power -> waveform (…, time).
+    """Invert a spectrogram by fast Griffin-Lim, as `torchaudio.transforms.GriffinLim`.
 
-    Fast Griffin-Lim in the signal domain (Perraudin et al. 2013), torchaudio's recursion: from the zero start, without
-    `rand_init`, its waveform to rounding. `rand_init` draws phases uniform on the whole circle from torch's global generator,
-    torchaudio other numbers. A zero in the specgram passes no gradient. `InputError`, a ValueError, for a momentum outside
-    [0, 1) and for another shape.
+    The iteration is torchaudio's, computed in the signal domain. With ``rand_init=False`` the
+    waveform is torchaudio's to rounding. With ``rand_init=True`` the phases are uniform on the
+    whole circle, drawn from torch's global generator; torchaudio draws other numbers. A zero of the
+    spectrogram passes no gradient.
+
+    Args:
+        n_fft: Size of the FFT.
+        n_iter: Number of iterations.
+        win_length: Length of the window in samples. Default: `n_fft`.
+        hop_length: Hop in samples. Default: ``win_length // 2``.
+        window_fn: Function of the length that returns the window.
+        power: Exponent of the spectrogram |STFT|^power.
+        wkwargs: Further arguments of `window_fn`.
+        momentum: Momentum, from 0 to below 1.
+        length: Number of output samples. Default: as many as `torch.istft` returns.
+        rand_init: Whether initial phases are random, else 0.
+
+    Raises:
+        InputError: If the momentum is out of its range; a ValueError.
+
+    References:
+        N. Perraudin, P. Balazs and P. L. Søndergaard, "A fast Griffin-Lim algorithm", WASPAA 2013.
+
+    Example:
+        >>> import torch
+        >>> from torchmelinv.compat.torchaudio import GriffinLim
+        >>> GriffinLim(n_fft=512, n_iter=4)(torch.rand(2, 257, 20)).shape
+        torch.Size([2, 4864])
     """
 
-    __constants__ = ("hop_length", "length", "momentum", "n_fft", "n_iter", "power", "rand_init", "win_length")
+    __constants__ = (
+        "hop_length",
+        "length",
+        "momentum",
+        "n_fft",
+        "n_iter",
+        "power",
+        "rand_init",
+        "win_length",
+    )
     window: Tensor
 
     def __init__(
@@ -85,26 +92,60 @@ class GriffinLim(nn.Module):
         self.n_fft, self.n_iter = n_fft, n_iter
         self.win_length = n_fft if win_length is None else win_length
         self.hop_length = self.win_length // 2 if hop_length is None else hop_length
-        self.register_buffer("window", _window(window_fn, self.win_length, wkwargs))
+        self.register_buffer("window", make_window(window_fn, self.win_length, wkwargs))
         self.power, self.momentum = float(power), float(momentum)
         self.length, self.rand_init = length, rand_init
 
     def forward(self, specgram: Tensor) -> Tensor:
-        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return operators.griffin_lim(
-                specgram, self.window, self.n_fft, self.hop_length, self.power, self.n_iter, self.momentum, self.length,
-                self.rand_init,
-            )
+        """Find the waveform of a spectrogram.
+
+        Args:
+            specgram: Spectrogram |STFT|^power (…, n_fft // 2 + 1, time).
+
+        Returns:
+            Waveform (…, length).
+
+        Raises:
+            InputError: If the spectrogram has another shape or dtype.
+
+        Shape:
+            - specgram: (…, n_fft // 2 + 1, time)
+            - output: (…, length)
+        """
         return torch.ops.torchmelinv.griffin_lim(
-            specgram, self.window, self.n_fft, self.hop_length, self.power, self.n_iter, self.momentum, self.length,
+            specgram,
+            self.window,
+            self.n_fft,
+            self.hop_length,
+            self.power,
+            self.n_iter,
+            self.momentum,
+            self.length,
             self.rand_init,
         )
 
 
 class MelScale(nn.Module):
-    """`torchaudio.transforms.MelScale`: specgram (…, n_stft, time) -> mel (…, n_mels, time), by `fb` (n_stft, n_mels).
+    """Apply a mel filterbank, as `torchaudio.transforms.MelScale`.
 
-    `InputError`, a ValueError, for bounds that leave no band and for another norm or scale.
+    Args:
+        n_mels: Number of mel filters.
+        sample_rate: Sample rate in Hz.
+        f_min: Lowest frequency in Hz.
+        f_max: Highest frequency in Hz. Default: ``sample_rate // 2``.
+        n_stft: Number of bins of the spectrogram, ``n_fft // 2 + 1``.
+        norm: None, or ``"slaney"`` for filters of equal area.
+        mel_scale: ``"htk"`` or ``"slaney"``.
+
+    Raises:
+        InputError: If `f_min` is not below `f_max`, or `norm` or `mel_scale` is unknown; a
+            ValueError.
+
+    Example:
+        >>> import torch
+        >>> from torchmelinv.compat.torchaudio import MelScale
+        >>> MelScale(n_mels=64, n_stft=513)(torch.rand(2, 513, 20)).shape
+        torch.Size([2, 64, 20])
     """
 
     __constants__ = ("f_max", "f_min", "n_mels", "n_stft", "sample_rate")
@@ -124,18 +165,51 @@ class MelScale(nn.Module):
         self.n_mels, self.sample_rate, self.n_stft = n_mels, sample_rate, n_stft
         self.f_min, self.f_max = f_min, float(sample_rate // 2) if f_max is None else f_max
         self.norm, self.mel_scale = norm, mel_scale
-        self.register_buffer("fb", _filters(n_stft, f_min, self.f_max, n_mels, sample_rate, norm, mel_scale))
+        fb = make_filters(n_stft, f_min, self.f_max, n_mels, sample_rate, norm, mel_scale)
+        self.register_buffer("fb", fb)
 
     def forward(self, specgram: Tensor) -> Tensor:
+        """Apply the filterbank to a spectrogram.
+
+        Args:
+            specgram: Spectrogram (…, n_stft, time).
+
+        Returns:
+            Mel spectrogram (…, n_mels, time).
+
+        Shape:
+            - specgram: (…, n_stft, time)
+            - output: (…, n_mels, time)
+        """
         return torch.matmul(specgram.transpose(-1, -2), self.fb).transpose(-1, -2)
 
 
 class InverseMelScale(nn.Module):
-    """`torchaudio.transforms.InverseMelScale`: mel (…, n_mels, time) -> spectrogram ≥ 0 (…, n_stft, time), to the mel's power.
+    """Find a spectrogram for a mel, as `torchaudio.transforms.InverseMelScale`.
 
-    The entropic inverse (`torchmelinv.functional.entropic`): its mel is the given one to 1e-5 where a spectrum has it, and the
-    regularised nearest one otherwise; mels below 0 count as 0. Never fails, whatever the rank of `fb`. Every `driver` of
-    torchaudio is taken and gives the same, for no LAPACK solver runs. `InputError`, a ValueError, for other shapes and names.
+    The result is the entropic inverse. Its mel is the given one to 1e-5 if a spectrogram has that
+    mel, and the regularized nearest one otherwise; values below 0 count as 0. It does not
+    fail, whatever the rank of the filterbank.
+
+    Args:
+        n_stft: Number of bins of the spectrogram, ``n_fft // 2 + 1``.
+        n_mels: Number of mel filters.
+        sample_rate: Sample rate in Hz.
+        f_min: Lowest frequency in Hz.
+        f_max: Highest frequency in Hz. Default: ``sample_rate // 2``.
+        norm: None, or ``"slaney"`` for filters of equal area.
+        mel_scale: ``"htk"`` or ``"slaney"``.
+        driver: A driver of torchaudio's least squares; without effect.
+
+    Raises:
+        InputError: If `f_min` is not below `f_max`, or `norm`, `mel_scale` or `driver` is unknown;
+            a ValueError.
+
+    Example:
+        >>> import torch
+        >>> from torchmelinv.compat.torchaudio import InverseMelScale
+        >>> InverseMelScale(n_stft=513, n_mels=64)(torch.rand(2, 64, 20)).shape
+        torch.Size([2, 513, 20])
     """
 
     __constants__ = ("f_max", "f_min", "n_mels", "n_stft", "sample_rate")
@@ -154,22 +228,59 @@ class InverseMelScale(nn.Module):
     ) -> None:
         super().__init__()
         if driver not in _DRIVERS:
-            raise InputError(f"driver is {driver!r}; it must be one of {', '.join(map(repr, _DRIVERS))}")
+            allowed = ", ".join(map(repr, _DRIVERS))
+            raise InputError(f"driver is {driver!r}; it must be one of {allowed}")
         self.n_mels, self.sample_rate, self.n_stft = n_mels, sample_rate, n_stft
         self.f_min, self.f_max = f_min, f_max or float(sample_rate // 2)
         self.norm, self.mel_scale, self.driver = norm, mel_scale, driver
-        self.register_buffer("fb", _filters(n_stft, f_min, self.f_max, n_mels, sample_rate, norm, mel_scale))
+        fb = make_filters(n_stft, f_min, self.f_max, n_mels, sample_rate, norm, mel_scale)
+        self.register_buffer("fb", fb)
 
     def forward(self, melspec: Tensor) -> Tensor:
-        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-            return operators.inverse_mel_scale(melspec, self.fb)
+        """Find the spectrogram of a mel.
+
+        Args:
+            melspec: Mel spectrogram (…, n_mels, time), linear.
+
+        Returns:
+            Spectrogram (…, n_stft, time), at least 0, of the mel's power.
+
+        Raises:
+            InputError: If the mel has another shape or dtype.
+
+        Shape:
+            - melspec: (…, n_mels, time)
+            - output: (…, n_stft, time)
+        """
         return torch.ops.torchmelinv.inverse_mel_scale(melspec, self.fb)
 
 
 class Spectrogram(nn.Module):
-    """`torchaudio.transforms.Spectrogram`: waveform (…, time) -> |STFT|^power (…, freq, time), or the STFT where power is None.
+    """Compute a spectrogram, as `torchaudio.transforms.Spectrogram`.
 
-    `normalized`: divided by the window's norm (True, "window") or by √n_fft ("frame_length"). `InputError` for anything else.
+    Args:
+        n_fft: Size of the FFT.
+        win_length: Length of the window in samples. Default: `n_fft`.
+        hop_length: Hop in samples. Default: ``win_length // 2``.
+        pad: Zeros added to each end of the waveform, in samples.
+        window_fn: Function of the length that returns the window.
+        power: Exponent of |STFT|. None: return the complex STFT.
+        normalized: True or ``"window"``: divide by the norm of the window. ``"frame_length"``:
+            divide by √n_fft.
+        wkwargs: Further arguments of `window_fn`.
+        center: Whether frames are centered, which pads the waveform by ``n_fft // 2``.
+        pad_mode: Padding mode of `torch.stft`.
+        onesided: Whether to return only the n_fft // 2 + 1 bins of non-negative frequency.
+        return_complex: Without effect; warns.
+
+    Raises:
+        InputError: If `normalized` has no such value; a ValueError.
+
+    Example:
+        >>> import torch
+        >>> from torchmelinv.compat.torchaudio import Spectrogram
+        >>> Spectrogram(n_fft=512)(torch.randn(2, 5120)).shape
+        torch.Size([2, 257, 21])
     """
 
     __constants__ = ("hop_length", "n_fft", "normalized", "pad", "power", "win_length")
@@ -192,22 +303,45 @@ class Spectrogram(nn.Module):
     ) -> None:
         super().__init__()
         if return_complex is not None:
-            warnings.warn("return_complex does nothing: power=None gives the complex spectrum", stacklevel=2)
+            warnings.warn(
+                "return_complex does nothing: power=None gives the complex spectrum", stacklevel=2
+            )
         if not isinstance(normalized, (bool, str)) or normalized not in _NORMALIZATIONS:
-            raise InputError(f"normalized is {normalized!r}; it must be one of {', '.join(map(repr, _NORMALIZATIONS))}")
+            allowed = ", ".join(map(repr, _NORMALIZATIONS))
+            raise InputError(f"normalized is {normalized!r}; it must be one of {allowed}")
         self.n_fft = n_fft
         self.win_length = n_fft if win_length is None else win_length
         self.hop_length = self.win_length // 2 if hop_length is None else hop_length
-        self.register_buffer("window", _window(window_fn, self.win_length, wkwargs))
+        self.register_buffer("window", make_window(window_fn, self.win_length, wkwargs))
         self.pad, self.power, self.normalized = pad, power, normalized
         self.center, self.pad_mode, self.onesided = center, pad_mode, onesided
         self.normalization = _NORMALIZATIONS[normalized]
 
     def forward(self, waveform: Tensor) -> Tensor:
+        """Compute the spectrogram of a waveform.
+
+        Args:
+            waveform: Waveform (…, time).
+
+        Returns:
+            |STFT|^power (…, n_freqs, n_frames), or the complex STFT if `power` is None.
+
+        Shape:
+            - waveform: (…, time)
+            - output: (…, n_freqs, n_frames)
+        """
         padded = nn.functional.pad(waveform, [self.pad, self.pad])
         spectrum = torch.stft(
-            padded.reshape(-1, padded.shape[-1]), self.n_fft, self.hop_length, self.win_length, self.window, center=self.center,
-            pad_mode=self.pad_mode, normalized=self.normalization == "frame_length", onesided=self.onesided, return_complex=True,
+            padded.reshape(-1, padded.shape[-1]),
+            self.n_fft,
+            self.hop_length,
+            self.win_length,
+            self.window,
+            center=self.center,
+            pad_mode=self.pad_mode,
+            normalized=self.normalization == "frame_length",
+            onesided=self.onesided,
+            return_complex=True,
         )
         spectrum = spectrum.reshape(list(waveform.shape[:-1]) + list(spectrum.shape[-2:]))
         if self.normalization == "window":
@@ -220,9 +354,43 @@ class Spectrogram(nn.Module):
 
 
 class MelSpectrogram(nn.Module):
-    """`torchaudio.transforms.MelSpectrogram`: waveform (…, time) -> mel (…, n_mels, time); a `Spectrogram`, then a `MelScale`.
+    """Compute a mel spectrogram, as `torchaudio.transforms.MelSpectrogram`.
 
-    `from_torchaudio` makes a convention of it, with which `MelInverter` takes its mels. `onesided` warns and does nothing.
+    It is a `Spectrogram` followed by a `MelScale`. `torchmelinv.from_torchaudio` returns its
+    convention, with which `MelInverter` inverts its mels.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        n_fft: Size of the FFT.
+        win_length: Length of the window in samples. Default: `n_fft`.
+        hop_length: Hop in samples. Default: ``win_length // 2``.
+        f_min: Lowest frequency in Hz.
+        f_max: Highest frequency in Hz. Default: ``sample_rate // 2``.
+        pad: Zeros added to each end of the waveform, in samples.
+        n_mels: Number of mel filters.
+        window_fn: Function of the length that returns the window.
+        power: Exponent of |STFT|.
+        normalized: As in `Spectrogram`.
+        wkwargs: Further arguments of `window_fn`.
+        center: Whether frames are centered, which pads the waveform by ``n_fft // 2``.
+        pad_mode: Padding mode of `torch.stft`.
+        onesided: Without effect; warns.
+        norm: None, or ``"slaney"`` for filters of equal area.
+        mel_scale: ``"htk"`` or ``"slaney"``.
+
+    Raises:
+        InputError: If a value is not allowed, as in `Spectrogram` and `MelScale`; a ValueError.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> from torchmelinv.compat.torchaudio import MelSpectrogram
+        >>> mel_spectrogram = MelSpectrogram(16000, n_fft=1024, n_mels=64)
+        >>> mel = mel_spectrogram(torch.randn(2, 16000))
+        >>> mel.shape
+        torch.Size([2, 64, 32])
+        >>> inverter = tmi.MelInverter(tmi.from_torchaudio(mel_spectrogram), n_iter=4)
+        >>> inverter(mel, length=16000).shape
+        torch.Size([2, 16000])
     """
 
     __constants__ = ("f_min", "hop_length", "n_fft", "n_mels", "pad", "sample_rate", "win_length")
@@ -249,14 +417,41 @@ class MelSpectrogram(nn.Module):
     ) -> None:
         super().__init__()
         if onesided is not None:
-            warnings.warn("onesided does nothing: half of the spectrum is all that filters see", stacklevel=2)
+            warnings.warn(
+                "onesided does nothing: the filters use non-negative frequencies only", stacklevel=2
+            )
         self.spectrogram = Spectrogram(
-            n_fft, win_length, hop_length, pad, window_fn, power, normalized, wkwargs, center, pad_mode, onesided=True
+            n_fft,
+            win_length,
+            hop_length,
+            pad,
+            window_fn,
+            power,
+            normalized,
+            wkwargs,
+            center,
+            pad_mode,
+            onesided=True,
         )
-        self.mel_scale = MelScale(n_mels, sample_rate, f_min, f_max, n_fft // 2 + 1, norm, mel_scale)
+        self.mel_scale = MelScale(
+            n_mels, sample_rate, f_min, f_max, n_fft // 2 + 1, norm, mel_scale
+        )
         self.win_length, self.hop_length = self.spectrogram.win_length, self.spectrogram.hop_length
-        self.sample_rate, self.n_fft, self.pad, self.power, self.normalized = sample_rate, n_fft, pad, power, normalized
+        self.sample_rate, self.n_fft, self.pad = sample_rate, n_fft, pad
+        self.power, self.normalized = power, normalized
         self.n_mels, self.f_min, self.f_max = n_mels, f_min, f_max
 
     def forward(self, waveform: Tensor) -> Tensor:
+        """Compute the mel spectrogram of a waveform.
+
+        Args:
+            waveform: Waveform (…, time).
+
+        Returns:
+            Linear mel spectrogram (…, n_mels, n_frames).
+
+        Shape:
+            - waveform: (…, time)
+            - output: (…, n_mels, n_frames)
+        """
         return self.mel_scale(self.spectrogram(waveform))

@@ -1,5 +1,50 @@
-"""Mel to magnitude: five ways to undo the filterbank, `(…, n_mels, n_frames) -> (…, n_freqs, n_frames)`.
+"""Inverses of the mel filterbank, one per file, and the registry of their names."""
 
-With 80 equations and 513 unknowns a mel has many spectra, and the methods differ in which of them they choose. All work on
-what the filterbank saw, the magnitude to the convention's power; all are batched, scale-equivariant and treat each frame alone.
-"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor
+
+from torchmelinv.errors import InputError, nearest
+from torchmelinv.magnitude import entropic, least_distance, nnls, pinv, transpose
+from torchmelinv.transforms.mel_filterbank import MelFilterbank
+
+__all__ = ["MAGNITUDES", "MagnitudeInverse", "MagnitudeName", "as_magnitude_inverse"]
+
+# (linear mel (…, n_mels, n_frames), filterbank) -> |STFT|^power (…, n_freqs, n_frames)
+MagnitudeInverse = Callable[[Tensor, MelFilterbank], Tensor]
+
+# A new inverse is registered here: its import, its name for type checkers, and its row.
+MagnitudeName = Literal["transpose", "pinv", "nnls", "least_distance", "entropic"]
+
+MAGNITUDES: dict[str, MagnitudeInverse] = {
+    "transpose": transpose.transpose,
+    "pinv": pinv.pinv,
+    "nnls": nnls.nnls,
+    "least_distance": least_distance.least_distance,
+    "entropic": entropic.entropic,
+}
+
+
+def as_magnitude_inverse(magnitude: str, name: str = "magnitude") -> MagnitudeInverse:
+    """Return the inverse of the filterbank by its name.
+
+    Args:
+        magnitude: A key of `MAGNITUDES`.
+        name: The argument's name, for errors.
+
+    Returns:
+        The inverse.
+
+    Raises:
+        InputError: If there is no such inverse.
+    """
+    if not isinstance(magnitude, str) or magnitude not in MAGNITUDES:
+        allowed = ", ".join(map(repr, MAGNITUDES))
+        raise InputError(
+            f"{name} is {magnitude!r}; it must be one of {allowed}"
+            f"{nearest(str(magnitude), MAGNITUDES)}"
+        )
+    return MAGNITUDES[magnitude]

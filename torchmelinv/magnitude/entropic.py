@@ -1,13 +1,17 @@
-"""The spectrum nearest to an envelope in the sense of relative entropy that has the given mel: the default.
+"""Minimum cross-entropy projection of an envelope onto the spectra with a given mel: the default.
+
+Among the spectra with the mel m, the one of minimum relative entropy to a prior envelope z solves
 
     min_s  KL(s ‖ z) + Σ_k (Ms − m)_k² / (2 ρ w_k),    KL(s ‖ z) = Σ_f s log(s / z) − s + z,
 
-with ρ = 1e-7, or 1e-3 where no spectrum has the mel. The solution is s = z exp(Mᵀλ): the envelope z times a smooth
-positive correction, unique, positive wherever z is, and differentiable everywhere. w_k is the loudest of band k and its
-neighbours: a band that is quieter than its neighbours' leakage allows then gives way to them, instead of silencing them.
+with ρ = 1e-7, or 1e-3 if no spectrum has the mel. The solution is s = z exp(Mᵀλ): the envelope z
+times a smooth positive correction, unique, positive wherever z is, and differentiable everywhere.
+w_k is the maximum of the mel over band k and its neighbors: if a band is quieter than the leakage
+of its neighbors allows, its own error then counts less, and the neighbors are not silenced.
 
-The damped Newton step log(1 + β) / β, with β the largest change of the exponent, always descends, because the dual is
-generalised self-concordant (Sun and Tran-Dinh 2019, ν = 2); `dual_newton.py` takes longer ones where it can.
+The damped Newton step log(1 + β) / β, with β the largest change of the exponent, always descends,
+because the dual is generalized self-concordant (Sun and Tran-Dinh 2019, ν = 2); `dual_newton.py`
+takes longer steps where it can.
 """
 
 from __future__ import annotations
@@ -16,50 +20,113 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from torchmelinv.filterbank import MelFilterbank
+from torchmelinv._utils.numerics import safe_divide
+from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.validation import check_features
 from torchmelinv.magnitude.dual_newton import Distance, DualSolution, solve_dual
 from torchmelinv.magnitude.transpose import transpose
-from torchmelinv.ops.checks import as_rows
-from torchmelinv.ops.precision import full_precision
+from torchmelinv.transforms.mel_filterbank import MelFilterbank
+
+__all__ = ["entropic", "entropic_solve"]
 
 _LARGEST_EXPONENT = 80.0  # exp(80) is finite in float32
-_LEAST_WEIGHT = 1e-7  # of the frame's peak
+_SMALLEST_WEIGHT = 1e-7  # of the peak of the frame
 
 
-def _ratio(prior: Tensor, spectrum: Tensor) -> Tensor:
-    return torch.where(prior > 0, spectrum / torch.where(prior > 0, prior, 1), 0)
-
-
-def _loudest_beside(mel: Tensor) -> Tensor:
-    beside = pad(mel, (0, 0, 1, 1))
-    loudest = torch.maximum(mel, torch.maximum(beside[..., 2:, :], beside[..., :-2, :]))
-    return loudest.clamp(min=_LEAST_WEIGHT)
+def _neighborhood_max(mel: Tensor) -> Tensor:
+    """Return the maximum of each band and its two neighbors."""
+    neighbors = pad(mel, (0, 0, 1, 1))
+    largest = torch.maximum(neighbors[..., 2:, :], neighbors[..., :-2, :])
+    return torch.maximum(mel, largest).clamp(min=_SMALLEST_WEIGHT)
 
 
 KULLBACK_LEIBLER = Distance(
     primal=lambda prior, exponent: exponent.clamp(max=_LARGEST_EXPONENT).exp_() * prior,
-    weight=_loudest_beside,
+    weight=_neighborhood_max,
     slope=lambda prior, spectrum: spectrum,
-    prior_slope=_ratio,
+    prior_slope=lambda prior, spectrum: safe_divide(spectrum, prior),
     safe_step=lambda change: torch.where(change > 0, change.log1p() / change, 1),
-    kernel="entropic",
+    name="entropic",
 )
 
 
 @full_precision
-def entropic_solve(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> DualSolution:
-    """`entropic` with its account: magnitude (…, n_freqs, n_frames); steps, residual, convergence (…, n_frames)."""
-    mel = as_rows(mel, "mel", filterbank.n_mels)
-    prior = transpose(mel, filterbank) if prior is None else prior
-    return solve_dual(mel, filterbank, KULLBACK_LEIBLER, prior)
+def entropic_solve(
+    linear_mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None
+) -> DualSolution:
+    """Like `entropic`, but return the diagnostics of each frame, too.
 
+    Args:
+        linear_mel: Linear mel (…, n_mels, n_frames), at least 0.
+        filterbank: The mel filterbank.
+        prior: Envelope z (…, n_freqs, n_frames), at least 0. Default: the `transpose` of the mel.
 
-def entropic(mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> Tensor:
-    """Linear mel (…, n_mels, n_frames) -> spectrum ≥ 0 with that mel, (…, n_freqs, n_frames), to the convention's power.
+    Returns:
+        The spectrum with the steps, the residual and the convergence of each frame.
 
-    A mel that some spectrum has is met to 1e-5 of its norm in float32, frame by frame; for one that none has this is the
-    regularised optimum above (`entropic_solve` reports the residual). `prior` z ≥ 0, by default `transpose(mel)`; bins where
-    it is 0 stay 0. Invariants: entropic(c m) = c entropic(m), frames and items do not see each other. About ten Newton steps,
-    each linear in n_freqs. The gradient is implicit and costs one more step.
+    Raises:
+        InputError: If the mel has another shape or dtype.
+
+    Shape:
+        - linear_mel: (…, n_mels, n_frames)
+        - prior: (…, n_freqs, n_frames)
+        - output: (…, n_freqs, n_frames), and (…, n_frames) for each diagnostic
+
+    References:
+        J. E. Shore and R. W. Johnson, "Axiomatic derivation of the principle of maximum entropy and
+        the principle of minimum cross-entropy", IEEE Trans. Information Theory 26(1), 1980.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> from torchmelinv.magnitude.entropic import entropic_solve
+        >>> filterbank = tmi.MelFilterbank("hifigan_22k")
+        >>> solution = entropic_solve(filterbank(torch.rand(513, 4)), filterbank)
+        >>> bool((solution.residual < 1e-5).all())
+        True
     """
-    return entropic_solve(mel, filterbank, prior).magnitude
+    linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
+    prior = transpose(linear_mel, filterbank) if prior is None else prior
+    return solve_dual(linear_mel, filterbank, KULLBACK_LEIBLER, prior)
+
+
+def entropic(linear_mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> Tensor:
+    """Find the spectrum with the mel that has minimum relative entropy to a prior.
+
+    This is the minimum cross-entropy projection of the prior. A mel that some spectrum has is met
+    to 1e-5 of its norm in float32, frame by frame. For any other mel the result is a regularized
+    solution; `entropic_solve` reports the residual. Scaling the mel scales the result, and frames
+    and items are independent. It takes about ten Newton steps, each linear in n_freqs. The gradient
+    is that of the solution (implicit differentiation) and costs one more step.
+
+    Args:
+        linear_mel: Linear mel (…, n_mels, n_frames), at least 0.
+        filterbank: The mel filterbank.
+        prior: Envelope z (…, n_freqs, n_frames), at least 0; bins where it is 0 stay 0. Default:
+            the `transpose` of the mel.
+
+    Returns:
+        Linear spectrogram |STFT|^power (…, n_freqs, n_frames), at least 0.
+
+    Raises:
+        InputError: If the mel has another shape or dtype.
+
+    Shape:
+        - linear_mel: (…, n_mels, n_frames)
+        - prior: (…, n_freqs, n_frames)
+        - output: (…, n_freqs, n_frames)
+
+    References:
+        J. E. Shore and R. W. Johnson, "Axiomatic derivation of the principle of maximum entropy and
+        the principle of minimum cross-entropy", IEEE Trans. Information Theory 26(1), 1980.
+
+        T. Sun and Q. Tran-Dinh, "Generalized self-concordant functions: a recipe for Newton-type
+        methods", Mathematical Programming 178, 2019.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> from torchmelinv.magnitude.entropic import entropic
+        >>> filterbank = tmi.MelFilterbank("hifigan_22k")
+        >>> entropic(torch.rand(80, 4), filterbank).shape
+        torch.Size([513, 4])
+    """
+    return entropic_solve(linear_mel, filterbank, prior).spectrum

@@ -1,13 +1,16 @@
 """Non-negative least squares by projected gradient with momentum: min ½ ‖M s − m‖², s ≥ 0.
 
-FISTA (Beck and Teboulle 2009) with the gradient restart of O'Donoghue and Candès (2015), for each frame alone:
+FISTA (Beck and Teboulle 2009) with the gradient restart of O'Donoghue and Candès (2015),
+independently for each frame:
 
     s⁺ = max(0, y − Mᵀ(M y − m) / L),   L = σ_max(M)²,
-    t⁺ = (1 + √(1 + 4 t²)) / 2,   y⁺ = s⁺ + ((t − 1) / t⁺) (s⁺ − s),   and t⁺ = 1, y⁺ = s⁺ where ⟨y − s⁺, s⁺ − s⟩ > 0.
+    t⁺ = (1 + √(1 + 4 t²)) / 2,   y⁺ = s⁺ + ((t − 1) / t⁺) (s⁺ − s),
+    and t⁺ = 1, y⁺ = s⁺ where ⟨y − s⁺, s⁺ − s⟩ > 0.
 
-From the clipped pseudo-inverse, so that of the many spectra with the same residual one near the smallest is found. A frame
-stops by the optimality conditions, where s > 0 the gradient is 0 and elsewhere it is not negative, to a small part of σ_max
-times the residual; or when the residual itself has sunk to rounding.
+Iterations start from the clipped pseudo-inverse, to find one of the small spectra among the many
+with the same residual. A frame stops at the optimality conditions: the gradient is 0 where s > 0
+and not negative elsewhere, to a small part of σ_max times the residual; or when the residual itself
+is down to rounding.
 """
 
 from __future__ import annotations
@@ -17,20 +20,28 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 
-from torchmelinv.filterbank import LinearMap
-from torchmelinv.iterate import iterate
+from torchmelinv._utils.batching import map_batch
+from torchmelinv._utils.numerics import safe_divide
+from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.validation import check_features
 from torchmelinv.magnitude.pinv import pinv
-from torchmelinv.magnitude.rounds import at_frames, in_rounds, put_frames
-from torchmelinv.ops.checks import as_rows
-from torchmelinv.ops.items import over_items
-from torchmelinv.ops.precision import full_precision
+from torchmelinv.solvers.active_set import scatter_frames, select_frames, solve_active
+from torchmelinv.solvers.iterate import iterate
+from torchmelinv.transforms.mel_filterbank import LinearMap
+
+__all__ = ["nnls"]
 
 N_ITER = 5000
-ROUND = 250  # iterations after which the frames that have stopped are put aside
-SINGLE_ITER = 1000  # from here on the few frames left, at the edge of what any spectrum has, are iterated in float64
-_KKT_TOLERANCE = 1e-5  # of σ_max ‖r‖: the residual is then within 1e-6 of the least for the conditions of mel filterbanks
-_RESIDUAL_TOLERANCE = 4  # ‖r‖ / ‖m‖ in units of the dtype's precision
+ROUND = 250  # iterations between two selections of the frames that still move
+# The few frames that remain after so many iterations are at the edge of the mels that any spectrum
+# has; they are iterated in float64.
+SINGLE_ITER = 1000
+# Of σ_max ‖r‖. For the condition numbers of mel filterbanks, the residual is then within 1e-6 of
+# the least one.
+_KKT_TOLERANCE = 1e-5
+_RESIDUAL_TOLERANCE = 4  # ‖r‖ / ‖m‖ in units of the precision of the dtype
 
 
 class NnlsProblem(NamedTuple):
@@ -40,68 +51,115 @@ class NnlsProblem(NamedTuple):
 
 class NnlsState(NamedTuple):
     spectrum: Tensor  # s, (1, n_freqs, frames)
-    ahead: Tensor  # y, the extrapolated s
+    extrapolated: Tensor  # y, (1, n_freqs, frames)
     momentum: Tensor  # t, (1, 1, frames)
-    excess: Tensor  # how far y is from stopping: below 1 it may, (1, 1, frames)
+    excess: Tensor  # distance from the stopping rule; below 1 the frame stops, (1, 1, frames)
 
 
-def _norm(tensor: Tensor) -> Tensor:
-    return tensor.detach().square().sum(-2, keepdim=True).sqrt()
+def _excess(problem: NnlsProblem, y: Tensor, residual: Tensor, gradient: Tensor) -> Tensor:
+    """Return the distance of y from the stopping rule, in units of its tolerance."""
+    mel, tiny = problem.mel, torch.finfo(residual.dtype).tiny
+    violation = torch.where(y > 0, gradient, gradient.clamp(max=0))
+    violation, size, mel_norm = (
+        vector_norm(each.detach(), dim=-2, keepdim=True) for each in (violation, residual, mel)
+    )
+    sigma = problem.filterbank.largest_singular_value
+    kkt = violation / (_KKT_TOLERANCE * sigma * size).clamp(min=tiny)
+    rounding = _RESIDUAL_TOLERANCE * torch.finfo(mel.dtype).eps * mel_norm
+    return torch.minimum(kkt, size / rounding.clamp(min=tiny))
 
 
 def _step(problem: NnlsProblem, state: NnlsState) -> NnlsState:
-    filterbank, mel = problem
-    lipschitz = filterbank.largest_singular_value**2
-    residual = filterbank(state.ahead) - mel
-    gradient = filterbank.adjoint(residual)
-    spectrum = (state.ahead - gradient / lipschitz).relu()
-    moved = spectrum - state.spectrum
-    restart = ((state.ahead - spectrum) * moved).sum(-2, keepdim=True) > 0
+    M, m = problem
+    y = state.extrapolated
+    residual = M(y) - m
+    gradient = M.adjoint(residual)
+    spectrum = (y - gradient / M.largest_singular_value**2).relu()
+    change = spectrum - state.spectrum
+    restart = ((y - spectrum) * change).sum(-2, keepdim=True) > 0
     momentum = torch.where(restart, 1, (1 + (1 + 4 * state.momentum.square()).sqrt()) / 2)
-    ahead = spectrum + torch.where(restart, 0, (state.momentum - 1) / momentum) * moved
-    size, tiny = _norm(residual), torch.finfo(mel.dtype).tiny
-    forbidden = _norm(torch.where(state.ahead > 0, gradient, gradient.clamp(max=0)))
-    unsettled = forbidden / (_KKT_TOLERANCE * lipschitz**0.5 * size).clamp(min=tiny)
-    unmet = size / (_RESIDUAL_TOLERANCE * torch.finfo(mel.dtype).eps * _norm(mel)).clamp(min=tiny)
-    return NnlsState(spectrum, ahead, momentum, torch.minimum(unsettled, unmet))
+    factor = torch.where(restart, 0, (state.momentum - 1) / momentum)
+    excess = _excess(problem, y, residual, gradient)
+    return NnlsState(spectrum, spectrum + factor * change, momentum, excess)
 
 
 def _solve(problem: NnlsProblem, state: NnlsState, n_iter: int) -> tuple[NnlsState, Tensor, Tensor]:
-    """State, steps and convergence of each frame."""
+    """Return state, iterations and convergence of each frame."""
     step = functools.partial(_step, problem)
     result = iterate(step, state, n_iter, change=lambda _, new: new.excess, tolerance=1.0)
-    return result.state, cast(Tensor, result.steps), cast(Tensor, result.converged)
+    return result.state, cast(Tensor, result.n_iter), cast(Tensor, result.converged)
 
 
 def _rounds(first: int, last: int) -> list[int]:
-    """Iterations from `first` to `last`, cut into rounds."""
+    """Return the iterations from `first` to `last`, cut into rounds."""
     return [min(ROUND, last - done) for done in range(first, last, ROUND)]
 
 
-@full_precision
-def nnls(mel: Tensor, filterbank: LinearMap, n_iter: int = N_ITER) -> Tensor:
-    """Linear mel (…, n_mels, n_frames) -> spectrum ≥ 0 of least squared mel error, (…, n_freqs, n_frames).
+def _solve_frames(mel: Tensor, filterbank: LinearMap, n_iter: int) -> Tensor:
+    """Solve frames (1, n_mels, frames) together; return (1, n_freqs, frames)."""
+    peak = mel.detach().abs().amax(-2, keepdim=True)
+    problem = NnlsProblem(filterbank, safe_divide(mel, peak))
+    start = pinv(problem.mel, filterbank)
+    state = NnlsState(start, start, torch.ones_like(peak), torch.zeros_like(peak))
+    rounds = _rounds(0, min(n_iter, SINGLE_ITER))
+    state, _, converged = solve_active(_solve, problem, state, rounds)
+    remaining = (~converged).flatten().nonzero().flatten()
+    # MPS has no float64.
+    if len(remaining) and n_iter > SINGLE_ITER and mel.device.type != "mps":
+        problem, double = select_frames(problem, remaining), select_frames(state, remaining)
+        problem = problem._replace(mel=problem.mel.double())
+        double = NnlsState(*(part.double() for part in double))
+        double = solve_active(_solve, problem, double, _rounds(SINGLE_ITER, n_iter))[0]
+        state = scatter_frames(state, remaining, double)
+    return state.spectrum * peak
 
-    To the convention's power; with a `LinearMap` of any signs, a least-squares problem of any kind. Invariants: nnls(c m) =
-    c nnls(m), frames and items do not see each other; the relative residual is that of an active-set solver to about 1e-6. Up
-    to `n_iter` iterations of two banded products each: the slowest of the magnitude methods, and by residual alone no better
-    than `entropic`. Gradients pass through every iteration.
+
+@full_precision
+def nnls(linear_mel: Tensor, filterbank: LinearMap, n_iter: int = N_ITER) -> Tensor:
+    """Find a non-negative spectrum of least squared mel error.
+
+    The relative residual is that of an active-set solver to about 1e-6. Scaling the mel scales the
+    result, and frames and items are independent. Each iteration takes two banded products: this is
+    the slowest of the filterbank inverses, and by residual alone no better than `entropic`.
+    Gradients pass through every iteration. With a `LinearMap` of any signs it solves any
+    non-negative least-squares problem.
+
+    Args:
+        linear_mel: Linear mel (…, n_mels, n_frames).
+        filterbank: The mel filterbank, or any other linear map.
+        n_iter: Largest number of iterations.
+
+    Returns:
+        Linear spectrogram |STFT|^power (…, n_freqs, n_frames), at least 0.
+
+    Raises:
+        InputError: If the mel has another shape or dtype.
+
+    Shape:
+        - linear_mel: (…, n_mels, n_frames)
+        - output: (…, n_freqs, n_frames)
+
+    References:
+        A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear
+        inverse problems", SIAM J. Imaging Sciences 2(1), 2009.
+
+        B. O'Donoghue and E. Candès, "Adaptive restart for accelerated gradient schemes",
+        Foundations of Computational Mathematics 15, 2015.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> from torchmelinv.magnitude.nnls import nnls
+        >>> filterbank = tmi.MelFilterbank("hifigan_22k")
+        >>> nnls(torch.rand(80, 4), filterbank, n_iter=20).shape
+        torch.Size([513, 4])
     """
-    mel = as_rows(mel, "mel", filterbank.n_mels)
+    linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
 
     def solve(items: Tensor) -> tuple[Tensor]:
-        mel = items.transpose(0, 1).flatten(1)[None]  # frames are alike: (1, n_mels, all frames)
-        peak = mel.detach().abs().amax(-2, keepdim=True)
-        mel = torch.where(peak > 0, mel / torch.where(peak > 0, peak, 1), 0)
-        start = pinv(mel, filterbank)
-        problem = NnlsProblem(filterbank, mel)
-        state = NnlsState(start, start, torch.ones_like(peak), torch.zeros_like(peak))
-        state, _, converged = in_rounds(_solve, problem, state, _rounds(0, min(n_iter, SINGLE_ITER)))
-        hard = (~converged).flatten().nonzero().flatten()
-        if len(hard) and n_iter > SINGLE_ITER and mel.device.type != "mps":  # which has no float64
-            problem, rest = at_frames(problem, hard), at_frames(state, hard)
-            problem, rest = problem._replace(mel=problem.mel.double()), NnlsState(*(part.double() for part in rest))
-            state = put_frames(state, hard, in_rounds(_solve, problem, rest, _rounds(SINGLE_ITER, n_iter))[0])
-        return ((state.spectrum * peak)[0].unflatten(-1, (len(items), -1)).transpose(0, 1),)
+        # Frames are independent of their items: (items, rows, frames) -> (1, rows, all frames).
+        spectrum = _solve_frames(items.transpose(0, 1).flatten(1)[None], filterbank, n_iter)
+        return (spectrum[0].unflatten(-1, (len(items), -1)).transpose(0, 1),)
 
-    return over_items(solve, mel.reshape(-1, *mel.shape[-2:]))[0].reshape(*mel.shape[:-2], filterbank.n_freqs, mel.shape[-1])
+    (spectrum,) = map_batch(solve, linear_mel.reshape(-1, *linear_mel.shape[-2:]))
+    shape = (*linear_mel.shape[:-2], filterbank.n_freqs, linear_mel.shape[-1])
+    return spectrum.reshape(shape)

@@ -1,77 +1,94 @@
 """Accelerated Griffin-Lim, in the signal domain.
 
-Nenov, Nguyen and Balazs (2023) extrapolate twice from what the projections gave, and relax:
+Nenov, Nguyen and Balazs (2023) extrapolate twice from the result of the projections, and relax:
 
-    t_n = (1 − γ) d_n−1 + γ P_C(P_A(c_n−1)),    c_n = t_n + α (t_n − t_n−1),    d_n = t_n + β (t_n − t_n−1).
+    t_n = (1 − γ) d_n−1 + γ P_C(P_A(c_n−1)),
+    c_n = t_n + α (t_n − t_n−1),    d_n = t_n + β (t_n − t_n−1).
 
-All three are spectra of signals once the start has passed P_C, and the STFT is linear, so they are signals here: c and d
-extrapolate the last two t, and with x_n = ISTFT(P_A(STFT(c_n−1))) the first equation is t_n = (1 − γ) d_n−1 + γ x_n. β = α and
-γ = 1 make it fast Griffin-Lim.
+After the first P_C all three are spectra of signals, and the STFT is linear, so the iteration runs
+on signals: with x_n = ISTFT(P_A(STFT(c_n−1))) the first line is t_n = (1 − γ) d_n−1 + γ x_n. β = α
+and γ = 1 give fast Griffin-Lim. An iteration costs two passes over signals more than Griffin-Lim.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from torchmelinv.conventions import FrameConvention
+from torchmelinv._utils.validation import check_number
 from torchmelinv.errors import InputError
-from torchmelinv.frame import Frame
-from torchmelinv.ops.checks import check_number
-from torchmelinv.phase.method import PhaseMethod, PhaseProblem
-from torchmelinv.phase.retrieve import retrieve
+from torchmelinv.phase.method import PhaseMethod
+from torchmelinv.phase.problem import PhaseProblem, extrapolate
 
 
 class AcceleratedState(NamedTuple):
-    signal: Tensor  # x_n, what the projections gave last, (items, samples)
+    signal: Tensor  # x_n, the last result of the projections, (items, samples)
     relaxed: Tensor  # t_n
     previous: Tensor  # t_n−1
 
 
 @dataclasses.dataclass(frozen=True)
 class AcceleratedGriffinLim(PhaseMethod):
-    """The numbers of the recursion: `momentum` α and `inertia` β, at least 0 (above 1 it may not settle), and `relaxation` γ.
+    """Accelerated Griffin-Lim.
 
-    Between projections t follows (1 − γ) d: γ from 0.001 to below 1 + 1 / (1 + 2 β), or this part would grow by itself.
+    No bound on the inconsistency holds from one iteration to the next.
+
+    Args:
+        alpha: Extrapolation α before the projections, at least 0. Above 1 the iteration may not
+            settle.
+        beta: Extrapolation β of the relaxation, at least 0.
+        gamma: Relaxation γ, from 0.001 to below 1 + 1 / (1 + 2 β): beyond, the iteration diverges.
+
+    Raises:
+        InputError: If a number is out of its range.
+
+    References:
+        R. Nenov, D.-K. Nguyen and P. Balazs, "Faster than fast: accelerating the Griffin-Lim
+        algorithm", ICASSP 2023.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> phase = tmi.phases.AcceleratedGriffinLim(alpha=1.1, beta=0.5)
+        >>> inverter = tmi.MelInverter("hifigan_22k", phase=phase)
     """
 
-    momentum: float = 0.99
-    inertia: float = 0.99
-    relaxation: float = 1.1
-    only_launches = True
+    alpha: float = 0.99
+    beta: float = 0.99
+    gamma: float = 1.1
 
     def __post_init__(self) -> None:
-        check_number("momentum", self.momentum, 0)
-        check_number("inertia", self.inertia, 0)
-        check_number("relaxation", self.relaxation, 1e-3, 2)
-        beyond, inertia = self.relaxation - 1, self.inertia
-        if beyond * (1 + 2 * inertia) >= 1 or -beyond * inertia >= 1:
-            most = 1 + 1 / (1 + 2 * inertia)
-            raise InputError(f"relaxation is {self.relaxation!r}; with inertia {inertia!r} it must be below {most:.4g} to settle")
+        check_number("alpha", self.alpha, 0)
+        check_number("beta", self.beta, 0)
+        check_number("gamma", self.gamma, 1e-3, 2)
+        beyond, beta = self.gamma - 1, self.beta
+        if beyond * (1 + 2 * beta) >= 1 or -beyond * beta >= 1:
+            largest = 1 + 1 / (1 + 2 * beta)
+            raise InputError(
+                f"gamma is {self.gamma!r}; with beta {beta!r} it must be below {largest:.4g}: "
+                "beyond, the iteration does not settle"
+            )
+
+    @property
+    def cuda_graph_safe(self) -> bool:
+        return True
+
+    def with_momentum(self, momentum: float) -> AcceleratedGriffinLim:
+        return dataclasses.replace(self, alpha=momentum)
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> AcceleratedState:
-        signal = problem.plan.synthesise(spectrum)
+        signal = problem.plan.inverse(spectrum)
         return AcceleratedState(signal, signal, signal)
 
     def step(self, problem: PhaseProblem, state: AcceleratedState) -> AcceleratedState:
-        signal, new = problem.advance(state.relaxed, state.previous, self.momentum, self.inertia, self.relaxation)
-        return AcceleratedState(signal, new, state.relaxed)
-
-
-def accelerated_griffin_lim(
-    magnitude: Tensor,
-    frame: Frame | FrameConvention,
-    n_iter: int = 32,
-    momentum: float = 0.99,
-    inertia: float = 0.99,
-    relaxation: float = 1.1,
-    **options: Any,
-) -> Tensor:
-    """Accelerated Griffin-Lim: magnitude (…, n_freqs, n_frames) -> waveform (…, n_samples).
-
-    `options` as in `griffin_lim`, and so the invariants; there is no bound on the inconsistency from one iteration to the next.
-    Cost of an iteration: that of Griffin-Lim and two more passes over signals.
-    """
-    return retrieve(AcceleratedGriffinLim(momentum, inertia, relaxation), magnitude, frame, n_iter, **options).waveform
+        t, t_previous = state.relaxed, state.previous
+        fused = problem.fused_step(t, t_previous, self.alpha, self.beta, self.gamma)
+        if fused is not None:
+            x, t_next = fused
+            return AcceleratedState(x, t_next, t)
+        c = extrapolate(t, t_previous, self.alpha)
+        d = c if self.beta == self.alpha else extrapolate(t, t_previous, self.beta)
+        x = problem.consistent_projection(c)
+        return AcceleratedState(x, torch.lerp(d, x, self.gamma), t)

@@ -1,63 +1,68 @@
 """Griffin-Lim by the alternating direction method of multipliers.
 
-Masuyama, Yatabe and Oikawa (2019) split "has the magnitude" (X) from "is the spectrum of a signal" (Z) and tie the two by a
-multiplier (U):
+Masuyama, Yatabe and Oikawa (2019) split "has the magnitude" (X) from "is the spectrum of a signal"
+(Z), and couple the two by a scaled dual variable (U):
 
     X = P_A(Z − U),    Y = X + U,    Z = (ρ Y + P_C(Y)) / (1 + ρ),    U ← Y − Z.
 
-ρ = 0 asks for consistency strictly; ρ > 0 counts its squared distance, which suits magnitudes that no signal has; ρ = 1 is
-Griffin-Lim. The answer is the signal of P_A(Z − U).
+ρ = 0 makes consistency a hard constraint. ρ > 0 penalizes its squared distance, which suits
+magnitudes that no signal has; ρ = 1 is Griffin-Lim. The result is the signal of P_A(Z − U). An
+iteration costs four passes over complex spectra more than Griffin-Lim; two spectra are the state.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from torchmelinv.conventions import FrameConvention
-from torchmelinv.frame import Frame
-from torchmelinv.ops.checks import check_number
-from torchmelinv.phase.method import PhaseMethod, PhaseProblem
-from torchmelinv.phase.retrieve import retrieve
+from torchmelinv._utils.validation import check_number
+from torchmelinv.phase.method import PhaseMethod
+from torchmelinv.phase.problem import PhaseProblem
 
 
-class AdmmState(NamedTuple):
+class ADMMState(NamedTuple):
     difference: Tensor  # Z − U, complex (items, frames, n_freqs)
-    multiplier: Tensor  # U
+    dual: Tensor  # U
 
 
 @dataclasses.dataclass(frozen=True)
-class Admm(PhaseMethod):
-    """The number of the recursion: `softness` ρ, at least 0."""
+class ADMM(PhaseMethod):
+    """Phase retrieval by ADMM; converges fast in few iterations at 50 % overlap.
 
-    softness: float = 0.1
+    No bound on the inconsistency holds from one iteration to the next.
+
+    Args:
+        rho: Tolerance ρ of inconsistency, at least 0. 0 makes consistency a hard constraint, 1 is
+            Griffin-Lim.
+
+    Raises:
+        InputError: If `rho` is negative or not a number.
+
+    References:
+        Y. Masuyama, K. Yatabe and Y. Oikawa, "Griffin-Lim like phase recovery via alternating
+        direction method of multipliers", IEEE Signal Process. Lett. 26(1), 2019.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> inverter = tmi.MelInverter("hifigan_22k", phase=tmi.phases.ADMM(rho=0.2))
+    """
+
+    rho: float = 0.1
 
     def __post_init__(self) -> None:
-        check_number("softness", self.softness, 0)
+        check_number("rho", self.rho, 0)
 
-    def init(self, problem: PhaseProblem, spectrum: Tensor) -> AdmmState:
-        return AdmmState(spectrum, torch.zeros_like(spectrum))
+    def init(self, problem: PhaseProblem, spectrum: Tensor) -> ADMMState:
+        return ADMMState(spectrum, torch.zeros_like(spectrum))
 
-    def step(self, problem: PhaseProblem, state: AdmmState) -> AdmmState:
-        tied = problem.impose(state.difference.clone()) + state.multiplier
-        split = torch.lerp(problem.plan.consistent(tied), tied, self.softness / (1 + self.softness))
-        multiplier = tied - split
-        return AdmmState(split - multiplier, multiplier)
+    def step(self, problem: PhaseProblem, state: ADMMState) -> ADMMState:
+        Y = problem.impose(state.difference.clone()) + state.dual
+        Z = torch.lerp(problem.plan.consistent(Y), Y, self.rho / (1 + self.rho))
+        U = Y - Z
+        return ADMMState(Z - U, U)
 
-    def signal(self, problem: PhaseProblem, state: AdmmState) -> Tensor:
-        return problem.plan.synthesise(problem.impose(state.difference.clone()))
-
-
-def admm(
-    magnitude: Tensor, frame: Frame | FrameConvention, n_iter: int = 32, softness: float = 0.1, **options: Any
-) -> Tensor:
-    """Phase retrieval by ADMM: magnitude (…, n_freqs, n_frames) -> waveform (…, n_samples).
-
-    `softness` ρ ≥ 0. `options` as in `griffin_lim`, and so the invariants; there is no bound on the inconsistency from one
-    iteration to the next. Strong in few iterations at 50 % overlap. Cost of an iteration: that of Griffin-Lim and four more
-    passes over complex spectra, two of which are the state.
-    """
-    return retrieve(Admm(softness), magnitude, frame, n_iter, **options).waveform
+    def signal(self, problem: PhaseProblem, state: ADMMState) -> Tensor:
+        return problem.plan.inverse(problem.impose(state.difference.clone()))

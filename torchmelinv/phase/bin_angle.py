@@ -1,10 +1,11 @@
-"""Angles that the bins of a frame collect over a time: what turns one phase reference into another.
+"""Angles that bins gain over a time: the difference between two phase references.
 
-A spectrum here is the rfft of a frame, so its angles refer to the frame's first sample. Seen from the window's centre c they are
-simpler: there the window is real and even, the main lobe of one sinusoid has one angle in all its bins, and a Gaussian
-window's angles follow from its magnitude alone. The two references differ by a table:
+A spectrum here is the rfft of a frame, so its angles refer to the frame's first sample. Relative to
+the window's center c they are simpler: there the window is real and even, the main lobe of a
+sinusoid has one angle in all its bins, and a Gaussian window's angles follow from its magnitude
+alone. The two references differ by a table:
 
-    angle from the centre = angle + 2π k c / n_fft,    k = 0 … n_fft / 2.
+    angle from the center = angle + 2π k c / n_fft,    k = 0 … n_fft / 2.
 """
 
 from __future__ import annotations
@@ -15,29 +16,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from torchmelinv.conventions import FrameConvention
+from torchmelinv.conventions import STFTConvention
 
 
 def _periodic(window: str | tuple[float, ...]) -> bool:
-    """Whether a window is even without its first number rather than with it."""
+    """Return whether a window is closer to even without its first value than with it."""
     if isinstance(window, str):
         return window == "hann"
-    numbers = np.array(window)
-    return bool(np.abs(numbers[1:] - numbers[:0:-1]).sum() < np.abs(numbers - numbers[::-1]).sum())
+    values = np.array(window)
+    periodic = np.abs(values[1:] - values[:0:-1]).sum()
+    return bool(periodic < np.abs(values - values[::-1]).sum())
 
 
-def window_centre(convention: FrameConvention) -> float:
-    """Where the window's centre of symmetry lies in its frame, in samples: a whole number or a half."""
+def window_center(convention: STFTConvention) -> float:
+    """Return the position of the window's center of symmetry in its frame, in samples or halves."""
     free = convention.n_fft - convention.win_length
     left = 0 if convention.window_align == "left" else free // 2
-    # A periodic window begins with a number, Hann's with a zero, that has no partner at the end.
+    # The first value of a periodic window (0 for Hann) has no partner at the end.
     return left + (convention.win_length - (not _periodic(convention.window))) / 2
 
 
-def bin_angles(convention: FrameConvention, samples: float, like: Tensor) -> Tensor:
-    """2π k samples / n_fft of every bin k, (n_freqs,), within [0, 2π), on `like`'s device and in its dtype.
+def bin_angles(convention: STFTConvention, samples: float, like: Tensor) -> Tensor:
+    """Return 2π k samples / n_fft of every bin k, (n_freqs,), within [0, 2π).
 
-    `samples` is a whole number or a half: whole turns are taken off in integers, so that no bin loses digits to them.
+    Device and dtype are those of `like`. `samples` is an integer or a half-integer: full turns are
+    removed in integers, so that no bin loses precision.
     """
     half_turns = torch.arange(convention.n_freqs, device=like.device) * round(2 * samples)
     return half_turns.remainder(2 * convention.n_fft).to(like.dtype) * (math.pi / convention.n_fft)

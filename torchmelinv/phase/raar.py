@@ -1,73 +1,83 @@
 """Relaxed averaged alternating reflections, handed over to fast Griffin-Lim.
 
-Luke (2005), with R = 2P − I the reflection that belongs to a projection:
+Luke (2005), with R = 2P − I the reflection that belongs to a projection P:
 
     c ← β/2 (c + R_C(R_A(c))) + (1 − β) P_A(c)  =  β (c + P_C(2 P_A(c) − c)) + (1 − 2β) P_A(c).
 
-It leaves the neighbourhoods where Griffin-Lim gets stuck, but does not settle; Peer, Welker and Gerkmann (2022) therefore let
-Griffin-Lim finish. The answer is the signal of P_A(c).
+The iteration leaves the neighborhoods where Griffin-Lim gets stuck, but does not settle. Peer,
+Welker and Gerkmann (2022) therefore finish with Griffin-Lim. The result is the signal of P_A(c). An
+iteration of RAAR costs four passes over complex spectra more than Griffin-Lim; one is the state.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
-from torchmelinv.conventions import FrameConvention
-from torchmelinv.frame import Frame
-from torchmelinv.ops.checks import check_number
-from torchmelinv.phase.griffin_lim import GriffinLim
-from torchmelinv.phase.method import PhaseMethod, PhaseProblem, Then
-from torchmelinv.phase.retrieve import retrieve
+from torchmelinv._utils.validation import check_number
+from torchmelinv.phase.griffin_lim import FastGriffinLim
+from torchmelinv.phase.method import PhaseMethod, Then
+from torchmelinv.phase.problem import PhaseProblem
 
 
-class RaarState(NamedTuple):
+class RAARState(NamedTuple):
     spectrum: Tensor  # c, complex (items, frames, n_freqs)
 
 
 @dataclasses.dataclass(frozen=True)
-class Raar(PhaseMethod):
-    """The number of the recursion: `relaxation` β from 0 to 1."""
+class RAAR(PhaseMethod):
+    """RAAR for the first iterations, then fast Griffin-Lim.
 
-    relaxation: float = 0.9
+    Args:
+        beta: Relaxation β, from 0 to 1.
+        after: Iterations of RAAR: an integer, or a fraction (below 1) of all iterations. None
+            runs RAAR alone: use it inside `Then`, since RAAR otherwise hands over by itself.
+        momentum: Momentum of fast Griffin-Lim.
+
+    Raises:
+        InputError: If a number is out of its range.
+
+    References:
+        D. R. Luke, "Relaxed averaged alternating reflections for diffraction imaging", Inverse
+        Problems 21(1), 2005.
+
+        T. Peer, S. Welker and T. Gerkmann, "Beyond Griffin-Lim: improved iterative phase retrieval
+        for speech", IWAENC 2022.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> inverter = tmi.MelInverter("hifigan_22k", phase=tmi.phases.RAAR(beta=0.8))
+    """
+
+    beta: float = 0.9
+    after: int | float | None = 0.5
+    momentum: float = 0.99
 
     def __post_init__(self) -> None:
-        check_number("relaxation", self.relaxation, 0, 1)
+        check_number("beta", self.beta, 0, 1)
+        self._schedule()
 
-    def init(self, problem: PhaseProblem, spectrum: Tensor) -> RaarState:
-        return RaarState(spectrum)
+    def _schedule(self) -> PhaseMethod:
+        """Return RAAR alone, or RAAR and the Griffin-Lim that follows it."""
+        if self.after is None:
+            FastGriffinLim(self.momentum)  # refuses a wrong momentum
+            return self
+        alone = dataclasses.replace(self, after=None)
+        return Then(alone, FastGriffinLim(self.momentum), self.after)
 
-    def step(self, problem: PhaseProblem, state: RaarState) -> RaarState:
-        beta = self.relaxation
-        imposed = problem.impose(state.spectrum.clone())
-        reflected = problem.plan.consistent(2 * imposed - state.spectrum)
-        return RaarState(beta * (state.spectrum + reflected) + (1 - 2 * beta) * imposed)
+    def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
+        return [(self, n_iter)] if self.after is None else self._schedule().stages(n_iter)
 
-    def signal(self, problem: PhaseProblem, state: RaarState) -> Tensor:
-        return problem.plan.synthesise(problem.impose(state.spectrum.clone()))
+    def init(self, problem: PhaseProblem, spectrum: Tensor) -> RAARState:
+        return RAARState(spectrum)
 
+    def step(self, problem: PhaseProblem, state: RAARState) -> RAARState:
+        beta, c = self.beta, state.spectrum
+        imposed = problem.impose(c.clone())
+        reflected = problem.plan.consistent(2 * imposed - c)
+        return RAARState(beta * (c + reflected) + (1 - 2 * beta) * imposed)
 
-def raar_then_fast_griffin_lim(relaxation: float = 0.9, after: int | float = 0.5, momentum: float = 0.99) -> Then:
-    """The schedule: RAAR for `after` iterations, or that share of them, then fast Griffin-Lim."""
-    return Then(Raar(relaxation), GriffinLim(momentum), after)
-
-
-def raar(
-    magnitude: Tensor,
-    frame: Frame | FrameConvention,
-    n_iter: int = 32,
-    relaxation: float = 0.9,
-    after: int | float = 0.5,
-    momentum: float = 0.99,
-    **options: Any,
-) -> Tensor:
-    """RAAR, then fast Griffin-Lim: magnitude (…, n_freqs, n_frames) -> waveform (…, n_samples).
-
-    `relaxation` β from 0 to 1. `after`: iterations of RAAR before Griffin-Lim with `momentum` takes over, a whole number or a
-    share of `n_iter` below 1. `options` as in `griffin_lim`, and so the invariants. Cost of an iteration of RAAR: that of
-    Griffin-Lim and four more passes over complex spectra, one of which is the state.
-    """
-    method = raar_then_fast_griffin_lim(relaxation, after, momentum)
-    return retrieve(method, magnitude, frame, n_iter, **options).waveform
+    def signal(self, problem: PhaseProblem, state: RAARState) -> Tensor:
+        return problem.plan.inverse(problem.impose(state.spectrum.clone()))

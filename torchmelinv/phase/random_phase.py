@@ -1,4 +1,4 @@
-"""Random phases as a function of seed, frame and bin alone: the same on every device, for every item, batch and length."""
+"""Random phases as a function of seed, frame and bin, on all devices and in any batch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import math
 import torch
 from torch import Tensor
 
-from torchmelinv.ops.precision import lasting
+from torchmelinv._utils.precision import outside_inference_mode
 
 _LOW_32 = 0xFFFFFFFF
 
 
 def _scramble(number: Tensor) -> Tensor:
-    """A bijection of 32-bit integers, held in int64, that spreads every input bit over all output bits (xor and multiply)."""
+    """Mix the bits of 32-bit integers, held in int64, by xor and multiplication; a bijection."""
     number = number ^ (number >> 16)
     number = (number * 0x7FEB352D) & _LOW_32
     number = number ^ (number >> 15)
@@ -22,26 +22,33 @@ def _scramble(number: Tensor) -> Tensor:
     return number ^ (number >> 16)
 
 
-def _phasors(seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _phasors(
+    seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
     low, high = (torch.tensor(half & _LOW_32, device=device) for half in (seed, seed >> 32))
     root = _scramble(low ^ _scramble(high))
     frames = _scramble(root ^ torch.arange(1, n_frames + 1, device=device))
-    grid = _scramble((frames[:, None] + torch.arange(n_freqs, device=device) * 0x9E3779B1) & _LOW_32)
+    grid = _scramble(
+        (frames[:, None] + torch.arange(n_freqs, device=device) * 0x9E3779B1) & _LOW_32
+    )
     angles = grid.to(dtype) * (2 * math.pi / 2**32)
     return torch.complex(angles.cos(), angles.sin())
 
 
-_kept_phasors = functools.lru_cache(maxsize=4)(lasting(_phasors))
-_LARGEST_KEPT = 2**22  # phasors in one table
+_cached_phasors = functools.lru_cache(maxsize=4)(outside_inference_mode(_phasors))
+_LARGEST_CACHED = 2**22  # phasors in one table
 
 
-def random_phasors(seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """exp(iφ) with φ uniform on the circle, (n_frames, n_freqs), complex; `dtype` is that of its parts.
+def random_phasors(
+    seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Return exp(iφ) with φ uniform on the circle, complex (n_frames, n_freqs).
 
-    No generator is touched, and a longer item's phasors begin with a shorter item's. So a few tables, powers of two long,
-    serve all; very long ones are not kept.
+    `dtype` is that of real and imaginary part. No random generator is used. A longer item's phasors
+    begin with a shorter item's, so a few cached tables, powers of two long, serve all items; very
+    long ones are not cached.
     """
-    kept = max(1024, 1 << (n_frames - 1).bit_length())
-    if kept * n_freqs > _LARGEST_KEPT:
+    cached = max(1024, 1 << (n_frames - 1).bit_length())
+    if cached * n_freqs > _LARGEST_CACHED:
         return _phasors(seed, n_frames, n_freqs, dtype, device)
-    return _kept_phasors(seed, kept, n_freqs, dtype, device)[:n_frames]
+    return _cached_phasors(seed, cached, n_freqs, dtype, device)[:n_frames]

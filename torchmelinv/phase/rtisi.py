@@ -1,26 +1,31 @@
-"""Real-time iterative spectrogram inversion with look-ahead: one pass over the frames, each done once and for all.
+"""Real-time iterative spectrogram inversion with look-ahead (RTISI-LA): one pass over the frames.
 
-Zhu, Beauregard and Wyse (2007). When frame t comes, the signal so far is what the committed frames and the `look_ahead` waiting
-ones add up to. It tells the new frame its phase; then Griffin-Lim goes on, `n_iter` times in all, on the waiting frames and the
-new one alone, above committed frames that stay as they are; then the oldest of them is committed. With C the committed frames,
-B those of the buffer, w the window and y the frames in time,
+Zhu, Beauregard and Wyse (2007). When frame t arrives, the committed frames and the `look_ahead`
+waiting ones add up to the signal so far, which gives the new frame its phase. Griffin-Lim then
+iterates on the waiting frames and the new one, `n_iter` times in all, while committed frames stay
+as they are. Then the oldest waiting frame is committed. With C the committed frames, B those of the
+buffer, w the window and y the frames in time,
 
     x = Σ_(C ∪ B) w y / max(Σ_(C ∪ B) w², floor),    c_s = A_s · STFT(x)_s / |STFT(x)_s|,    s ∈ B.
 
-The envelope counts the frames that are there and no others, which is the least-squares signal of what is known: it does for any
-window and hop what the paper's compensated windows of the newest frames are for. (To divide by the envelope of all frames, those
-to come too, cost 2 to 4 dB of spectral convergence on speech.) From one iteration to the next x is extrapolated as in fast
-Griffin-Lim. look_ahead = 0 and n_iter = 1 set each phase from the frames before it: "no future" of Le Roux et al. (2010).
+The window sum counts only the frames that have arrived: x is the least-squares signal of what is
+known, for any window and hop. The paper's compensated windows of the newest frames serve the same
+purpose. (Dividing by the window sum of all frames, later ones included, cost 2 to 4 dB of spectral
+convergence on speech.) From one iteration to the next x is extrapolated as in fast Griffin-Lim.
+look_ahead = 0 and n_iter = 1 set each phase from the frames before it: "no future" of Le Roux et
+al. (2010).
 
-What may be wanted instead of A is a mel (`MelConsistent(RtisiLa())`): on speech 6 dB closer to it at twice the cost.
+With `MelConsistent(RTISILA())` the mel takes the place of A: on speech 6 dB closer to it, at twice
+the cost.
 
-The start does not matter, and so neither does a seed: on speech, new frames that began with random phases instead of the
-signal's so far ended 10 dB worse. (PGHI's ended 1 to 3 dB better, but it reads all frames and would leave no latency to speak
-of.) A bin that nothing reaches, as in the first frame or after silence, begins with angle 0 at the window's centre.
+Neither the initial phase nor the seed matters. On speech, new frames that began with random phases
+ended 10 dB worse. (PGHI's ended 1 to 3 dB better, but PGHI reads all frames and leaves no low
+latency.) A bin that no signal reaches, as in the first frame or after silence, begins with angle 0
+at the window's center.
 
-Invariants: what leaves at frame t depends on no frame after t + look_ahead (`retrieve` scales by the peak, but by an exact power
-of two); scale-equivariant. Cost: for each frame n_iter · (look_ahead + 1) real FFTs and as many inverse ones, in sequence;
-only items and the frames of one buffer go side by side.
+What is committed at frame t depends on no frame after t + look_ahead. Each frame costs
+n_iter · (look_ahead + 1) real FFTs and as many inverse ones, in sequence; only items and the frames
+of one buffer are processed in parallel.
 """
 
 from __future__ import annotations
@@ -28,44 +33,46 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from torchmelinv.conventions import FrameConvention
+from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.validation import check_number, check_whole
+from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
-from torchmelinv.frame import ENVELOPE_FLOOR, Frame
-from torchmelinv.iterate import iterate
-from torchmelinv.ops.checks import check_number, check_whole
-from torchmelinv.ops.overlap_add import frame_signal, overlap_add
-from torchmelinv.ops.precision import lasting
-from torchmelinv.phase.bin_angle import bin_angles, window_centre
-from torchmelinv.phase.method import PhaseMethod, PhaseProblem, Target
-from torchmelinv.phase.retrieve import retrieve
-from torchmelinv.window import hop_envelope, window_table
+from torchmelinv.phase.bin_angle import bin_angles, window_center
+from torchmelinv.phase.method import PhaseMethod
+from torchmelinv.phase.problem import PhaseProblem
+from torchmelinv.phase.target import Target
+from torchmelinv.solvers.iterate import iterate
+from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
+from torchmelinv.transforms.window import SUMSQUARE_FLOOR, window_sumsquare, window_table
 
 
-class RtisiTables(NamedTuple):
+class RTISITables(NamedTuple):
     """What one convention needs, whatever the signal."""
 
     hop_length: int
     window: Tensor  # w, (n_fft,)
-    floor: Tensor  # the least that an envelope is taken for, ()
-    unreached: Tensor  # phasors of a bin that nothing reaches, (n_freqs,)
+    floor: Tensor  # the least value that the window sum is taken for, ()
+    unreached: Tensor  # phasors of bins that no signal reaches, (n_freqs,)
 
 
-class RtisiBuffer(NamedTuple):
-    """What one frame hands to the next; samples count from the first of the oldest frame that waits."""
+class RTISIBuffer(NamedTuple):
+    """What one frame hands to the next; sample 0 is the first of the oldest waiting frame."""
 
-    committed: Tensor  # the frame that left last, complex (items, n_freqs)
-    finished: Tensor  # the samples that left with it, up to the first of the next frame, (items, hop)
+    committed: Tensor  # the last committed frame, complex (items, n_freqs)
+    finished: Tensor  # the samples finished with it, up to the next frame's first, (items, hop)
     past: Tensor  # Σ w y of the committed frames, (items, hop · look_ahead + n_fft)
     past_weight: Tensor  # Σ w² of the committed frames
-    waiting: Tensor  # the frames that may still change, oldest first, complex (items, look_ahead, n_freqs)
-    wanted: Tensor  # what they shall have, (items, look_ahead, rows)
-    present: Tensor  # 1 where there is such a frame, 0 before the first and after the last, (items, look_ahead, 1)
+    waiting: (
+        Tensor  # frames that may still change, oldest first, complex (items, look_ahead, n_freqs)
+    )
+    target: Tensor  # the target values of these frames, (items, look_ahead, rows)
+    present: Tensor  # 1 for frames of the item, 0 before and after, (items, look_ahead, 1)
 
 
 class _Estimate(NamedTuple):
@@ -73,28 +80,52 @@ class _Estimate(NamedTuple):
     signal: Tensor  # the x that gave them
 
 
-class RtisiState(NamedTuple):
+class RTISIState(NamedTuple):
     signal: Tensor  # (items, samples)
 
 
-@lasting
-def rtisi_tables(convention: FrameConvention, like: Tensor) -> RtisiTables:
-    """The tables on `like`'s device and in its dtype."""
+@outside_inference_mode
+def rtisi_tables(convention: STFTConvention, like: Tensor) -> RTISITables:
+    """Return the tables on the device and in the dtype of `like`."""
     window = window_table(convention)
-    floor = ENVELOPE_FLOOR * hop_envelope(convention).amax()
-    angles = bin_angles(convention, -window_centre(convention), window)
+    floor = SUMSQUARE_FLOOR * window_sumsquare(convention).amax()
+    angles = bin_angles(convention, -window_center(convention), window)
     if convention.n_fft % 2 == 0:
-        # Half of the sampling rate is real, and has no angle 0 at a centre between two samples: its sign would be chance.
+        # Half of the sampling rate is real, and has no angle 0 at a center between two samples: its
+        # sign would be chance.
         angles[-1] = (angles[-1] / math.pi).round() * math.pi
-    window, floor, cosine, sine = (table.to(like.dtype).to(like.device) for table in (window, floor, angles.cos(), angles.sin()))
-    return RtisiTables(convention.hop_length, window, floor, torch.complex(cosine, sine))
+    window, floor, cosine, sine = (
+        table.to(like.dtype).to(like.device)
+        for table in (window, floor, angles.cos(), angles.sin())
+    )
+    return RTISITables(convention.hop_length, window, floor, torch.complex(cosine, sine))
 
 
 @dataclasses.dataclass(frozen=True)
-class RtisiLa(PhaseMethod):
-    """The numbers of the recursion: frames of `look_ahead` (None: all that overlap a frame), `momentum` and `n_iter` a frame.
+class RTISILA(PhaseMethod):
+    """RTISI-LA: one pass over the frames, with a bounded latency.
 
-    `stages` puts the number of iterations asked for in the place of `n_iter`; one step is then the whole pass.
+    It finds its own phases: the initial phase and the seed have no effect. The number of iterations
+    of an inverter is the number of iterations per frame. A tolerance has no effect: the whole pass
+    is one step.
+
+    Args:
+        look_ahead: Number of later frames that each frame waits for; 0 has the lowest latency.
+            None: all frames that overlap it.
+        momentum: Extrapolation between iterations, at least 0.
+        n_iter: Iterations per frame in a stream; elsewhere the inverter's `n_iter` replaces it.
+
+    Raises:
+        InputError: If a number is out of its range.
+
+    References:
+        X. Zhu, G. T. Beauregard and L. Wyse, "Real-time signal estimation from modified short-time
+        Fourier transform magnitude spectra", IEEE Trans. ASLP 15(5), 2007.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> phase = tmi.phases.MelConsistent(tmi.phases.RTISILA(look_ahead=1))
+        >>> stream = tmi.StreamingInverter("hifigan_22k", phase=phase)
     """
 
     look_ahead: int | None = None
@@ -107,105 +138,148 @@ class RtisiLa(PhaseMethod):
         check_number("momentum", self.momentum, 0, hint="0.99 is usual")
         check_whole("n_iter", self.n_iter, 1)
 
-    def latency(self, convention: FrameConvention) -> int:
-        """Frames that must be known after a frame before it is committed."""
+    @property
+    def iterations_per_step(self) -> int:
+        return self.n_iter
+
+    @property
+    def uses_initial_phase(self) -> bool:
+        return False
+
+    def latency(self, convention: STFTConvention) -> int:
+        """Return the number of later frames that must be known before a frame is committed.
+
+        Args:
+            convention: The STFT.
+
+        Returns:
+            Frames.
+        """
         overlapping = -(-convention.win_length // convention.hop_length) - 1
         return overlapping if self.look_ahead is None else self.look_ahead
 
-    def empty(self, convention: FrameConvention, coming: Tensor) -> RtisiBuffer:
-        """The buffer before the first frame of what is wanted, (items, frames, rows)."""
-        ahead = self.latency(convention)
-        if convention.hop_length > convention.n_fft:
-            raise InputError(f"hop_length is {convention.hop_length}; RTISI-LA needs one of at most n_fft = {convention.n_fft}")
-        items, _, rows = coming.shape
-        past = coming.new_zeros(items, ahead * convention.hop_length + convention.n_fft)
-        nothing = coming.new_zeros(items, ahead, convention.n_freqs)
-        waiting = torch.complex(nothing, nothing)
-        committed = waiting.new_zeros(items, convention.n_freqs)
-        finished, present = past[:, : convention.hop_length], coming.new_zeros(items, ahead, 1)
-        return RtisiBuffer(committed, finished, past, past, waiting, coming.new_zeros(items, ahead, rows), present)
+    def empty(self, convention: STFTConvention, target: Tensor) -> RTISIBuffer:
+        """Return the buffer before the first frame.
+
+        Args:
+            convention: The STFT.
+            target: Target values (items, frames, rows); only sizes, dtype and device count.
+
+        Returns:
+            The buffer.
+
+        Raises:
+            InputError: If frames do not overlap or touch.
+        """
+        ahead, hop_length, n_fft = self.latency(convention), convention.hop_length, convention.n_fft
+        if hop_length > n_fft:
+            raise InputError(
+                f"hop_length is {hop_length}; RTISI-LA needs one of at most n_fft = {n_fft}"
+            )
+        items, _, rows = target.shape
+        past = target.new_zeros(items, ahead * hop_length + n_fft)
+        zeros = target.new_zeros(items, ahead, convention.n_freqs)
+        waiting = torch.complex(zeros, zeros)
+        return RTISIBuffer(
+            committed=waiting.new_zeros(items, convention.n_freqs),
+            finished=past[:, :hop_length],
+            past=past,
+            past_weight=past,
+            waiting=waiting,
+            target=target.new_zeros(items, ahead, rows),
+            present=target.new_zeros(items, ahead, 1),
+        )
 
     def advance(
-        self, tables: RtisiTables, target: Callable[[Tensor], Target], buffer: RtisiBuffer, wanted: Tensor, present: Tensor
-    ) -> RtisiBuffer:
-        """One frame comes, of which (items, rows) is wanted, and the one `look_ahead` before it leaves.
+        self,
+        tables: RTISITables,
+        make_target: Callable[[Tensor], Target],
+        buffer: RTISIBuffer,
+        values: Tensor,
+        present: Tensor,
+    ) -> RTISIBuffer:
+        """Take in one frame, and commit the frame `look_ahead` before it.
 
-        `present` (items, 1) is 1; after an item's last frame it is 0, and so is what is wanted, until the buffer is empty.
-        `target` makes one of what is wanted of some frames, (items, frames, rows).
+        Args:
+            tables: The tables of the convention.
+            make_target: Returns a target for values (items, frames, rows) of some frames.
+            buffer: The buffer before this frame.
+            values: Target values of the new frame, (items, rows); 0 after an item's last frame.
+            present: 1 for a frame of the item, 0 after its last frame, (items, 1).
+
+        Returns:
+            The next buffer.
         """
         hop_length, window, floor, unreached = tables
         n_fft = len(window)
-        asked = torch.cat([buffer.wanted, wanted[:, None]], 1)
-        aim = target(asked)
-        there = torch.cat([buffer.present, present[:, None]], 1)
-        nothing = torch.zeros_like(buffer.committed)
+        in_buffer = torch.cat([buffer.target, values[:, None]], 1)
+        target = make_target(in_buffer)
+        all_present = torch.cat([buffer.present, present[:, None]], 1)
+        zeros = torch.zeros_like(buffer.committed)
 
-        def envelope(frames: Tensor) -> Tensor:
-            return torch.maximum(buffer.past_weight + overlap_add(frames * window, window, hop_length), floor)
+        def window_sum(frames: Tensor) -> Tensor:
+            arrived = overlap_add(frames * window, window, hop_length)
+            return torch.maximum(buffer.past_weight + arrived, floor)
 
-        def signal(spectra: Tensor, weight: Tensor) -> Tensor:
-            return (buffer.past + overlap_add(torch.fft.irfft(spectra, n=n_fft), window, hop_length)) / weight
+        def signal_of(spectra: Tensor, weight: Tensor) -> Tensor:
+            frames = torch.fft.irfft(spectra, n=n_fft)
+            return (buffer.past + overlap_add(frames, window, hop_length)) / weight
 
-        def analyse(samples: Tensor) -> Tensor:
+        def stft(samples: Tensor) -> Tensor:
             spectra: Tensor = torch.fft.rfft(frame_signal(samples, window, hop_length))
             return spectra
 
-        # The new frame has no phase yet: it neither adds to the signal nor counts in the envelope that gives it one.
-        before = torch.cat([buffer.waiting, nothing[:, None]], 1)
+        # The new frame has no phase yet: it neither adds to the signal nor counts in the window sum
+        # that give it one.
+        before = torch.cat([buffer.waiting, zeros[:, None]], 1)
         known = torch.cat([buffer.present, torch.zeros_like(present)[:, None]], 1)
-        guess = analyse(signal(before, envelope(known)))
-        spectra = aim.impose(torch.where(guess == 0, aim.flat(unreached), guess))
+        guess = stft(signal_of(before, window_sum(known)))
+        fallback = target.default_magnitude(unreached)
+        spectra = target.impose(torch.where(guess == 0, fallback, guess))
         if self.n_iter > 1:
-            weight = envelope(there)
+            weight = window_sum(all_present)
 
-            def again(estimate: _Estimate) -> _Estimate:
-                new = signal(estimate.spectra, weight)
-                return _Estimate(aim.impose(analyse(torch.lerp(estimate.signal, new, 1 + self.momentum))), new)
+            def step(estimate: _Estimate) -> _Estimate:
+                new = signal_of(estimate.spectra, weight)
+                y = torch.lerp(estimate.signal, new, 1 + self.momentum)
+                return _Estimate(target.impose(stft(y)), new)
 
-            estimate: _Estimate = iterate(again, _Estimate(spectra, signal(spectra, weight)), self.n_iter - 1).state
+            first = _Estimate(spectra, signal_of(spectra, weight))
+            estimate: _Estimate = iterate(step, first, self.n_iter - 1).state
             spectra = estimate.spectra
 
-        room = (0, buffer.past.shape[-1] - n_fft)
-        past = buffer.past + pad(torch.fft.irfft(spectra[:, 0], n=n_fft) * window, room)
-        weight = buffer.past_weight + pad(there[:, 0] * window.square(), room)
+        missing = (0, buffer.past.shape[-1] - n_fft)
+        past = buffer.past + pad(torch.fft.irfft(spectra[:, 0], n=n_fft) * window, missing)
+        weight = buffer.past_weight + pad(all_present[:, 0] * window.square(), missing)
         finished = past[:, :hop_length] / torch.maximum(weight[:, :hop_length], floor)
         past, weight = (pad(each[:, hop_length:], (0, hop_length)) for each in (past, weight))
-        return RtisiBuffer(spectra[:, 0], finished, past, weight, spectra[:, 1:], asked[:, 1:], there[:, 1:])
-
-    def init(self, problem: PhaseProblem, spectrum: Tensor) -> RtisiState:
-        return RtisiState(problem.plan.synthesise(spectrum))
-
-    def step(self, problem: PhaseProblem, state: RtisiState) -> RtisiState:
-        convention, ahead = problem.plan.convention, self.latency(problem.plan.convention)
-        wanted, present = problem.target.values, problem.plan.counted
-        present = wanted.new_ones(*wanted.shape[:2], 1) if present is None else present.to(wanted.dtype)
-        tables, empty = rtisi_tables(convention, wanted), self.empty(convention, wanted)
-        coming = zip(*(pad(each, (0, 0, 0, ahead)).unbind(1) for each in (wanted, present)), strict=True)
-        left: list[Tensor] = []
-        iterate(
-            lambda buffer: self.advance(tables, problem.target.of, buffer, *next(coming)),
-            empty,
-            wanted.shape[1] + ahead,
-            hook=lambda _, buffer: left.append(buffer.committed),
+        return RTISIBuffer(
+            committed=spectra[:, 0],
+            finished=finished,
+            past=past,
+            past_weight=weight,
+            waiting=spectra[:, 1:],
+            target=in_buffer[:, 1:],
+            present=all_present[:, 1:],
         )
-        return RtisiState(problem.plan.synthesise(torch.stack(left[ahead:], 1)))
+
+    def init(self, problem: PhaseProblem, spectrum: Tensor) -> RTISIState:
+        return RTISIState(problem.plan.inverse(spectrum))
+
+    def step(self, problem: PhaseProblem, state: RTISIState) -> RTISIState:
+        convention, ahead = problem.plan.convention, self.latency(problem.plan.convention)
+        values, present = problem.target.values, problem.plan.frame_mask
+        if present is None:
+            present = values.new_ones(*values.shape[:2], 1)
+        tables, buffer = rtisi_tables(convention, values), self.empty(convention, values)
+        # After the last frame, as many empty ones push the waiting frames out.
+        rows, flags = (pad(each, (0, 0, 0, ahead)) for each in (values, present.to(values.dtype)))
+        make_target = problem.target.with_values
+        committed = []
+        for row, flag in zip(rows.unbind(1), flags.unbind(1), strict=True):
+            buffer = self.advance(tables, make_target, buffer, row, flag)
+            committed.append(buffer.committed)
+        return RTISIState(problem.plan.inverse(torch.stack(committed[ahead:], 1)))
 
     def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
         return [(dataclasses.replace(self, n_iter=n_iter), 1)] if n_iter else [(self, 0)]
-
-
-def rtisi_la(
-    magnitude: Tensor,
-    frame: Frame | FrameConvention,
-    n_iter: int = 10,
-    look_ahead: int | None = None,
-    momentum: float = 0.99,
-    **options: Any,
-) -> Tensor:
-    """RTISI-LA: magnitude (…, n_freqs, n_frames) -> waveform (…, n_samples), in one pass over the frames.
-
-    `n_iter`: iterations on each frame's buffer; `look_ahead`: frames after it that a frame waits for, by default all that overlap
-    it; 0 is the shortest latency. `options` as in `griffin_lim`; `start` and `seed` only serve n_iter = 0, and `tolerance`
-    has nothing to stop: the whole pass is one step. Invariants and cost: see the module.
-    """
-    return retrieve(RtisiLa(look_ahead, momentum), magnitude, frame, n_iter, **options).waveform

@@ -1,23 +1,25 @@
-"""Single-pass spectrogram inversion: every spectral peak is a sinusoid that turns on from frame to frame.
+"""Single-pass spectrogram inversion (SPSI): each spectral peak is an advancing sinusoid.
 
-Beauregard, Harish and Wyse (2015). In each frame the local maxima m of the magnitude A are peaks; a parabola through the
-logarithms around one says how many bins p from m its frequency lies. All bins between two valleys form the region of the peak
-between them. Seen from the window's centre (`bin_angle.py`) a sinusoid has one angle θ in all bins of its main lobe, so for
-every bin k of the region of m
+Beauregard, Harish and Wyse (2015). In each frame the local maxima m of the magnitude A are peaks. A
+parabola through the logarithms around a peak gives the distance p, in bins, of its frequency from
+m. All bins between two valleys form the region of the peak between them. Relative to the window's
+center (`bin_angle.py`) a sinusoid has one angle θ in all bins of its main lobe, so for every bin k
+of the region of m
 
     p = ½ (ln A[m−1] − ln A[m+1]) / (ln A[m−1] − 2 ln A[m] + ln A[m+1]),
-    θ_t[k] = θ_t−1[m] + 2π hop (f_t−1[m] + f_t[m]) / (2 n_fft),    f = m + p at a peak, and its peak's in all of a region.
+    θ_t[k] = θ_t−1[m] + 2π hop (f_t−1[m] + f_t[m]) / (2 n_fft),
 
-The paper advances by f_t[m] alone; the mean of the frequencies at both ends of the hop follows a glide to second order and
-costs one gather (on speech, 1024/256: 2 dB of spectral convergence). The angle from the frame's first sample, which is what a
-spectrum has here, is θ_t[k] − 2π k centre / n_fft: the slope from bin to bin. The first frame has θ = 0, every sinusoid at its
-crest in the first window's centre: with reflected edges the frame centred on the signal's first sample sees a signal that is
-even around it, and angles of 0 or half a turn are all that it can have.
+with f = m + p at a peak, and the peak's f in its whole region. The paper advances by f_t[m] alone;
+the mean of the frequencies at both ends of the hop follows a glide to second order and costs one
+gather (on speech, 1024/256: 2 dB of spectral convergence). The angle from the frame's first sample
+is θ_t[k] − 2π k center / n_fft. The first frame has θ = 0, every sinusoid at its maximum in the
+first window's center: with reflected edges the frame centered on the first sample sees an even
+signal, whose angles can only be 0 or π.
 
-Shapes: magnitude and angles (items, frames, n_freqs), frames before bins; angles in radians within [0, 2π]. Invariants: a
-factor of the magnitude does not change the angles, nor do later frames change earlier ones. No gradient: angles are found
-under `no_grad`. Cost: a dozen passes over the magnitude, then one gather, one add and one remainder for each frame in order;
-no host sync. By kernels (`ops/spsi_cuda.py`) two launches.
+Magnitude and angles are (items, frames, n_freqs); angles lie within [0, 2π]. A factor of the
+magnitude does not change the angles, nor do later frames change earlier ones. No gradient passes.
+The cost is a dozen passes over the magnitude, then one gather, one addition and one remainder per
+frame, in order, without a host sync. The CUDA kernels (`cuda/spsi_cuda.py`) take two launches.
 """
 
 from __future__ import annotations
@@ -28,66 +30,78 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from torchmelinv.conventions import FrameConvention
-from torchmelinv.ops import nvrtc, spsi_cuda
-from torchmelinv.ops.backend import by_kernel
-from torchmelinv.ops.precision import full_precision
-from torchmelinv.ops.spsi_cuda import FAINT
-from torchmelinv.phase.bin_angle import bin_angles, window_centre
+from torchmelinv._utils.precision import full_precision
+from torchmelinv.conventions import STFTConvention
+from torchmelinv.cuda import nvrtc, spsi_cuda
+from torchmelinv.cuda.backend import use_kernel
+from torchmelinv.cuda.spsi_cuda import SMALLEST_RATIO
+from torchmelinv.phase.bin_angle import bin_angles, window_center
 
 
 def _peaks(magnitude: Tensor) -> Tensor:
-    """The bin of the peak whose region each bin is in, like the magnitude; on a flat stretch its first bin is a peak.
+    """Return the bin of the peak whose region each bin belongs to, like the magnitude.
 
-    A bin that is no peak goes the way of its louder neighbour: uphill, and from a valley up the higher side.
+    On a flat stretch the first bin is the peak. Any other bin follows its louder neighbor: uphill,
+    and from a valley up the higher side.
     """
     last = magnitude.shape[-1] - 1
-    left, right = pad(magnitude, (1, 0), value=-1)[..., :-1], pad(magnitude, (0, 1), value=-1)[..., 1:]
+    left = pad(magnitude, (1, 0), value=-1)[..., :-1]
+    right = pad(magnitude, (0, 1), value=-1)[..., 1:]
     bins = torch.arange(last + 1, device=magnitude.device).expand(magnitude.shape)
     is_peak = (magnitude > left) & (magnitude >= right)
     before = torch.where(is_peak, bins, -1).cummax(-1).values
     after = torch.where(is_peak, bins, last + 1).flip(-1).cummin(-1).values.flip(-1)
-    # Beside flat stretches a side may be without a peak; the other side then has one, as the frame's maximum is a peak.
-    peak = torch.where(is_peak | (after > last) | ((before >= 0) & (left > right)), before, after)
-    return peak.clamp_(min=0)  # a frame of NaN has no peak at all
+    # Beside a flat stretch one side may have no peak; the other has one, the frame's maximum.
+    take_before = is_peak | (after > last) | ((before >= 0) & (left > right))
+    peak = torch.where(take_before, before, after)
+    return peak.clamp_(min=0)  # a frame of NaN has no peak
 
 
 def _offsets(magnitude: Tensor) -> Tensor:
-    """p of every bin, in bins, as if it were a peak; 0 at both ends, whose neighbours outside mirror those inside."""
+    """Return p of every bin, as if it were a peak; 0 at both ends, which mirror their neighbors."""
     middle = magnitude[..., 1:-1]
     size = torch.where(middle > 0, middle, 1)
-    below, above = (side.div(size).clamp(FAINT, 1).log() for side in (magnitude[..., :-2], magnitude[..., 2:]))
-    bend = below + above
-    return pad((below - above) / (2 * torch.where(bend < 0, bend, -1)), (1, 1))
+    sides = magnitude[..., :-2], magnitude[..., 2:]
+    below, above = (side.div(size).clamp(SMALLEST_RATIO, 1).log() for side in sides)
+    curvature = below + above
+    offset = (below - above) / (2 * torch.where(curvature < 0, curvature, -1))
+    return pad(offset, (1, 1))
 
 
 @full_precision
 @torch.no_grad()
-def spsi(magnitude: Tensor, convention: FrameConvention, previous: Tensor | None = None) -> Tensor:
-    """Magnitude (items, frames, n_freqs), at least 0 -> angles in radians, the same shape, of a spectrum that has it.
+def spsi(magnitude: Tensor, convention: STFTConvention, previous: Tensor | None = None) -> Tensor:
+    """Return angles (items, frames, n_freqs) in radians for a magnitude of at least 0.
 
-    `previous` (items, n_freqs): the angles of the frame before the first. What frequency they moved with is not known, so the
-    first frame then advances by its own frequencies alone.
+    `previous` (items, n_freqs) are the angles of the frame before the first one. The frequencies of
+    that frame are unknown, so the first frame then advances by its own frequencies alone.
     """
     turn = bin_angles(convention, convention.hop_length, magnitude)
     bin_turn = 2 * math.pi * convention.hop_length / convention.n_fft
-    centring = bin_angles(convention, window_centre(convention), magnitude)
+    centering = bin_angles(convention, window_center(convention), magnitude)
     previous = None if previous is None else previous.to(magnitude.dtype)
-    if by_kernel("start 'spsi'", lambda: nvrtc.why_not(magnitude) or spsi_cuda.why_not(convention.n_freqs)):
-        given = None if previous is None else previous.contiguous()
-        return spsi_cuda.spsi(magnitude.contiguous(), turn, bin_turn, centring, given)
+
+    def unsupported_reason() -> str | None:
+        return nvrtc.unsupported_reason(magnitude) or spsi_cuda.unsupported_reason(
+            convention.n_freqs
+        )
+
+    if use_kernel("init 'spsi'", unsupported_reason):
+        before = None if previous is None else previous.contiguous()
+        return spsi_cuda.spsi(magnitude.contiguous(), turn, bin_turn, centering, before)
     peak = _peaks(magnitude)
     offset = _offsets(magnitude).gather(-1, peak)
-    now, then = offset[:, 1:], offset[:, :-1].gather(-1, peak[:, 1:])
-    glide = then - now + (peak[:, :-1].gather(-1, peak[:, 1:]) - peak[:, 1:])  # f_t−1 − f_t, in bins
-    beside = offset + pad(glide, (0, 0, 1, 0)) / 2  # how far from bin m the mean frequency lies
-    advance = turn[peak] + beside * bin_turn
+    # f_t−1 − f_t in bins, from the offsets and from the peaks themselves.
+    now, earlier = offset[:, 1:], offset[:, :-1].gather(-1, peak[:, 1:])
+    glide = earlier - now + (peak[:, :-1].gather(-1, peak[:, 1:]) - peak[:, 1:])
+    mean_offset = offset + pad(glide, (0, 0, 1, 0)) / 2
+    advance = turn[peak] + mean_offset * bin_turn
     if previous is None:
         angle = torch.zeros_like(magnitude[:, 0])
     else:
-        angle = (previous + centring).gather(-1, peak[:, 0]) + advance[:, 0]
+        angle = (previous + centering).gather(-1, peak[:, 0]) + advance[:, 0]
     angles = [angle]
     for frame in range(1, magnitude.shape[1]):
         angle = (angle.gather(-1, peak[:, frame]) + advance[:, frame]).remainder(2 * math.pi)
         angles.append(angle)
-    return (torch.stack(angles, 1) - centring).remainder(2 * math.pi)
+    return (torch.stack(angles, 1) - centering).remainder(2 * math.pi)

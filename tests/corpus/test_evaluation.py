@@ -1,0 +1,172 @@
+"""Scores of pairs and their means: a pair's scores are its own, even beside broken pairs."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import TINY, tiny_mel, tone
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.corpus import evaluation
+from torchmelinv.corpus.evaluation import evaluate, mean_scores
+from torchmelinv.corpus.pairs import pair_files
+from torchmelinv.demo import signal
+from torchmelinv.errors import DependencyError, InputError
+from torchmelinv.io.audio import write_audio
+from torchmelinv.metrics.scores import (
+    METRICS,
+    bootstrap_mean,
+    mel_scores,
+    perceptual_scores,
+    waveform_scores,
+)
+from torchmelinv.transforms.compression import decompress
+
+ANALYZER = MelSpectrogram(TINY)
+
+
+def noisy(waveform: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return waveform + 0.02 * torch.randn(waveform.shape, generator=generator)
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    """Good pairs; a broken, a missing and a silent one; one of another length and rate."""
+    monkeypatch.chdir(tmp_path)
+    rate = TINY.sample_rate
+    for index, seconds in enumerate((0.2, 0.25, 0.31)):
+        write_audio(f"ref/good{index}.wav", tone(seconds, index), rate, "FLOAT")
+        write_audio(f"gen/good{index}.wav", noisy(tone(seconds, index), index), rate, "FLOAT")
+    write_audio("ref/other.wav", torch.stack([tone(0.6, 5)] * 2), 2 * rate, "FLOAT")
+    write_audio("gen/other.wav", noisy(tone(0.2, 5)), rate, "FLOAT")
+    write_audio("ref/broken.wav", tone(), rate)
+    Path("gen/broken.wav").write_bytes(Path("ref/broken.wav").read_bytes()[:900])
+    write_audio("ref/missing.wav", tone(), rate)
+    write_audio("ref/silent.wav", torch.zeros(1600), rate)
+    write_audio("gen/silent.wav", tone(), rate)
+    np.save("gen/mel.npy", noisy(tiny_mel()).numpy())
+    write_audio("ref/mel.wav", tone(), rate, "FLOAT")
+
+
+def run(**options):
+    """Score all pairs; results by name."""
+    scored = evaluate(pair_files("gen", "ref"), TINY, perceptual=False, **options)
+    return {each.pair.name: each for each in scored}
+
+
+def as_floats(scores):
+    return {name: float(value) for name, value in scores.items()}
+
+
+def test_each_pair_has_scores_or_an_error():
+    scored = run()
+    names = ["broken", "good0", "good1", "good2", "mel", "missing", "other", "silent"]
+    assert list(scored) == names
+    assert {name for name, each in scored.items() if each.error} == {"broken", "missing"}
+    assert "gen/broken.wav is truncated" in scored["broken"].error
+    assert scored["missing"].error == "no generated file has this name"
+    assert scored["missing"].scores == scored["broken"].scores == {}
+    assert scored["good0"].notes == ()
+    assert [note.split()[0:2] for note in scored["other"].notes] == [
+        ["reference:", "resampled"],
+        ["reference:", "2"],
+        ["reference:", "trimmed"],
+    ]
+    assert all(math.isnan(value) for value in scored["silent"].scores.values())
+    assert "silent" in scored["silent"].notes[-1]
+
+
+def test_scores_are_those_of_the_metrics():
+    scored = run()
+    expected = waveform_scores(noisy(tone(0.25, 1), 1), tone(0.25, 1), ANALYZER)
+    assert scored["good1"].scores == pytest.approx(as_floats(expected), abs=1e-5)
+    mels = [decompress(mel, TINY.level) for mel in (noisy(tiny_mel()), tiny_mel())]
+    expected = mel_scores(*mels, TINY)
+    assert scored["mel"].scores == pytest.approx(as_floats(expected), abs=1e-5)
+    in_order = [name for name in METRICS if name in scored["good1"].scores]
+    assert list(scored["good1"].scores) == in_order
+
+
+@pytest.mark.parametrize("batch", [2, 50])
+def test_batching_does_not_matter(batch):
+    single, batched = run(batch=1), run(batch=batch)
+    assert list(single) == list(batched)
+    for name, each in single.items():
+        # Sums of longer rows round differently; SI-SDR and the rest are in dB.
+        assert batched[name].scores == pytest.approx(each.scores, abs=1e-3, nan_ok=True)
+        assert (batched[name].notes, batched[name].error) == (each.notes, each.error)
+
+
+def test_a_batch_that_does_not_fit_is_scored_pair_by_pair(monkeypatch):
+    expected, scores = run(), evaluation._Evaluator._scores
+
+    def scores_of_small_batches(evaluator, batch):
+        assert sys.exc_info()[0] is None  # the error of a larger batch would hold its tensors
+        if len(batch) > 1 or batch[0].pair.name == "good2":
+            raise torch.OutOfMemoryError
+        return scores(evaluator, batch)
+
+    monkeypatch.setattr(evaluation._Evaluator, "_scores", scores_of_small_batches)
+    scored = run(batch=4)
+    assert scored["good2"].error == "not enough memory for this pair"
+    assert scored["good0"].scores == expected["good0"].scores
+
+
+def test_speech_has_pesq_and_estoi():
+    pytest.importorskip("pesq")
+    pytest.importorskip("pystoi")
+    reference = signal(1.0, TINY.sample_rate)
+    write_audio("r/x.wav", reference, TINY.sample_rate, "FLOAT")
+    write_audio("g/x.wav", noisy(reference), TINY.sample_rate, "FLOAT")
+    (scored,) = evaluate(pair_files("g", "r"), TINY)
+    expected = perceptual_scores(noisy(reference), reference, TINY.sample_rate)
+    assert list(scored.scores) == list(METRICS)
+    assert {name: scored.scores[name] for name in expected} == pytest.approx(as_floats(expected))
+    short_pair = [pair for pair in pair_files("gen", "ref") if pair.name == "good0"]
+    (short,) = evaluate(short_pair, TINY)
+    assert math.isnan(short.scores["pesq_wb"])
+    assert short.notes == ("no finite value of PESQ-WB, ESTOI",)
+
+
+def test_a_missing_extra_is_reported_before_the_work(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pystoi", None)
+    with pytest.raises(DependencyError, match=r"torchmelinv\[metrics\]"):
+        evaluate(pair_files("gen", "ref"), TINY)
+
+
+def test_invalid_options_are_refused():
+    with pytest.raises(InputError, match="batch is 0"):
+        run(batch=0)
+    with pytest.raises(InputError, match="did you mean 'device'"):
+        run(devise="cpu")
+
+
+def test_means_are_of_finite_values():
+    scored = list(run().values())
+    means = mean_scores(scored)
+    assert list(means) == [name for name in METRICS if name not in ("pesq_wb", "estoi")]
+    values = [each.scores["mel_error_db"] for each in scored if each.scores]
+    assert len(values) == 6
+    assert means["mel_error_db"] == bootstrap_mean(values)
+    assert (means["mel_error_db"].n, means["si_sdr_db"].n) == (5, 4)
+    assert mean_scores([]) == {}
+
+
+def test_progress_counts_every_pair_and_its_audio():
+    seconds = []
+    run(progress=seconds.append)
+    assert len(seconds) == 8
+    assert sum(seconds) == pytest.approx(0.2 + 0.25 + 0.31 + 3 * 0.2, abs=0.05)
+
+
+@pytest.mark.gpu
+def test_on_a_gpu():
+    on_cpu, on_gpu = run(), run(device="cuda")
+    for name, each in on_cpu.items():
+        assert on_gpu[name].scores == pytest.approx(each.scores, abs=1e-2, nan_ok=True)

@@ -1,0 +1,210 @@
+"""The record of a job: which files count as done, which are made again, and who may write."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tiny import TINY, tiny_mel, workplace  # noqa: F401
+from torchmelinv.corpus.manifest import Manifest, inversion_settings
+from torchmelinv.corpus.planning import Task
+from torchmelinv.corpus.sharding import SINGLE_PROCESS, World
+from torchmelinv.errors import FileError
+from torchmelinv.invert import MelInverter
+
+pytestmark = pytest.mark.usefixtures("workplace")
+OUT = Path("out")
+INFO = {"n_frames": 3, "mel_error_db": float("nan")}
+SETTINGS = {"version": "1", "inverter": "entropic"}
+
+
+def make_task(name="a"):
+    return Task(OUT / f"{name}.wav", Path(f"{name}.npy"))
+
+
+def finish(name="a", world=SINGLE_PROCESS, settings=SETTINGS, count=1):
+    """Make a source, its audio and their entries; return the task."""
+    task = make_task(name)
+    if not task.source.exists():
+        np.save(task.source, tiny_mel().numpy())
+    with Manifest(OUT, settings, world) as manifest:
+        for index in range(count):
+            task.output_path(index, count).write_bytes(f"{name}{index}".encode() * 10)
+            manifest.add(task, task.source.stat(), index, count, INFO)
+    return task
+
+
+def entries(task, settings=SETTINGS, world=SINGLE_PROCESS):
+    with Manifest(OUT, settings, world) as manifest:
+        return manifest.pop_entries(task)
+
+
+def test_an_entry_describes_its_files():
+    task = finish()
+    (entry,) = entries(task)
+    assert (entry.target, entry.output, entry.index, entry.count) == ("a.wav", "a.wav", 0, 1)
+    assert entry.info == {"n_frames": 3, "mel_error_db": None}
+    assert entry.output_stamp.size == len("a0" * 10)
+    assert entry.input == os.path.abspath("a.npy")
+    header, line = Path("out/manifest-0.jsonl").read_text().splitlines()
+    assert json.loads(header)["setting_values"] == SETTINGS
+    assert json.loads(line)["output_stamp"]["sha256"] == entry.output_stamp.sha256
+    assert entries(make_task("b")) == []
+
+
+def test_entries_are_consumed():
+    task = finish()
+    with Manifest(OUT, SETTINGS) as manifest:
+        assert len(manifest.pop_entries(task)) == 1
+        assert manifest.pop_entries(task) == []
+
+
+def change_source(task):
+    np.save(task.source, tiny_mel(seed=1).numpy())
+
+
+def change_source_size(task):
+    np.save(task.source, tiny_mel(0.3).numpy())
+
+
+def damage(task):
+    task.target.write_bytes(b"x" * task.target.stat().st_size)
+
+
+def truncate(task):
+    os.truncate(task.target, 3)
+
+
+def remove(task):
+    task.target.unlink()
+
+
+@pytest.mark.parametrize("change", [change_source, change_source_size, damage, truncate, remove])
+def test_changed_files_are_made_again(change):
+    task = finish()
+    change(task)
+    assert entries(task) == []
+
+
+def touch(task):
+    os.utime(task.source)
+    os.utime(task.target)
+
+
+def copy_folder(task):
+    shutil.copytree("out", "copy")
+    shutil.rmtree("out")
+    shutil.move("copy", "out")
+
+
+@pytest.mark.parametrize("change", [touch, copy_folder])
+def test_files_with_the_same_content_are_unchanged(change):
+    task = finish()
+    change(task)
+    assert len(entries(task)) == 1
+
+
+def test_a_source_at_another_path_must_have_the_same_content():
+    finish()
+    status = Path("a.npy").stat()
+    Path("other").mkdir()
+    for seed, same in ((0, True), (1, False)):
+        np.save("other/a.npy", tiny_mel(seed=seed).numpy())
+        os.utime("other/a.npy", ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert bool(entries(Task(OUT / "a.wav", Path("other/a.npy")))) == same
+
+
+def test_all_settings_that_matter_are_compared():
+    def settings(inverter, version="1", subtype="PCM_16"):
+        return inversion_settings(inverter, version=version, subtype=subtype)
+
+    base = MelInverter(TINY, n_iter=2)
+    others = [
+        MelInverter(TINY, n_iter=3),
+        MelInverter(TINY, n_iter=2, seed=1),
+        MelInverter(TINY, "pinv", n_iter=2),
+        MelInverter(TINY, phase="raar", n_iter=2),
+        MelInverter(TINY, n_iter=2, momentum=0.9),
+        MelInverter(TINY, n_iter=2, tolerance=0.1),
+        MelInverter(TINY.replace(f_min=10), n_iter=2),
+        MelInverter(TINY, n_iter=2, init="zero"),
+    ]
+    different = [settings(base, version="2"), settings(base, subtype="FLOAT")]
+    different += map(settings, others)
+    task = finish(settings=settings(base))
+    assert entries(task, settings(MelInverter(TINY, n_iter=2)))
+    assert not any(entries(task, each) for each in different)
+
+
+def test_the_entry_of_the_existing_file_counts():
+    other = {**SETTINGS, "inverter": "pinv"}
+    task = finish()
+    task.target.unlink()
+    with Manifest(OUT, other) as manifest:
+        task.target.write_bytes(b"another")
+        manifest.add(task, task.source.stat(), 0, 1, INFO)
+    assert entries(task) == []
+    assert len(entries(task, other)) == 1
+
+
+def test_a_source_is_done_with_all_its_mels():
+    task = finish(count=3)
+    assert [entry.output for entry in entries(task)] == ["a_0.wav", "a_1.wav", "a_2.wav"]
+    (OUT / "a_1.wav").unlink()
+    assert entries(task) == []
+
+
+@pytest.mark.parametrize(
+    "end", [b'{"target": "b.wa', b"\x00" * 40, b'{"target": 1}\n', b"[1]\n", b"\xff\xfe\n", b"\n\n"]
+)
+def test_a_broken_line_does_not_affect_others(end):
+    finish()
+    with Path("out/manifest-0.jsonl").open("ab") as stream:
+        stream.write(end)
+    assert len(entries(make_task())) == 1
+    finish("c")
+    assert len(entries(make_task())) == len(entries(make_task("c"))) == 1
+
+
+def test_manifests_of_all_ranks_are_read():
+    finish("a", World(0, 3))
+    finish("b", World(2, 3))
+    assert all(entries(make_task(name), world=World(1, 2)) for name in "ab")
+
+
+def test_only_one_process_may_open_the_manifest_of_a_rank():
+    second = Manifest(OUT, SETTINGS)
+    with (
+        Manifest(OUT, SETTINGS),
+        Manifest(OUT, SETTINGS, World(1, 2)),
+        pytest.raises(FileError, match="in use by another process"),
+    ):
+        second.__enter__()
+    with second:
+        pass
+
+
+def test_each_leftover_of_killed_runs_is_removed_by_one_rank():
+    for rank in range(4):
+        (OUT / f".staging-{rank}").mkdir(parents=True)
+        (OUT / f".staging-{rank}" / ".half.wav").write_bytes(b"half")
+    with Manifest(OUT, SETTINGS, World(1, 2)):
+        assert sorted(path.name for path in OUT.glob(".staging-*")) == [".staging-0", ".staging-2"]
+    with Manifest(OUT, SETTINGS):
+        assert not list(OUT.glob(".staging-*"))
+
+
+def test_a_folder_that_cannot_be_written():
+    Path("out").write_text("a file")
+    with pytest.raises(FileError, match="cannot be written"), Manifest(OUT, SETTINGS):
+        pass
+
+
+def test_names_of_any_language():
+    task = finish("mél ü 音")
+    assert len(entries(task)) == 1

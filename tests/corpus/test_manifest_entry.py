@@ -1,0 +1,66 @@
+"""Lines of a manifest: what is written is read back, and invalid lines are ignored."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from torchmelinv.corpus.manifest_entry import FileStamp, ManifestEntry
+
+STAMP = FileStamp(3, 5, "ab")
+ENTRY = ManifestEntry(
+    target="a.wav",
+    output="a_1.wav",
+    output_stamp=STAMP,
+    input="/x/a.npy",
+    input_stamp=STAMP,
+    settings="0123",
+    index=1,
+    count=2,
+    info={"n_frames": 4},
+)
+
+
+def line(**changes):
+    return json.dumps({**dataclasses.asdict(ENTRY), **changes}).encode()
+
+
+def test_an_entry_is_read_back():
+    assert ManifestEntry.from_line(line()) == ENTRY
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"index": 2},
+        {"index": -1},
+        {"index": True},
+        {"count": 1.5},
+        {"output": None},
+        {"info": []},
+        {"more": 1},
+        {"input_stamp": None},
+        {"output_stamp": {"size": 3, "time": "5", "sha256": "ab"}},
+        {"output_stamp": {"size": 3, "time": 5}},
+    ],
+)
+def test_invalid_values_are_ignored(changes):
+    assert ManifestEntry.from_line(line(**changes)) is None
+
+
+def test_a_stamp_matches_the_same_time_or_the_same_content(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    stamp = FileStamp.from_file(path)
+    assert stamp.matches(path)
+    os.utime(path, ns=(0, 0))
+    assert stamp.matches(path)
+    path.write_bytes(b"abd")
+    os.utime(path, ns=(stamp.time, stamp.time))
+    assert stamp.matches(path)  # the time is trusted
+    assert not stamp.matches(path, ignore_time=True)
+    path.unlink()
+    assert not stamp.matches(path)

@@ -1,0 +1,158 @@
+"""Which computations are captured and kept. Capturing itself needs a device: the last test."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import torch
+
+from tests.host_cuda import fake_capture
+from torchmelinv.cuda import graphs
+from torchmelinv.cuda.graphs import replay_graph, worth_capturing
+
+
+@pytest.fixture(autouse=True)
+def _clear():
+    graphs.clear()
+    yield
+    graphs.clear()
+
+
+@pytest.fixture
+def captured(monkeypatch):
+    """Capture without a device; the list of all `keep_alive`."""
+    made = []
+
+    def capture(function, tensors, keep_alive):
+        made.append(keep_alive)
+        return fake_capture(function, tensors, keep_alive)
+
+    monkeypatch.setattr(graphs, "_capture", capture)
+    return made
+
+
+def double(*tensors):
+    return tuple(2 * tensor for tensor in tensors)
+
+
+def test_the_second_call_captures_and_results_belong_to_the_caller(captured):
+    results = []
+    for number in range(4):
+        x = torch.full((3,), float(number))
+        (result,) = replay_graph("double", double, x, keep_alive="object")
+        results.append(result)
+        assert captured == ["object"] * min(number, 1)
+    assert [float(result[0]) for result in results] == [0, 2, 4, 6]
+
+
+def test_another_shape_dtype_or_key_is_another_graph(captured):
+    for _ in range(2):
+        replay_graph("a", double, torch.zeros(3))
+        replay_graph("a", double, torch.zeros(4))
+        replay_graph("a", double, torch.zeros(3, dtype=torch.float64))
+        replay_graph("b", double, torch.zeros(3))
+    assert len(captured) == 4
+
+
+def test_the_least_recently_used_graph_is_dropped(captured):
+    for key in range(graphs.MAX_GRAPHS + 1):
+        replay_graph(key, double, torch.zeros(1))
+        replay_graph("often", double, torch.zeros(1))
+    assert len(graphs._graphs) == graphs.MAX_GRAPHS
+    assert len(captured) == 1
+    replay_graph(0, double, torch.zeros(1))
+    assert len(captured) == 1, "the first key was dropped, so this is its first call"
+
+
+def test_cpu_computations_are_not_captured():
+    assert not worth_capturing(torch.zeros(3))
+
+
+class _FakeStream:
+    cuda_stream = 1
+
+    def __init__(self, calls: list[str]) -> None:
+        self.calls = calls
+
+    def wait_stream(self, _) -> None:
+        self.calls.append("wait")
+
+
+class _FakeGraph:
+    def replay(self) -> None:
+        pass
+
+
+class _FakeCuda:
+    """Replace the functions of torch.cuda that a capture uses; `calls` lists them in order."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.calls = []
+        self.side, self.current = _FakeStream(self.calls), _FakeStream(self.calls)
+        fakes = {
+            "current_stream": lambda *_: self.current,
+            "Stream": lambda *_: self.side,
+            "CUDAGraph": _FakeGraph,
+            "stream": lambda _: self._context("stream"),
+            "device": lambda _: self._context("device"),
+            "graph": self._graph,
+            "set_stream": self._set_stream,
+        }
+        for name, fake in fakes.items():
+            monkeypatch.setattr(torch.cuda, name, fake)
+
+    @contextlib.contextmanager
+    def _context(self, name):
+        self.calls.append(name)
+        yield
+
+    @contextlib.contextmanager
+    def _graph(self, graph, stream, capture_error_mode):
+        assert stream is self.side
+        assert capture_error_mode == "thread_local"
+        self.calls.append("graph")
+        yield
+
+    def _set_stream(self, stream) -> None:
+        self.calls.append("back" if stream is self.current else "wrong")
+
+
+def test_capture_runs_on_a_side_stream_after_a_first_call(monkeypatch):
+    fake, called_after = _FakeCuda(monkeypatch), []
+
+    def function(x):
+        called_after.append(len(fake.calls))
+        return (2 * x,)
+
+    graph = graphs._capture(function, (torch.ones(2),), "object")
+    assert fake.calls == ["wait", "device", "stream", "graph", "back", "wait"]
+    assert called_after == [3, 4]
+    assert float(graph.outputs[0][0]) == 2
+
+
+def test_a_computation_that_cannot_be_captured_runs_and_is_not_tried_again(monkeypatch):
+    fake = _FakeCuda(monkeypatch)
+
+    def function(x):
+        if fake.calls and fake.calls[-1] == "graph":
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return (2 * x,)
+
+    for number in range(3):
+        (result,) = replay_graph("key", function, torch.full((1,), float(number)))
+        assert float(result[0]) == 2 * number
+    assert fake.calls.count("graph") == 1
+    assert fake.calls[-1] == "back"
+
+
+@pytest.mark.gpu
+def test_a_replay_equals_the_function():
+    function = lambda x, y: (torch.fft.rfft(x).abs() + y,)  # noqa: E731
+    for _ in range(4):
+        x, y = torch.randn(2, 64, device="cuda"), torch.randn(33, device="cuda")
+        replayed = replay_graph("rfft", function, x, y)[0]
+        torch.testing.assert_close(replayed, function(x, y)[0], rtol=0, atol=0)
+    assert worth_capturing(x, y)
+    assert not worth_capturing(x.requires_grad_(), y)
+    assert not worth_capturing(torch.zeros(graphs.MAX_VALUES + 1, device="cuda"))

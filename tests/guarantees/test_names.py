@@ -1,0 +1,52 @@
+"""Public names: no module hides one, `dir` lists them, and types agree with the registries."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import typing
+
+import pytest
+
+import torchmelinv
+from tests.public import public_modules
+from torchmelinv import phases
+from torchmelinv.magnitude import MAGNITUDES, MagnitudeName
+from torchmelinv.phase import PHASES, PhaseName
+from torchmelinv.phase.initial_phase import INITS, InitName
+
+
+def submodules(package: object) -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(getattr(package, "__path__", []))}
+
+
+@pytest.mark.parametrize("name", public_modules())
+def test_no_exported_function_or_class_has_the_name_of_a_module(name):
+    module = public_modules()[name]
+    for exported in submodules(module) & set(module.__all__):
+        assert inspect.ismodule(getattr(module, exported)), exported
+
+
+def test_import_as_gives_the_module():
+    """`import a.b as c` gives the attribute `b` of `a`, which must be the module."""
+    for info in pkgutil.walk_packages(torchmelinv.__path__, "torchmelinv."):
+        if not info.name.endswith("__main__"):
+            module = importlib.import_module(info.name)
+            parent, _, leaf = info.name.rpartition(".")
+            assert getattr(importlib.import_module(parent), leaf) is module
+
+
+def test_dir_lists_the_exported_names():
+    assert dir(torchmelinv) == sorted(torchmelinv.__all__)
+    assert all(hasattr(torchmelinv, name) for name in torchmelinv.__all__)
+
+
+def test_literal_types_agree_with_the_registries():
+    assert typing.get_args(PhaseName) == tuple(PHASES)
+    assert typing.get_args(MagnitudeName) == tuple(MAGNITUDES)
+    assert typing.get_args(InitName) == INITS
+
+
+def test_every_registered_phase_method_is_exported():
+    assert {method.__name__ for method in PHASES.values()} <= set(phases.__all__)

@@ -1,0 +1,154 @@
+"""Checks of a mel: each mistake has one clear error, and values that only look odd a warning."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.problems import TINY, TINY_LOG, tones
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.conventions import Compression
+from torchmelinv.conventions.presets import preset, preset_names
+from torchmelinv.errors import InputError, MelValueWarning
+from torchmelinv.invert import MelInverter
+from torchmelinv.transforms.mel_checks import (
+    check_mel_shape,
+    check_mel_values,
+    clamp_linear_mel,
+    find_value_problem,
+)
+
+MEL = MelSpectrogram(TINY).linear_mel(tones(1600, (2,)))
+LOG = MelSpectrogram(TINY_LOG)(tones(1600, (2,)))
+
+
+def damaged(value: float) -> torch.Tensor:
+    """The log mel with a value in frames 7 and 9 of item 1."""
+    mel = LOG.clone()
+    mel[1, 3, 7] = value
+    mel[1, :, 9] = value
+    return mel
+
+
+@pytest.mark.parametrize(
+    ("mel", "message"),
+    [
+        (MEL[:, :15], r"15 bands .* this convention has 16"),
+        (MEL.mT, r"looks transposed .* transpose it"),
+        (MEL[0, 0], r"the mel has shape \(51,\); it must be \(…, 16, n_frames\)"),
+        (MEL[:0], "empty"),
+        (MEL[..., :0], "empty"),
+        (MEL.int(), "int32.*real floating point"),
+        (MEL + 0j, "complex64.*magnitude first"),
+        (MEL.numpy(), r"ndarray.*torch\.Tensor"),
+        (-MEL, r"negative values \(down to .*linear"),
+    ],
+)
+def test_invalid_linear_mels(mel, message):
+    with pytest.raises(InputError, match=message):
+        MelInverter(TINY, n_iter=0)(mel)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_values_that_are_not_finite_are_located(value):
+    with pytest.raises(InputError, match=r"frame 7 of item 1 \(2 such frames\)"):
+        MelInverter(TINY_LOG, n_iter=0)(damaged(value))
+    with pytest.raises(InputError, match=r"first in frame 7 \(2 such frames\)"):
+        MelInverter(TINY_LOG, n_iter=0)(damaged(value)[1])
+    with pytest.raises(InputError, match=r"frame 7 of item \(0, 1\) \(2 such frames\)"):
+        MelInverter(TINY_LOG, n_iter=0)(damaged(value)[None])
+
+
+def test_padding_frames_may_hold_anything():
+    mel = LOG.clone()
+    mel[1, :, 20:] = float("nan")
+    lengths = torch.tensor([mel.shape[-1], 20])
+    result = MelInverter(TINY_LOG, n_iter=2)(mel, lengths=lengths)
+    assert result.isfinite().all()
+    assert (result[1, TINY_LOG.n_samples(20) :] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        (torch.tensor([3.0, 4.0]), "integers"),
+        (torch.tensor([3]), r"must be \(2,\)"),
+        (torch.tensor([0, 3]), "from 1 to"),
+        (torch.tensor([3, 4000]), "from 1 to"),
+    ],
+)
+def test_invalid_lengths(lengths, message):
+    with pytest.raises(InputError, match=message):
+        MelInverter(TINY, n_iter=0)(MEL, lengths=lengths)
+
+
+def test_values_beyond_any_sound_are_an_error():
+    with pytest.raises(InputError, match="they were made with another level"):
+        MelInverter(TINY_LOG, n_iter=0)(LOG + 60)
+
+
+def test_a_log_mel_in_a_linear_convention_is_an_error():
+    with pytest.raises(InputError, match="a log mel"):
+        MelInverter(TINY, n_iter=0)(LOG)
+
+
+@pytest.mark.parametrize(
+    ("mel", "message"),
+    [
+        (MEL + 1.5, "looks like a linear mel"),
+        (LOG * 20 / 2.302585, "dB or log10"),
+        (LOG * 2 + 12, "looks like dB or log10 values, or a linear mel"),
+    ],
+)
+def test_values_of_another_level_give_a_warning(mel, message):
+    with pytest.warns(MelValueWarning, match=message):
+        check_mel_values(mel, TINY_LOG)
+
+
+def test_ln_values_in_a_log10_convention_give_a_warning():
+    with pytest.warns(MelValueWarning, match="far below this convention's floor"):
+        check_mel_values(LOG, TINY_LOG.replace(level=Compression(log="log10", floor=1e-3)))
+
+
+def test_the_problem_can_be_returned_instead():
+    assert find_value_problem(LOG, TINY_LOG) is None
+    assert "looks like a linear mel" in find_value_problem(MEL + 1.5, TINY_LOG)
+    with pytest.raises(InputError, match="NaN"):
+        find_value_problem(damaged(float("nan")), TINY_LOG)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_real_mels_of_every_preset_pass_without_a_warning(name):
+    convention = preset(name)
+    waveform = tones(max(4000, 2 * convention.n_fft))
+    for gain in (1.0, 0.0):
+        mel = MelSpectrogram(convention)(gain * waveform)
+        check_mel_values(check_mel_shape(mel, convention), convention)
+
+
+def test_rounding_below_zero_is_allowed():
+    mel = MEL.clone()
+    mel[0, 0, 0] = -1e-9
+    check_mel_values(mel, TINY)
+
+
+def test_a_warning_names_the_callers_line():
+    for call in (MelInverter(TINY_LOG, n_iter=0), MelInverter(TINY_LOG, n_iter=0).solve):
+        with pytest.warns(MelValueWarning) as caught:
+            call(MEL + 1.5)
+        assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_checks_can_be_skipped():
+    inverter = MelInverter(TINY_LOG, n_iter=0, check=False)
+    waveform = inverter(damaged(float("nan"))[1])
+    assert waveform.shape == (TINY_LOG.n_samples(LOG.shape[-1]),)
+
+
+def test_a_linear_mel_with_mostly_negative_values_gives_a_warning():
+    mel = MelSpectrogram(TINY).linear_mel(tones(640))
+    assert torch.equal(clamp_linear_mel(mel), mel)
+    assert torch.equal(clamp_linear_mel(mel - 1e-9), (mel - 1e-9).relu())
+    with pytest.warns(MelValueWarning, match="is this a log mel") as caught:
+        assert (clamp_linear_mel(mel.log() - 10) == 0).all()
+    assert caught[0].filename == __file__

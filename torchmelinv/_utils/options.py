@@ -1,0 +1,29 @@
+"""Errors for misspelled keyword arguments."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from torchmelinv.errors import InputError, nearest
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def named_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Raise `InputError`, with the nearest name, for a keyword that the function does not have."""
+    known = [name for name in inspect.signature(function).parameters if name != "self"]
+    name = function.__qualname__.removesuffix(".__init__")
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for keyword in kwargs:
+            if keyword not in known:
+                hint = nearest(keyword, known) or f"; it takes {', '.join(known)}"
+                raise InputError(f"{name} has no option {keyword!r}{hint}")
+        return function(*args, **kwargs)
+
+    return checked

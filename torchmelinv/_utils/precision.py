@@ -1,0 +1,110 @@
+"""Decorators for numerical context: full precision, autograd and inference mode.
+
+Computations run in float32 or float64, outside autocast and outside compiled graphs; half
+precisions are converted to float32 (`check_real`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+from torchmelinv.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def full_precision(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a public computation outside autocast.
+
+    The half-precision products of autocast make iterations inaccurate.
+
+    Under `torch.compile` the function runs eagerly, between two graphs: complex loops gain nothing
+    from a compiler. `torch.compiler.disable` imports the compiler, so it is only called there.
+    """
+
+    @functools.wraps(function)
+    def outside_autocast(*args: P.args, **kwargs: P.kwargs) -> R:
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(outside_autocast)(*args, **kwargs)
+        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+        device_type = tensors[0].device.type if tensors else "cpu"
+        with torch.autocast(device_type=device_type, enabled=False):
+            return function(*args, **kwargs)
+
+    return outside_autocast
+
+
+def outside_inference_mode(function: Callable[P, R]) -> Callable[P, R]:
+    """Build tensors outside inference mode, without gradients, so that autograd can use them."""
+
+    @functools.wraps(function)
+    def build(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.inference_mode(False), torch.no_grad():
+            return function(*args, **kwargs)
+
+    return build
+
+
+def backward_fp32(backward: Callable[..., R]) -> Callable[..., R]:
+    """Run the backward of an autograd Function outside autocast.
+
+    If grad is enabled inside it, double backward was requested.
+    """
+
+    @functools.wraps(backward)
+    def outside_autocast(ctx: Any, *grads: Tensor) -> R:
+        with torch.autocast(device_type=grads[0].device.type, enabled=False):
+            return backward(ctx, *grads)
+
+    return outside_autocast
+
+
+def no_second_derivative() -> InputError:
+    """Return the error for double backward through a Function that has none."""
+    return InputError(
+        "this inversion has no second derivative; call backward or grad without create_graph=True"
+    )
+
+
+def backward_fp32_once(backward: Callable[..., R]) -> Callable[..., R]:
+    """Like `backward_fp32`, for a backward without a derivative: double backward is an error."""
+
+    @functools.wraps(backward)
+    def once(ctx: Any, *grads: Tensor) -> R:
+        if torch.is_grad_enabled():
+            raise no_second_derivative()
+        return backward_fp32(backward)(ctx, *grads)
+
+    return once
+
+
+def differentiable_vjp(
+    function: Callable[..., Tensor], arguments: tuple[Tensor, ...], grad: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Return a function's vector-Jacobian product, differentiable once more.
+
+    Args:
+        function: A differentiable function of the arguments.
+        arguments: Its arguments.
+        grad: Gradient with respect to the function's value.
+
+    Returns:
+        The gradient with respect to each argument; None for those that need none.
+    """
+    with torch.enable_grad():
+        # Views, because one argument may be computed from another: only the function's own
+        # dependence on each of them counts.
+        arguments = tuple(argument.view_as(argument) for argument in arguments)
+        inputs = [argument for argument in arguments if argument.requires_grad]
+        grads = iter(
+            torch.autograd.grad(
+                function(*arguments), inputs, grad, create_graph=True, allow_unused=True
+            )
+        )
+    return tuple(next(grads) if argument.requires_grad else None for argument in arguments)

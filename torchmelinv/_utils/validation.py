@@ -1,0 +1,141 @@
+"""Checks of arguments: real tensors, shapes, lengths and numbers.
+
+No check reads the values of a tensor on an accelerator, so none makes the host wait for the device.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from torchmelinv.errors import InputError
+
+
+def check_real(tensor: Tensor, name: str) -> Tensor:
+    """Return the tensor in float32 or float64.
+
+    Args:
+        tensor: Tensor of any shape.
+        name: The argument's name, for errors.
+
+    Returns:
+        The tensor; half precisions are converted to float32.
+
+    Raises:
+        InputError: If it is not a dense tensor of real floating-point numbers.
+    """
+    if not isinstance(tensor, Tensor):
+        raise InputError(
+            f"{name} has type {type(tensor).__name__}; it must be a torch.Tensor "
+            "(torch.as_tensor makes one)"
+        )
+    if not tensor.is_floating_point():
+        hint = (
+            "take its magnitude first"
+            if tensor.is_complex()
+            else "convert it with .float() if these are really its values"
+        )
+        raise InputError(
+            f"{name} has dtype {tensor.dtype}; it must be real floating point ({hint})"
+        )
+    if tensor.layout != torch.strided or tensor.device.type == "meta":
+        kind = "meta" if tensor.device.type == "meta" else str(tensor.layout)
+        raise InputError(f"{name} is a {kind} tensor; it must hold its values densely")
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def check_features(tensor: Tensor, name: str, n_features: int) -> Tensor:
+    """Return the tensor like `check_real`, if its shape is (…, n_features, n_frames ≥ 1)."""
+    tensor = check_real(tensor, name)
+    if tensor.ndim < 2 or tensor.shape[-2] != n_features or tensor.numel() == 0:
+        transposed = tensor.ndim >= 2 and tensor.shape[-1] == n_features
+        hint = " (it looks transposed: frames first)" if transposed else ""
+        raise InputError(
+            f"the {name} has shape {tuple(tensor.shape)}; "
+            f"it must be (…, {n_features}, n_frames ≥ 1){hint}"
+        )
+    return tensor
+
+
+def check_lengths(lengths: Any, items: torch.Size, most: int, device: torch.device) -> Tensor:
+    """Return the lengths of the items of a padded batch.
+
+    Args:
+        lengths: Integers from 1 to `most`, one per item: a tensor, an array or a list.
+        items: Shape of the batch.
+        most: Length of the padded batch.
+        device: Device of the result.
+
+    Returns:
+        The lengths as int64, (*items). On an accelerator values are not checked but clamped, so
+        that no later index leaves its range.
+
+    Raises:
+        InputError: If they are not integers, have another shape, or leave the range.
+    """
+    try:
+        lengths = torch.as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(
+            f"lengths has type {type(lengths).__name__}; it must be integers, a tensor or a list"
+        ) from None
+    if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
+        raise InputError(f"lengths has dtype {lengths.dtype}; it must hold integers")
+    if lengths.shape != items:
+        raise InputError(
+            f"lengths has shape {tuple(lengths.shape)}; "
+            f"it must be {tuple(items)}, one number per item"
+        )
+    lengths = lengths.long()
+    readable = lengths.device.type == "cpu" and lengths.numel() > 0
+    if readable and not 1 <= int(lengths.min()) <= int(lengths.max()) <= most:
+        shown = lengths.flatten().tolist()[:8]
+        raise InputError(f"lengths are {shown}; each must be from 1 to {most}")
+    return lengths.clamp(1, max(1, most)).to(device)
+
+
+def check_whole(name: str, value: Any, least: int | None = None) -> None:
+    """Raise `InputError` unless the value is an integer ≥ `least`."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or (least is not None and int(value) < least):
+        bound = "" if least is None else f" ≥ {least}"
+        raise InputError(f"{name} is {value!r}; it must be an integer{bound}")
+
+
+def check_number(
+    name: str, value: Any, least: float, most: float = math.inf, hint: str = ""
+) -> None:
+    """Raise `InputError` unless the value is a finite number from `least` to `most`."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or not least <= value <= most or value == math.inf:
+        bound = f"≥ {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        note = f" ({hint})" if hint else ""
+        raise InputError(f"{name} is {value!r}; it must be a number {bound}{note}")
+
+
+def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:
+    """Raise `InputError` unless these options of an inversion are valid.
+
+    Args:
+        n_iter: Integer ≥ 0.
+        seed: Integer.
+        length: Integer ≥ 1, or None.
+        tolerance: Number > 0, or None.
+
+    Raises:
+        InputError: If an option is not valid; the message names it.
+    """
+    check_whole("n_iter", n_iter, 0)
+    check_whole("seed", seed)
+    if length is not None:
+        check_whole("length", length, 1)
+    if tolerance is not None and not (
+        isinstance(tolerance, numbers.Real) and cast(float, tolerance) > 0
+    ):
+        raise InputError(
+            f"tolerance is {tolerance!r}; it must be a number above 0, or None to do all iterations"
+        )

@@ -1,0 +1,93 @@
+"""Console behavior that all commands share.
+
+Messages go to stderr, results to stdout. Expected errors become a message and an exit code, without
+a traceback.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from torchmelinv._utils.text import plain, printable
+from torchmelinv.corpus.memory import is_out_of_memory
+from torchmelinv.errors import InputError, TorchmelinvError
+
+PROGRAM = "torchmelinv"
+# Exit codes. `argparse` itself exits with 2.
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def print_message(kind: str, message: str) -> None:
+    """Print one line on stderr: ``torchmelinv: <kind>: …``, with kind note, warning or error."""
+    print(f"{PROGRAM}: {kind}: {printable(message)}", file=sys.stderr)
+
+
+def handle_errors(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code; print expected errors and Python warnings.
+
+    Warnings appear without the source line that raised them. Characters that a terminal or pipe
+    cannot encode become question marks.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_kwargs: print_message(
+            "warning", str(message)
+        )
+        try:
+            code = command()
+            sys.stdout.flush()
+            return code
+        except TorchmelinvError as error:
+            print_message("error", str(error))
+            return EXIT_USAGE
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            hint = "try shorter files, a smaller convention or another --device"
+            print_message("error", f"not enough memory; {hint}")
+            return EXIT_FAILED
+        except BrokenPipeError:  # the reader, as in `… | head`, has closed the pipe
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_FAILED
+        except OSError as error:  # a name that is too long, a disk that is gone, …
+            print_message("error", f"system error: {error}")
+            return EXIT_USAGE
+        except KeyboardInterrupt:
+            print_message("error", "interrupted")
+            return EXIT_INTERRUPTED
+
+
+def print_json(value: Any) -> None:
+    """Print a report on stdout as indented JSON."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
+
+
+def _available_devices() -> list[str]:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = [f"cuda:{index}" for index in range(count)]
+    return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
+def check_device(name: str) -> torch.device:
+    """Return the device of this name, after moving a tensor there and back; else `InputError`."""
+    available = f"available: {', '.join(_available_devices())}"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"there is no device {name!r}; {available}") from None
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
+        raise InputError(f"device {name!r} cannot be used ({reason}); {available}") from None
+    return device

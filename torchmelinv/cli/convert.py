@@ -1,0 +1,124 @@
+"""`torchmelinv convert`: mel files of one convention to mel files of another."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import warnings
+from typing import Any
+
+import torch
+
+from torchmelinv.cli.console import (
+    EXIT_FAILED,
+    EXIT_OK,
+    check_device,
+    print_json,
+    print_message,
+)
+from torchmelinv.cli.options import add_device_option, add_json_option
+from torchmelinv.cli.progress import Progress
+from torchmelinv.conventions import MelConvention
+from torchmelinv.conventions.presets import as_convention
+from torchmelinv.conversion import conversion_losses, conversion_route, convert
+from torchmelinv.corpus.planning import Task, plan
+from torchmelinv.errors import TorchmelinvError
+from torchmelinv.io.mels import read_mel, write_mel
+
+_ROUTES = {
+    "compression": "only the values change",
+    "bands": "the filterbank is inverted and the other one applied, without audio",
+    "audio": "through audio: each mel is inverted and the waveform analyzed",
+}
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "convert",
+        help="mel files of one convention to another",
+        description="Convert mel files of one convention to mel files (npy) of another by the "
+        "shortest route, and list the losses.",
+    )
+    parser.add_argument(
+        "input",
+        nargs="+",
+        metavar="INPUT",
+        help="npy, npz, pt or safetensors files, or folders of them",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="OUT",
+        help="an npy file for a single input, otherwise a folder",
+    )
+    for name, mels in (("from", "input"), ("to", "output")):
+        parser.add_argument(
+            f"--{name}",
+            required=True,
+            metavar="NAME|FILE.json",
+            dest=f"convention_{name}",
+            help=f"convention of the {mels} mels: a preset, its JSON file, or a HiFi-GAN style "
+            "config.json",
+        )
+    add_device_option(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Convert the files, print a report and return the exit code."""
+    source, target = as_convention(options.convention_from), as_convention(options.convention_to)
+    device, tasks = check_device(options.device), plan(options.input, options.out, ".npy")
+    route, losses = conversion_route(source, target), conversion_losses(source, target)
+    for loss in losses:
+        print_message("note", f"lost: {loss}")
+    errors: list[str | None] = []
+    with contextlib.closing(Progress(len(tasks), len(tasks))) as progress:
+        for task in tasks:
+            errors.append(_convert_file(task, source, target, device))
+            progress.add(1, 1, 0.0)
+    failed = sum(error is not None for error in errors)
+    if options.json:
+        files = [
+            {
+                "input": str(task.source),
+                "output": None if error else str(task.target),
+                "error": error,
+            }
+            for task, error in zip(tasks, errors, strict=True)
+        ]
+        print_json(
+            {
+                "from": options.convention_from,
+                "to": options.convention_to,
+                "route": route,
+                "losses": losses,
+                "files": files,
+                "done": len(tasks) - failed,
+                "failed": failed,
+            }
+        )
+    else:
+        print(f"{len(tasks) - failed} of {len(tasks)} files converted; {_ROUTES[route]}")
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+@torch.inference_mode()
+def _convert_file(
+    task: Task, source: MelConvention, target: MelConvention, device: torch.device
+) -> str | None:
+    """Convert one file, print its warnings, and return its error if there is one."""
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            conversion = convert(read_mel(task.source).to(device), source, target)
+        for warning in caught:
+            print_message("warning", f"{task.source}: {warning.message}")
+        write_mel(task.target, conversion.mel)
+    except TorchmelinvError as error:
+        reason = str(error)
+        print_message("error", f"{task.source}: {reason.removeprefix(f'{task.source} ')}")
+        return reason
+    return None

@@ -1,0 +1,171 @@
+"""`torchmelinv invert`: mel files to audio files, in one process or several."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import torchmelinv
+from torchmelinv.cli.console import (
+    EXIT_FAILED,
+    EXIT_OK,
+    check_device,
+    print_json,
+    print_message,
+)
+from torchmelinv.cli.options import (
+    add_inverter_options,
+    add_json_option,
+    add_subtype_option,
+    inverter_from,
+    mfcc_convention_from,
+)
+from torchmelinv.cli.progress import MANY, Progress
+from torchmelinv.cli.report import Report, format_outcome
+from torchmelinv.corpus.file_inversion import invert_files, split_tasks
+from torchmelinv.corpus.manifest import Manifest, inversion_settings
+from torchmelinv.corpus.planning import plan
+from torchmelinv.corpus.sharding import World, launched_world, local_device, shard
+from torchmelinv.io.audio import AUDIO_FORMATS, audio_format
+
+_MAX_WARNINGS = 5  # printed for a job with many files
+
+_DESCRIPTION = """Invert mel files to audio files. An output folder keeps a record of finished files
+with checksums in manifest-*.jsonl: the same command resumes a job that was interrupted, and inverts
+changed files again. `torchrun --nproc-per-node N -m torchmelinv invert …` shares the files among N
+processes, each on its own GPU with --device cuda. There, failed files do not change the exit code
+without --strict, because the launcher would end all processes."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "invert", help="mel files to audio files", description=_DESCRIPTION
+    )
+    parser.add_argument(
+        "input",
+        nargs="+",
+        metavar="INPUT",
+        help="npy, npz, pt or safetensors files, or folders of them",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="OUT",
+        help="a wav or flac file for a single input, otherwise a folder",
+    )
+    add_inverter_options(parser)
+    parser.add_argument(
+        "--mfcc",
+        action="store_true",
+        help="the files hold MFCCs; --convention is the JSON file of an MfccConvention",
+    )
+    add_subtype_option(parser)
+    add_json_option(parser)
+    parser.add_argument(
+        "--batch",
+        type=_batch_size,
+        metavar="N",
+        help="most mels in a batch (default: 64 on an accelerator, if memory allows; 1 on the CPU)",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at the first file that fails, with exit code 1",
+    )
+    parser.add_argument(
+        "--format",
+        choices=[suffix[1:] for suffix in AUDIO_FORMATS],
+        default="wav",
+        help="format of the files in an output folder (default: wav)",
+    )
+    parser.set_defaults(run=run)
+
+
+def _batch_size(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer ≥ 1")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Invert the files, print a report and return the exit code."""
+    world = launched_world()
+    inverter, mfcc = inverter_from(options), mfcc_convention_from(options)
+    device = check_device(local_device(options.device, world))
+    all_tasks = plan(options.input, options.out, f".{options.format}")
+    _, subtype = audio_format(all_tasks[0].target, options.subtype)
+    tasks, folder = shard(all_tasks, world), Path(options.out)
+    report = Report(keep=options.json or len(tasks) < MANY)
+    with contextlib.ExitStack() as stack:
+        manifest = None
+        if folder != all_tasks[0].target:
+            settings = inversion_settings(
+                inverter,
+                version=torchmelinv.__version__,
+                subtype=subtype,
+                mfcc=mfcc.to_json() if mfcc else "",
+            )
+            manifest = stack.enter_context(Manifest(folder, settings, world))
+        n_rows = mfcc.n_mfcc if mfcc else inverter.convention.n_mels
+        skipped, remaining = split_tasks(tasks, n_rows, manifest)
+        for outcome in skipped:
+            report.add(outcome)
+        label = "" if world.size == 1 else f"{world}: "
+        n_frames = sum(task.n_frames for task in remaining)
+        progress = Progress(len(remaining), n_frames, label, world.local_rank)
+        stack.enter_context(contextlib.closing(progress))
+        outcomes = invert_files(
+            remaining,
+            inverter,
+            device=device,
+            batch=options.batch,
+            mfcc=mfcc,
+            subtype=subtype,
+            manifest=manifest,
+            taken={task.target for task in all_tasks},
+        )
+        for outcome in stack.enter_context(contextlib.closing(outcomes)):
+            report.add(outcome)
+            progress.add(1 / outcome.count, outcome.n_frames, outcome.seconds)
+            if outcome.error and options.strict:
+                break
+    report.sort([str(task.source) for task in all_tasks])
+    _print_messages(report, world, len(tasks))
+    _print_results(report, options, world, len(tasks))
+    return EXIT_FAILED if report.failed and (options.strict or world.size == 1) else EXIT_OK
+
+
+def _summary(report: Report, world: World, n_files: int) -> str:
+    summary = report.summary(n_files)
+    return summary if world.size == 1 else f"{world}: {summary}"
+
+
+def _print_messages(report: Report, world: World, n_files: int) -> None:
+    """Print warnings and errors."""
+    n_shown = len(report.with_warnings) if n_files < MANY else _MAX_WARNINGS
+    for outcome in report.with_warnings[:n_shown]:
+        for warning in outcome.warnings:
+            print_message("warning", f"{outcome.input}: {warning}")
+    n_hidden = len(report.with_warnings) - n_shown
+    if n_hidden > 0:
+        print_message("warning", f"{n_hidden} more mels have warnings; the manifest has all")
+    for outcome in report.failed:
+        print_message("error", f"{outcome.input}: {outcome.error}")
+    if report.failed and n_files > 1:
+        print_message("error", _summary(report, world, n_files))
+
+
+def _print_results(report: Report, options: argparse.Namespace, world: World, n_files: int) -> None:
+    if options.json:
+        info = {"convention": options.convention, "rank": world.rank, "world_size": world.size}
+        print_json(report.to_dict(**info))
+        return
+    for outcome in report.outcomes:
+        if not outcome.error and not outcome.skipped:
+            print(format_outcome(outcome))
+    if not report.failed and n_files > 1:
+        print(_summary(report, world, n_files))

@@ -1,0 +1,98 @@
+"""Options that several commands share: the convention, the inverter, device and formats."""
+
+from __future__ import annotations
+
+import argparse
+
+from torchmelinv.conventions import MelConvention, MfccConvention
+from torchmelinv.conventions.presets import as_convention, as_mfcc_convention, preset
+from torchmelinv.errors import InputError
+from torchmelinv.invert import MelInverter
+from torchmelinv.io.audio import SUBTYPES
+from torchmelinv.magnitude import MAGNITUDES
+from torchmelinv.phase import PHASES
+from torchmelinv.phase.initial_phase import INITS
+
+_INVERTER_OPTIONS = ("magnitude", "phase", "n_iter", "init", "seed")
+
+
+def add_convention_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--convention` and `--model-space`, which `convention_from` reads."""
+    parser.add_argument(
+        "--convention",
+        required=True,
+        metavar="NAME|FILE.json",
+        help="convention of the mel: a preset (see `torchmelinv presets`), its JSON file, or a "
+        "HiFi-GAN style config.json",
+    )
+    parser.add_argument(
+        "--model-space",
+        action="store_true",
+        help="the mel is normalized further, as the preset's acoustic model expects",
+    )
+
+
+def add_inverter_options(parser: argparse.ArgumentParser) -> None:
+    """Add the convention and the options of `MelInverter`, which `inverter_from` reads."""
+    add_convention_options(parser)
+    parser.add_argument(
+        "--magnitude",
+        choices=sorted(MAGNITUDES),
+        help="inverse of the filterbank (default: entropic)",
+    )
+    parser.add_argument(
+        "--phase", choices=sorted(PHASES), help="phase method (default: mel_consistent)"
+    )
+    parser.add_argument(
+        "--n-iter", type=int, metavar="N", help="iterations of the phase method (default: 32)"
+    )
+    parser.add_argument(
+        "--init",
+        choices=INITS,
+        help="initial phase (default: pghi, estimated from the magnitude)",
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="seed of the random initial phase (default: 0)"
+    )
+    add_device_option(parser)
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`."""
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: cpu)")
+
+
+def add_subtype_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--subtype`, the sample format of written audio."""
+    parser.add_argument(
+        "--subtype", choices=SUBTYPES, help="sample format of the audio (default: PCM_16)"
+    )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print a JSON report on stdout")
+
+
+def convention_from(options: argparse.Namespace) -> MelConvention:
+    """Return the convention of the mels."""
+    if options.model_space and options.convention.lower().endswith(".json"):
+        raise InputError(
+            "--model-space needs a preset's name; a JSON file already defines the mel completely"
+        )
+    if options.model_space:
+        return preset(options.convention, model_space=True)
+    mfcc = mfcc_convention_from(options)
+    return mfcc.mel if mfcc else as_convention(options.convention)
+
+
+def mfcc_convention_from(options: argparse.Namespace) -> MfccConvention | None:
+    """Return the convention of the MFCCs, None without `--mfcc`."""
+    return as_mfcc_convention(options.convention) if getattr(options, "mfcc", False) else None
+
+
+def inverter_from(options: argparse.Namespace) -> MelInverter:
+    """Return the inverter; options that were not given keep the defaults of `MelInverter`."""
+    given = {name: getattr(options, name) for name in _INVERTER_OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    return MelInverter(convention_from(options), **given)

@@ -1,0 +1,142 @@
+"""`torchmelinv roundtrip`: a recording to its mel and back, with distances."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from torchmelinv import plot
+from torchmelinv._utils.text import decibels, printable
+from torchmelinv.cli.console import EXIT_OK, check_device, print_json, print_message
+from torchmelinv.cli.options import (
+    add_inverter_options,
+    add_json_option,
+    add_subtype_option,
+    inverter_from,
+)
+from torchmelinv.corpus.loading import load_waveform
+from torchmelinv.corpus.roundtrip import Roundtrip, measure_roundtrip
+from torchmelinv.io.audio import WriteResult, audio_format, write_audio
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "roundtrip",
+        help="a recording to its mel and back, with distances",
+        description="Analyze a recording, invert its mel, and report how close the result is.",
+    )
+    parser.add_argument(
+        "audio",
+        metavar="AUDIO",
+        help="any audio file; it is resampled to the convention's rate and mixed to one channel",
+    )
+    parser.add_argument("-o", "--out", metavar="OUT", help="wav or flac file for the result")
+    parser.add_argument(
+        "--plot",
+        metavar="FIGURE",
+        help="plot both mels and their difference to this png, pdf or svg file",
+    )
+    add_inverter_options(parser)
+    add_subtype_option(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the round trip, print a report and return the exit code."""
+    check_outputs(options.out, options.plot, options.subtype)
+    inverter, device = inverter_from(options), check_device(options.device)
+    waveform, notes = load_waveform(options.audio, inverter.convention)
+    roundtrip = measure_roundtrip(waveform, inverter, device)
+    title = printable(f"{Path(options.audio).name}, {options.convention}")
+    written = save_outputs(
+        roundtrip, options.out, options.plot, subtype=options.subtype, title=title
+    )
+    for note in notes:
+        print_message("note", note)
+    if options.json:
+        report = roundtrip_report(
+            roundtrip,
+            written,
+            input=options.audio,
+            output=options.out,
+            plot=options.plot,
+            convention=options.convention,
+            notes=notes,
+        )
+        print_json(report)
+    else:
+        print("\n".join(format_roundtrip(roundtrip, written, options.out, options.plot)))
+    return EXIT_OK
+
+
+def check_outputs(
+    output: str | Path | None, figure: str | Path | None, subtype: str | None = None
+) -> None:
+    """Refuse, before any work, outputs that cannot be written."""
+    if output is not None:
+        audio_format(output, subtype)
+    if figure is not None:
+        plot.check_figure(figure)
+
+
+def save_outputs(
+    roundtrip: Roundtrip,
+    output: str | Path | None,
+    figure: str | Path | None,
+    *,
+    title: str,
+    subtype: str | None = None,
+) -> WriteResult | None:
+    """Write the waveform and the figure, each if a path is given."""
+    convention, written = roundtrip.convention, None
+    if output is not None:
+        written = write_audio(output, roundtrip.result, convention.sample_rate, subtype)
+    if figure is not None:
+        mels = roundtrip.original_mel, roundtrip.result_mel
+        plot.save(plot.compare_mels(*mels, convention, title=title), figure)
+    return written
+
+
+def roundtrip_report(
+    roundtrip: Roundtrip, written: WriteResult | None = None, **info: Any
+) -> dict[str, Any]:
+    """Return everything for JSON; `info` holds paths, options and notes."""
+    return {
+        **info,
+        "sample_rate": roundtrip.convention.sample_rate,
+        "n_samples": roundtrip.original.shape[-1],
+        "n_frames": roundtrip.original_mel.shape[-1],
+        "mel_error_db": roundtrip.mel_error_db,
+        "spectral_convergence_db": roundtrip.spectral_convergence_db,
+        "duration": roundtrip.duration,
+        "seconds": roundtrip.seconds,
+        "real_time_factor": roundtrip.real_time_factor,
+        **(written._asdict() if written else {}),
+    }
+
+
+def format_roundtrip(
+    roundtrip: Roundtrip,
+    written: WriteResult | None,
+    output: str | Path | None,
+    figure: str | Path | None,
+) -> list[str]:
+    """Return the report as lines."""
+    time = (
+        f"{roundtrip.seconds:.2f} s for {roundtrip.duration:.2f} s of audio, "
+        f"{1 / roundtrip.real_time_factor:.1f} times faster than real time"
+    )
+    fields = [
+        ("mel error", decibels(roundtrip.mel_error_db)),
+        ("spectral convergence", decibels(roundtrip.spectral_convergence_db)),
+        ("time", time),
+        ("result", printable(str(output or ""))),
+        ("figure", printable(str(figure or ""))),
+    ]
+    if written and written.gain_db < 0:
+        scaling = f"{written.gain_db:.1f} dB, its peak was {written.peak:.2f}"
+        fields.append(("scaled by", scaling))
+    return [f"{heading:<22}{text}" for heading, text in fields if text]

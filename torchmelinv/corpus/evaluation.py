@@ -1,0 +1,223 @@
+"""Scores of generated files against their references: all metrics for each pair, and their means.
+
+Two waveforms have all metrics; two mels, or a waveform and a mel, have those of `mel_scores`. The
+scores of a pair do not depend on the other pairs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from torchmelinv._utils.optional import require
+from torchmelinv._utils.options import named_options
+from torchmelinv._utils.validation import check_whole
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.conventions import MelConvention
+from torchmelinv.corpus.batching import BatchLimit, batch_by_length, pad_stack
+from torchmelinv.corpus.memory import bytes_per_frame, default_budget, is_out_of_memory
+from torchmelinv.corpus.pairs import Pair, PairData, read_pair
+from torchmelinv.errors import TorchmelinvError
+from torchmelinv.metrics.perceptual import PACKAGES
+from torchmelinv.metrics.scores import (
+    METRICS,
+    Mean,
+    bootstrap_mean,
+    mel_scores,
+    perceptual_scores,
+    waveform_scores,
+)
+
+__all__ = ["ScoredPair", "evaluate", "mean_scores"]
+
+_MAX_ITEMS = 32  # of a batch on an accelerator
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoredPair:
+    """A pair with its scores, or the reason why it has none.
+
+    Args:
+        pair: The pair.
+        scores: Scores by the names of `METRICS`; NaN or infinite where a metric is not defined.
+        notes: How the two were made comparable, and metrics without a finite value.
+        error: The reason why there are no scores.
+
+    Example:
+        >>> from torchmelinv.corpus import Pair, ScoredPair
+        >>> ScoredPair(Pair("a", None, None), {"mel_error_db": -30.0}).scores["mel_error_db"]
+        -30.0
+    """
+
+    pair: Pair
+    scores: dict[str, float] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class _Evaluator:
+    """Scores batches of pairs on one device."""
+
+    def __init__(
+        self,
+        convention: MelConvention | str | os.PathLike[str],
+        device: torch.device,
+        perceptual: bool,
+    ) -> None:
+        self.cpu_mel_spectrogram = MelSpectrogram(convention)
+        self.convention = self.cpu_mel_spectrogram.convention
+        self.mel_spectrogram = MelSpectrogram(self.convention).to(device)
+        self.device, self.perceptual = device, perceptual
+
+    def score(self, batch: Sequence[PairData]) -> list[ScoredPair]:
+        """Score a batch of one kind; if memory runs out, each pair alone."""
+        try:
+            scores = self._scores(batch)
+            return [_scored(data, each) for data, each in zip(batch, scores, strict=True)]
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Retry only here: the exception, now gone, held the tensors of the failed attempt.
+        if len(batch) == 1:
+            return [ScoredPair(batch[0].pair, error="not enough memory for this pair")]
+        return [self.score([data])[0] for data in batch]
+
+    def _scores(self, batch: Sequence[PairData]) -> list[dict[str, float]]:
+        lengths = torch.tensor([data.length for data in batch])
+        longest = int(lengths.max())
+        generated = pad_stack([data.generated for data in batch], longest)
+        reference = pad_stack([data.reference for data in batch], longest)
+        inputs = generated.to(self.device), reference.to(self.device)
+        counts = lengths.to(self.device)
+        scores: dict[str, Tensor]
+        if generated.ndim == 3:
+            scores = mel_scores(*inputs, self.convention, lengths=counts)
+        else:
+            scores = waveform_scores(*inputs, self.mel_spectrogram, lengths=counts)
+            if self.perceptual:
+                scores |= perceptual_scores(
+                    generated, reference, self.convention.sample_rate, lengths=lengths
+                )
+        columns = {name: scores[name].tolist() for name in METRICS if name in scores}
+        return [
+            {name: column[item] for name, column in columns.items()} for item in range(len(batch))
+        ]
+
+
+def _scored(data: PairData, scores: dict[str, float]) -> ScoredPair:
+    notes = list(data.notes)
+    undefined = [METRICS[name].label for name, value in scores.items() if not math.isfinite(value)]
+    if data.silent:
+        scores = dict.fromkeys(scores, math.nan)
+        notes.append("reference: silent, so no metric is defined")
+    elif undefined:
+        notes.append(f"no finite value of {', '.join(undefined)}")
+    return ScoredPair(data.pair, scores, tuple(notes))
+
+
+@named_options
+def evaluate(
+    pairs: Iterable[Pair],
+    convention: MelConvention | str | os.PathLike[str],
+    *,
+    device: torch.device | str = "cpu",
+    perceptual: bool = True,
+    batch: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> list[ScoredPair]:
+    """Score pairs of generated and reference files.
+
+    Args:
+        pairs: Pairs, from `pair_files`.
+        convention: The convention of the mels: a `MelConvention`, a preset's name, or the path of a
+            JSON file.
+        device: Where scores are computed; PESQ and ESTOI always run on the CPU.
+        perceptual: Compute PESQ and ESTOI too.
+        batch: Most pairs in a batch. Default: 32, on the CPU 1.
+        progress: Called after each pair with its seconds of audio. None: no calls.
+
+    Returns:
+        The pairs in their order, with scores or an error.
+
+    Raises:
+        DependencyError: If `perceptual` is set and the extra ``metrics`` is not installed.
+        ConventionError: If there is no such convention.
+        InputError: If `batch` is below 1.
+
+    Example:
+        >>> import tempfile, torch, torchmelinv as tmi
+        >>> from pathlib import Path
+        >>> from torchmelinv.corpus import evaluate, pair_files
+        >>> mel = tmi.MelSpectrogram("hifigan_22k")(torch.randn(8000))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(mel, Path(folder, "generated.pt"))
+        ...     torch.save(mel + 0.1, Path(folder, "reference.pt"))
+        ...     pairs = pair_files(Path(folder, "generated.pt"), Path(folder, "reference.pt"))
+        ...     scored = evaluate(pairs, "hifigan_22k", perceptual=False)
+        >>> round(scored[0].scores["log_mel_l1"], 3)
+        0.1
+    """
+    if batch is not None:
+        check_whole("batch", batch, 1)
+    for package in PACKAGES if perceptual else ():
+        require(package, "metrics")
+    pairs, device = list(pairs), torch.device(device)
+    evaluator = _Evaluator(convention, device, perceptual)
+    convention = evaluator.convention
+    max_items = batch or (1 if device.type == "cpu" else _MAX_ITEMS)
+    limit = BatchLimit(max_items, default_budget(device) // bytes_per_frame(convention))
+    results: dict[Pair, ScoredPair] = {}
+
+    def add(result: ScoredPair, n_frames: int = 0) -> None:
+        results[result.pair] = result
+        if progress is not None:
+            progress(n_frames * convention.hop_length / convention.sample_rate)
+
+    def n_frames(data: PairData) -> int:
+        return data.n_frames(convention)
+
+    def readable(has_waveforms: bool) -> Iterator[PairData]:
+        for pair in pairs:
+            if pair.has_waveforms != has_waveforms:
+                continue
+            if pair.error:
+                add(ScoredPair(pair, error=pair.error))
+                continue
+            try:
+                yield read_pair(pair, evaluator.cpu_mel_spectrogram)
+            except TorchmelinvError as error:
+                add(ScoredPair(pair, error=str(error)))
+
+    for has_waveforms in (True, False):  # a batch holds either waveforms or mels
+        for group in batch_by_length(readable(has_waveforms), n_frames, limit):
+            for data, result in zip(group, evaluator.score(group), strict=True):
+                add(result, 0 if result.error else n_frames(data))
+    return [results[pair] for pair in pairs]
+
+
+def mean_scores(scored: Iterable[ScoredPair]) -> dict[str, Mean]:
+    """Average each metric over the pairs that have it.
+
+    Args:
+        scored: Pairs with their scores.
+
+    Returns:
+        Means with their bootstrap intervals, by name, in the order of `METRICS`.
+
+    Example:
+        >>> from torchmelinv.corpus import Pair, ScoredPair, mean_scores
+        >>> pair = Pair("a", None, None)
+        >>> scored = [ScoredPair(pair, {"mel_error_db": error}) for error in (-30.0, -32.0)]
+        >>> mean_scores(scored)["mel_error_db"].mean
+        -31.0
+    """
+    scored = list(scored)
+    columns = {
+        name: [pair.scores[name] for pair in scored if name in pair.scores] for name in METRICS
+    }
+    return {name: bootstrap_mean(column) for name, column in columns.items() if column}

@@ -1,0 +1,254 @@
+"""Mel files to audio files: skip files of an earlier run, invert the rest, write in threads.
+
+The content of an output depends neither on its batch nor on the number of processes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Collection, Generator, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from torchmelinv._utils.options import named_options
+from torchmelinv.conventions import MfccConvention
+from torchmelinv.corpus.inversion import Inverted, invert_many
+from torchmelinv.corpus.manifest import Manifest
+from torchmelinv.corpus.manifest_entry import ManifestEntry
+from torchmelinv.corpus.planning import Task
+from torchmelinv.corpus.prefetching import prefetch
+from torchmelinv.errors import FileError, TorchmelinvError
+from torchmelinv.invert import MelInverter
+from torchmelinv.io.audio import write_audio
+
+__all__ = ["Outcome", "invert_files", "split_tasks"]
+
+_WRITERS = 4  # threads
+_MAX_PENDING_WRITES = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The outcome for one mel. With an error, nothing was written.
+
+    Args:
+        input: Path of the mel file.
+        output: Path of the audio file; None with an error.
+        index: Index of the mel in its file.
+        count: Number of mels in the file.
+        n_frames: Number of frames of the mel.
+        seconds: Duration of the audio.
+        peak: Largest absolute sample before scaling.
+        gain_db: Scaling in dB, below 0 if the waveform was scaled down to fit an integer format.
+        mel_error_db: Distance in dB between the linear mel of the waveform and the linear mel.
+        warnings: Doubts about the values of the mel.
+        error: The reason why there is no output.
+        skipped: Done by an earlier run.
+
+    Example:
+        >>> from torchmelinv.corpus import Outcome
+        >>> Outcome("a.npy", error="not enough memory").output is None
+        True
+    """
+
+    input: str
+    output: str | None = None
+    index: int = 0
+    count: int = 1
+    n_frames: int = 0
+    seconds: float = 0.0
+    peak: float = 0.0
+    gain_db: float = 0.0
+    mel_error_db: float = math.nan
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+    skipped: bool = False
+
+
+# Fields that a manifest keeps.
+_KEPT_FIELDS = ("n_frames", "seconds", "peak", "gain_db", "mel_error_db", "warnings")
+
+
+def _has_valid_info(info: dict[str, Any]) -> bool:
+    """Return whether the values are those that `invert_files` writes; manifests are untrusted."""
+    n_frames, warnings = info["n_frames"], info["warnings"]
+    finite = (info[name] for name in ("seconds", "peak", "gain_db"))
+    return (
+        type(n_frames) is int
+        and 0 <= n_frames < 2**53
+        and isinstance(info["mel_error_db"], float)
+        and all(isinstance(value, float) and math.isfinite(value) for value in finite)
+        and isinstance(warnings, list)
+        and all(isinstance(warning, str) for warning in warnings)
+    )
+
+
+def _earlier_outcome(task: Task, entry: ManifestEntry) -> Outcome | None:
+    """Return the outcome that an entry describes, None if the entry is not valid."""
+    info: dict[str, Any] = {name: entry.info.get(name) for name in _KEPT_FIELDS}
+    if info["mel_error_db"] is None:
+        info["mel_error_db"] = math.nan
+    if not _has_valid_info(info):
+        return None
+    info["warnings"] = tuple(info["warnings"])
+    output = str(task.output_path(entry.index, entry.count))
+    return Outcome(str(task.source), output, entry.index, entry.count, skipped=True, **info)
+
+
+def split_tasks(
+    tasks: Iterable[Task], n_mels: int, manifest: Manifest | None = None
+) -> tuple[list[Outcome], list[Task]]:
+    """Split tasks into those that an earlier run has done and the remaining ones.
+
+    Args:
+        tasks: All tasks.
+        n_mels: Number of mel bands, or of MFCCs.
+        manifest: The open manifest of the output folder.
+
+    Returns:
+        Outcomes of the earlier run, and the remaining tasks, longest first, so that too little
+        memory shows at once. Tasks of unknown length come before all others.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from torchmelinv.corpus import Task, split_tasks
+        >>> skipped, remaining = split_tasks([Task(Path("a.wav"), Path("a.npy"))], n_mels=80)
+        >>> len(skipped), len(remaining)
+        (0, 1)
+    """
+    skipped: list[Outcome] = []
+    remaining: list[Task] = []
+    for task in tasks:
+        entries = manifest.pop_entries(task) if manifest else []
+        outcomes = [_earlier_outcome(task, entry) for entry in entries]
+        if outcomes and None not in outcomes:
+            skipped += filter(None, outcomes)
+        else:
+            remaining.append(task.with_n_frames(n_mels))
+    return skipped, sorted(remaining, key=lambda task: -(task.n_frames or math.inf))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Writer:
+    """Writes results and enters them in the manifest."""
+
+    sample_rate: float
+    subtype: str | None
+    manifest: Manifest | None
+    taken: Collection[Path]
+
+    def write(self, result: Inverted) -> Outcome:
+        """Write a result; runs in threads."""
+        task, status = result.name
+        outcome = Outcome(
+            str(task.source),
+            None,
+            result.index,
+            result.count,
+            result.n_frames or task.n_frames,
+            warnings=result.warnings,
+            error=result.error,
+        )
+        if result.waveform is None:
+            return outcome
+        try:
+            return self._write(outcome, result, task, status)
+        except (TorchmelinvError, OSError) as error:
+            return dataclasses.replace(outcome, error=str(error))
+
+    def _write(
+        self, outcome: Outcome, result: Inverted, task: Task, status: os.stat_result | None
+    ) -> Outcome:
+        assert result.waveform is not None
+        path = task.output_path(result.index, result.count)
+        if path != task.target and path in self.taken:
+            raise FileError(
+                f"{path}, the output of one of its {result.count} mels, is also the output of "
+                "another file; invert the two separately"
+            )
+        staging = self.manifest.staging if self.manifest else None
+        written = write_audio(
+            path, result.waveform, self.sample_rate, self.subtype, staging=staging
+        )
+        done = dataclasses.replace(
+            outcome,
+            output=str(path),
+            seconds=result.waveform.shape[-1] / self.sample_rate,
+            mel_error_db=result.mel_error_db,
+            **written._asdict(),
+        )
+        if self.manifest and status:
+            info = {name: getattr(done, name) for name in _KEPT_FIELDS}
+            self.manifest.add(task, status, result.index, result.count, info)
+        return done
+
+
+@named_options
+def invert_files(
+    tasks: Iterable[Task],
+    inverter: MelInverter,
+    *,
+    device: torch.device | str = "cpu",
+    batch: int | None = None,
+    memory: float | None = None,
+    mfcc: MfccConvention | None = None,
+    subtype: str | None = None,
+    manifest: Manifest | None = None,
+    taken: Collection[Path] = (),
+) -> Generator[Outcome, None, None]:
+    """Invert mel files and write audio files.
+
+    If the caller stops early, all files that were written are complete and in the manifest.
+
+    Args:
+        tasks: Mel files and their outputs, from `plan`.
+        inverter: The inverter; it is not changed.
+        device: Where mels are inverted.
+        batch: Most mels in a batch, as in `invert_many`.
+        memory: Bytes that a batch may take, as in `invert_many`.
+        mfcc: Convention of MFCCs, if the files hold those, as in `invert_many`.
+        subtype: Sample format, as in `write_audio`.
+        manifest: The open manifest of the output folder; written files are entered in it.
+        taken: Outputs of all tasks, of other ranks too. A numbered output must not be among them.
+
+    Returns:
+        A generator of an `Outcome` for each mel, as it is written, and for each file that cannot be
+        read.
+
+    Raises:
+        InputError: If `batch` or `memory` is below 1.
+
+    Example:
+        >>> import tempfile, torch, torchmelinv as tmi
+        >>> from pathlib import Path
+        >>> from torchmelinv.corpus import Manifest, inversion_settings, invert_files, plan
+        >>> from torchmelinv.corpus import split_tasks
+        >>> inverter = tmi.MelInverter("hifigan_22k", n_iter=4)
+        >>> def run(folder):
+        ...     tasks = plan([folder / "mels"], folder / "out")
+        ...     with Manifest(folder / "out", inversion_settings(inverter)) as manifest:
+        ...         skipped, remaining = split_tasks(tasks, 80, manifest)
+        ...         new = list(invert_files(remaining, inverter, manifest=manifest))
+        ...     return len(skipped), len(new)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "mels").mkdir()
+        ...     torch.save(torch.full((80, 20), -11.5), Path(folder, "mels", "a.pt"))
+        ...     run(Path(folder)), run(Path(folder))
+        ((0, 1), (1, 0))
+    """
+
+    def sources() -> Iterator[tuple[tuple[Task, os.stat_result | None], Path]]:
+        for task in tasks:
+            try:
+                status = task.source.stat()
+            except OSError:  # reading the file gives the reason
+                status = None
+            yield (task, status), task.source
+
+    results = invert_many(sources(), inverter, device=device, batch=batch, memory=memory, mfcc=mfcc)
+    writer = _Writer(inverter.convention.sample_rate, subtype, manifest, taken)
+    return prefetch(writer.write, results, workers=_WRITERS, max_pending=_MAX_PENDING_WRITES)

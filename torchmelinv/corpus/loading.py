@@ -1,0 +1,97 @@
+"""Mels and waveforms for a job: files or tensors, checked and brought to one form."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmelinv.conventions import MelConvention, MfccConvention
+from torchmelinv.errors import TorchmelinvError
+from torchmelinv.io.audio import read_audio
+from torchmelinv.io.mels import read_mel
+from torchmelinv.io.resample import resample
+from torchmelinv.transforms.mel_checks import check_mel_shape, find_value_problem
+from torchmelinv.transforms.mfcc import mfcc_to_mel
+
+# The path of a mel file, or a name with a path or a mel (…, n_mels, n_frames).
+MelSource = str | Path | tuple[Any, Tensor | str | Path]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MelItem:
+    """One mel of a source, or the reason why there is none.
+
+    Args:
+        name: Name of the source: its path, or the name that was given with it.
+        mel: Mel (n_mels, n_frames) in float32; empty with an error.
+        index: Index among the mels of the source, whose leading dimensions are flattened.
+        count: Number of mels in the source.
+        warnings: Doubts about the values.
+        error: The reason why there is no mel.
+    """
+
+    name: Any
+    mel: Tensor
+    index: int = 0
+    count: int = 1
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return self.mel.shape[-1]
+
+
+def load_mels(
+    source: MelSource, convention: MelConvention, mfcc: MfccConvention | None = None
+) -> list[MelItem]:
+    """Load the mels of a file or a tensor, one by one. Errors are returned, not raised.
+
+    Args:
+        source: Path of a mel file, or a name with a path or a mel (…, n_mels, n_frames).
+        convention: The convention of the mels.
+        mfcc: Convention of MFCCs (…, n_mfcc, n_frames), if the source holds those. They are turned
+            into smooth mels.
+
+    Returns:
+        The mels; a single item with `error` if something is wrong.
+    """
+    name, given = source if isinstance(source, tuple) else (source, source)
+    try:
+        values = read_mel(given) if isinstance(given, str | Path) else given
+        mel = check_mel_shape(mfcc_to_mel(values, mfcc) if mfcc else values, convention)
+        doubt = find_value_problem(mel, convention)
+    except TorchmelinvError as error:
+        reason = str(error) if isinstance(given, Tensor) else str(error).removeprefix(f"{given} ")
+        return [MelItem(name, torch.empty(0), error=reason)]
+    mels = mel.detach().float().reshape(-1, *mel.shape[-2:])
+    warnings = (doubt,) if doubt else ()
+    return [MelItem(name, mels[index], index, len(mels), warnings) for index in range(len(mels))]
+
+
+def load_waveform(path: str | Path, convention: MelConvention) -> tuple[Tensor, list[str]]:
+    """Load a recording as one channel at the convention's sample rate.
+
+    Args:
+        path: Audio file.
+        convention: The convention that gives the sample rate.
+
+    Returns:
+        Waveform (n_samples,), and notes about resampling and mixing.
+
+    Raises:
+        FileError: If the file cannot be read as audio.
+    """
+    waveform, rate = read_audio(path)
+    notes = []
+    if rate != convention.sample_rate:
+        waveform = resample(waveform, rate, convention.sample_rate)
+        notes.append(f"resampled from {rate:g} to {convention.sample_rate:g} Hz")
+    if len(waveform) > 1:
+        notes.append(f"{len(waveform)} channels mixed to one")
+    return waveform.mean(0), notes

@@ -1,0 +1,50 @@
+"""Memory of an inversion: estimate, budget of a batch, and out-of-memory errors."""
+
+from __future__ import annotations
+
+import torch
+
+from torchmelinv.conventions import STFTConvention
+
+GIB = 2**30  # bytes
+# For each frame and sample of its Fourier transform. Measured on the CPU at 75 % overlap: 101 to
+# 135 bytes, depending on the convention.
+_BYTES_PER_SAMPLE = 160
+
+
+def bytes_per_frame(convention: STFTConvention) -> int:
+    """Estimate the peak memory of an inversion.
+
+    Args:
+        convention: The convention of the mels.
+
+    Returns:
+        Bytes for each padded frame of a batch.
+    """
+    return _BYTES_PER_SAMPLE * convention.n_fft
+
+
+def default_budget(device: torch.device) -> int:
+    """Return the memory that a batch may use.
+
+    Args:
+        device: Where the batch is computed.
+
+    Returns:
+        Bytes: half of the free memory of a CUDA device, 1 GiB elsewhere.
+    """
+    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else GIB
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that memory ran out.
+
+    Args:
+        error: Any error. Torch's CPU allocator raises a RuntimeError that names it.
+
+    Returns:
+        True if memory ran out.
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

@@ -1,0 +1,183 @@
+"""The plan of a job: which mel file becomes which file. Made before any work, from names alone."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from torchmelinv.errors import FileError, InputError
+from torchmelinv.io.audio import AUDIO_FORMATS
+from torchmelinv.io.mels import MEL_SUFFIXES, find_mels
+from torchmelinv.io.safe_load import npy_shape
+
+__all__ = ["Task", "plan"]
+
+
+class Task(NamedTuple):
+    """A mel file and the file that it becomes. Tasks sort by target.
+
+    Args:
+        target: Path of the output.
+        source: Path of the mel file.
+        n_frames: Frames of all its mels, as far as known before it is read.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from torchmelinv.corpus import Task
+        >>> Task(Path("out/a.wav"), Path("a.npy")).output_path(1, 12).as_posix()
+        'out/a_01.wav'
+    """
+
+    target: Path
+    source: Path
+    n_frames: int = 0
+
+    def with_n_frames(self, n_mels: int) -> Task:
+        """Estimate the number of frames without reading the mel.
+
+        Args:
+            n_mels: Number of mel bands.
+
+        Returns:
+            The task with `n_frames` from the header of an npy file, or from the size of another
+            file; 0 for a file that cannot be read.
+        """
+        return self._replace(n_frames=_estimate_n_frames(self.source, n_mels))
+
+    def output_path(self, index: int, count: int) -> Path:
+        """Return the output of one mel of the source.
+
+        Args:
+            index: Index of the mel, from 0.
+            count: Number of mels in the source.
+
+        Returns:
+            `target` for a single mel, otherwise `target` with a number in its name.
+        """
+        if count == 1:
+            return self.target
+        number = f"{index:0{len(str(count - 1))}d}"
+        return self.target.with_stem(f"{self.target.stem}_{number}")
+
+
+def plan(inputs: Sequence[str | Path], output: str | Path, suffix: str = ".wav") -> list[Task]:
+    """Pair each mel file with its output file, before anything is written.
+
+    Args:
+        inputs: Mel files, and folders that are searched for mel files.
+        output: A file for a single input file, otherwise a folder, which keeps the structure of the
+            input folders.
+        suffix: Suffix of the files in an output folder.
+
+    Returns:
+        A task for each mel file.
+
+    Raises:
+        FileError: If an input does not exist, a folder has no mel file, the output folder is a
+            file, or a link leads out of the output folder.
+        InputError: If two inputs would become one file, an input would be overwritten, or the
+            output has a suffix that cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from torchmelinv.corpus import plan
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.save(Path(folder, "a.npy"), np.zeros((80, 5)))
+        ...     tasks = plan([folder], "out")
+        >>> tasks[0].target.as_posix()
+        'out/a.wav'
+    """
+    output, folder_exists = Path(output), os.path.isdir(output)
+    sources = _find_sources(inputs)
+    single = len(inputs) == 1 and not os.path.isdir(inputs[0])
+    formats = AUDIO_FORMATS if suffix in AUDIO_FORMATS else (suffix,)
+    if output.suffix.lower() in formats and not folder_exists:
+        if not single:
+            raise InputError(
+                f"{output} is a single file; several inputs need a folder, "
+                f"for example -o {output.with_suffix('')}"
+            )
+        tasks = [Task(output, sources[0][0])]
+        _check_overwrites(tasks)
+        return tasks
+    if output.suffix and single and not folder_exists:
+        raise InputError(
+            f"the output {str(output)!r} ends in {output.suffix!r}; "
+            f"{' and '.join(formats)} can be written"
+        )
+    if os.path.exists(output) and not folder_exists:
+        raise FileError(f"{output} is a file; the output must be a folder")
+    tasks = [
+        Task(output / source.relative_to(root).with_suffix(suffix), source)
+        for source, root in sources
+    ]
+    _check_collisions(tasks)
+    _check_links(output, {task.target.parent for task in tasks})
+    _check_overwrites(tasks)
+    return list({task.target: task for task in tasks}.values())
+
+
+def _find_sources(inputs: Sequence[str | Path]) -> list[tuple[Path, Path]]:
+    """Return each mel file with the folder that its output path is relative to."""
+    paths = [Path(path) for path in inputs]
+    sources = [(path, path.parent) for path in paths if not os.path.isdir(path)]
+    for source, _ in sources:
+        if not os.path.exists(source):  # unlike Path.exists, also for names that no file can have
+            raise FileError(f"{source} does not exist")
+    for folder in filter(os.path.isdir, paths):
+        mels = find_mels(folder)
+        if not mels:
+            raise FileError(
+                f"the folder {folder} contains no mel file; mels are {' '.join(MEL_SUFFIXES)} files"
+            )
+        sources += [(path, folder) for path in mels]
+    return sources
+
+
+def _check_collisions(tasks: Iterable[Task]) -> None:
+    """Refuse two sources that would become the same file."""
+    owner: dict[Path, Path] = {}
+    for task in tasks:
+        if owner.setdefault(task.target, task.source) != task.source:
+            raise InputError(
+                f"{owner[task.target]} and {task.source} would both become {task.target}; "
+                "give them different output folders"
+            )
+
+
+def _check_overwrites(tasks: Iterable[Task]) -> None:
+    """Refuse mel files as outputs that are inputs too: the next run would read them as inputs."""
+    tasks = [task for task in tasks if task.target.suffix.lower() in MEL_SUFFIXES]
+    sources = {os.path.realpath(task.source) for task in tasks}
+    for task in tasks:
+        if os.path.realpath(task.target) in sources:
+            raise InputError(
+                f"{task.target} is among the inputs and would be overwritten; give another output"
+            )
+
+
+def _check_links(output: Path, folders: Iterable[Path]) -> None:
+    """Refuse links in the output folder that lead out of it."""
+    root = os.path.realpath(output)
+    for folder in folders:
+        if os.path.commonpath([root, os.path.realpath(folder)]) != root:
+            raise FileError(
+                f"{folder} leads out of the output folder {output} through a link; remove the link"
+            )
+
+
+def _estimate_n_frames(path: Path, n_mels: int) -> int:
+    """Return the frames of a file, 0 if it is broken: reading it later gives the reason."""
+    if not os.path.isfile(path):  # opening a pipe would block
+        return 0
+    try:
+        if path.suffix.lower() == ".npy":
+            return math.prod(npy_shape(path)) // n_mels
+        return path.stat().st_size // 4 // n_mels
+    except Exception:
+        return 0

@@ -1,0 +1,82 @@
+"""The presets that may have made a mel, each with its verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+from torchmelinv.conventions import MelConvention
+from torchmelinv.conventions.presets import preset, preset_info, preset_names
+from torchmelinv.identification.scoring import MelStatistics, Score, Verdict, score_convention
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """How well one preset agrees with a mel.
+
+    Args:
+        preset: Name of the preset.
+        model_space: Whether the convention is that of ``preset(name, model_space=True)``.
+        verdict: ``"fits"``, ``"possible"``, ``"unlikely"`` or ``"impossible"``.
+        reason: The evidence, as a clause: "the mel spans …".
+        score: Score of the preset; higher is better.
+        convention: Convention of the preset.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> mel = tmi.MelSpectrogram("hifigan_22k")(torch.zeros(22050))
+        >>> candidate = tmi.identify(mel).best[0]
+        >>> candidate.verdict, candidate.log
+        ('fits', 'ln')
+    """
+
+    preset: str
+    model_space: bool
+    verdict: Verdict
+    reason: str
+    score: float
+    convention: MelConvention = dataclasses.field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """The preset's name, marked if its model space is meant."""
+        return f"{self.preset} (model space)" if self.model_space else self.preset
+
+    @property
+    def log(self) -> str:
+        """The kind of the preset's values, as in `Identification.log`."""
+        level = self.convention.level
+        if level.affine or level.clip:
+            return "normalized"
+        if level.log is None:
+            return "linear"
+        return "dB" if level.multiplier >= 10 else level.log
+
+
+class NamedConvention(NamedTuple):
+    """The convention of a preset or of its model space."""
+
+    preset: str
+    model_space: bool
+    convention: MelConvention
+
+
+def preset_conventions() -> list[NamedConvention]:
+    """Return each preset, and each model space that needs no statistics from its user."""
+    conventions = []
+    for name in preset_names():
+        conventions.append(NamedConvention(name, False, preset(name)))
+        if preset_info(name).model_space and not preset_info(name).needs:
+            conventions.append(NamedConvention(name, True, preset(name, model_space=True)))
+    return conventions
+
+
+def score_presets(mel: MelStatistics, conventions: list[NamedConvention]) -> list[Candidate]:
+    """Return one candidate for each convention, best first."""
+    scores: dict[MelConvention, Score] = {}  # many presets share a convention
+    candidates = []
+    for name, model_space, convention in conventions:
+        if convention not in scores:
+            scores[convention] = score_convention(mel, convention)
+        candidates.append(Candidate(name, model_space, *scores[convention], convention))
+    return sorted(candidates, key=lambda candidate: -candidate.score)

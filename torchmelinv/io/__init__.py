@@ -1,0 +1,1 @@
+"""Reading and writing of audio and mel files, and resampling."""

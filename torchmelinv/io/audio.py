@@ -1,0 +1,251 @@
+"""Reading and writing of audio files through libsndfile."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from torchmelinv._utils.optional import require
+from torchmelinv.errors import FileError, InputError
+from torchmelinv.io.paths import atomic_write, existing_file
+from torchmelinv.io.resample import resample
+from torchmelinv.io.safe_load import most_bytes
+
+__all__ = [
+    "AUDIO_FORMATS",
+    "AUDIO_SUFFIXES",
+    "SUBTYPES",
+    "WriteResult",
+    "audio_format",
+    "read_audio",
+    "write_audio",
+]
+
+# suffix: (libsndfile's name of the format, subtypes that can be written, the default first)
+AUDIO_FORMATS = {
+    ".wav": ("WAV", ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
+    ".flac": ("FLAC", ("PCM_16", "PCM_24")),
+}
+SUBTYPES = AUDIO_FORMATS[".wav"][1]
+# Suffixes that a search in a folder counts as audio.
+# fmt: off
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64",
+)
+# fmt: on
+_FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
+_BLOCK = 2**20  # samples that are read at once
+
+
+class WriteResult(NamedTuple):
+    """What `write_audio` did.
+
+    Args:
+        peak: Largest |sample| of the waveform before any scaling.
+        gain_db: Gain in dB that was applied: 0, or negative if the waveform was scaled down to fit
+            an integer format.
+    """
+
+    peak: float
+    gain_db: float
+
+
+def _check_wav_size(path: Path) -> None:
+    """Compare a wav file's data chunk with its size: libsndfile reads a truncated file silently."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        if stream.read(4) != b"RIFF" or stream.seek(8) != 8 or stream.read(4) != b"WAVE":
+            return
+        while len(header := stream.read(8)) == 8:
+            name, length = struct.unpack("<4sI", header)
+            if name != b"data":
+                stream.seek(length + length % 2, os.SEEK_CUR)
+                continue
+            missing = stream.tell() + length - size
+            # Programs that write to a pipe put a placeholder near 2³¹ or 2³² there, or 0.
+            if length < 0x7FFF0000 and missing > 0:
+                raise FileError(
+                    f"{path} is truncated: its header promises {missing} more bytes of samples "
+                    "than it holds"
+                )
+            return
+
+
+def _soundfile_path(path: Path) -> str | bytes:
+    """Return a path for soundfile, which takes names that are not UTF-8 as bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return str(path)
+
+
+def _read_samples(stream: Any, path: Path) -> NDArray[np.float32]:
+    """Return all samples (n_samples, channels) of an open file.
+
+    They are read block by block, because the header may promise any number of them.
+    """
+    blocks: list[NDArray[np.float32]] = []
+    budget = most_bytes(path.stat().st_size) // (4 * stream.channels)
+    size = max(1, _BLOCK // stream.channels)
+    while not blocks or len(blocks[-1]) == size:
+        blocks.append(stream.read(size, dtype="float32", always_2d=True))
+        budget -= len(blocks[-1])
+        if budget < 0:
+            raise FileError(
+                f"{path} decodes to too many samples for a file of its size; "
+                "split it, or save it as wav"
+            )
+    return np.concatenate(blocks)
+
+
+def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tensor, float]:
+    """Read an audio file: wav, flac, ogg, mp3, aiff, or another format of libsndfile.
+
+    Args:
+        path: Path of the file.
+        sample_rate: Sample rate in Hz to resample to. Default: the file's own.
+
+    Returns:
+        Waveform (channels, n_samples) in float32, and its sample rate in Hz.
+
+    Raises:
+        FileError: If the file is not audio, is truncated, holds no sample, or holds NaN or Inf.
+        InputError: If the file cannot be resampled to `sample_rate`.
+        DependencyError: If soundfile or soxr cannot be loaded.
+    """
+    path = existing_file(path)
+    soundfile = require("soundfile")
+    try:
+        _check_wav_size(path)
+        with soundfile.SoundFile(_soundfile_path(path)) as stream:
+            n_samples, file_rate = stream.frames, stream.samplerate
+            samples = _read_samples(stream, path)
+    except FileError:
+        raise
+    except (soundfile.SoundFileError, OSError) as error:
+        reason = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
+        raise FileError(
+            f"{path} cannot be read as audio: {reason}; "
+            "it must be a wav, flac, ogg, mp3 or aiff file"
+        ) from None
+    if len(samples) < n_samples:
+        raise FileError(
+            f"{path} is truncated: {len(samples)} of its {n_samples} samples could be read"
+        )
+    if len(samples) == 0:
+        raise FileError(f"{path} is an audio file without a single sample")
+    if not np.isfinite(samples).all():
+        raise FileError(f"{path} holds NaN or infinite samples; fix it first")
+    waveform = torch.from_numpy(np.ascontiguousarray(samples.T))
+    if sample_rate is None:
+        return waveform, file_rate
+    return resample(waveform, file_rate, sample_rate), sample_rate
+
+
+def audio_format(path: str | Path, subtype: str | None = None) -> tuple[str, str]:
+    """Return libsndfile's format and subtype for an output path.
+
+    Call this before a long computation to find out whether its result can be written.
+
+    Args:
+        path: Path of the output file.
+        subtype: Subtype, one of `AUDIO_FORMATS`. Default: 16 bit.
+
+    Returns:
+        Name of the format and name of the subtype.
+
+    Raises:
+        InputError: If the suffix or the subtype cannot be written.
+        DependencyError: If soundfile cannot be loaded.
+    """
+    require("soundfile")
+    path = Path(path)
+    if path.suffix.lower() not in AUDIO_FORMATS:
+        came = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        raise InputError(
+            f"the audio file {str(path)!r} {came}; it must end in {' or '.join(AUDIO_FORMATS)}"
+        )
+    name, subtypes = AUDIO_FORMATS[path.suffix.lower()]
+    if subtype is not None and subtype not in subtypes:
+        raise InputError(
+            f"{name} files cannot hold the subtype {subtype!r}; they can hold {', '.join(subtypes)}"
+        )
+    return name, subtype or subtypes[0]
+
+
+def write_audio(
+    path: str | Path,
+    waveform: Tensor,
+    sample_rate: float,
+    subtype: str | None = None,
+    *,
+    staging: Path | None = None,
+) -> WriteResult:
+    """Write a waveform as wav or flac. Nothing is ever clipped.
+
+    An integer subtype cannot hold samples beyond ±1. Such a waveform is scaled down as a whole
+    until its peak is 1.
+
+    Args:
+        path: Path of the file. No partial file is left there, see `atomic_write`.
+        waveform: Waveform (n_samples,) or (channels, n_samples).
+        sample_rate: Sample rate in Hz, an integer.
+        subtype: libsndfile's name of the sample format. Default: 16 bit.
+        staging: Folder of the temporary file. Default: that of `path`.
+
+    Returns:
+        The waveform's peak and the applied gain.
+
+    Raises:
+        InputError: If the waveform is not real and finite, or the suffix, subtype or rate cannot be
+            written.
+        FileError: If the file cannot be written.
+        DependencyError: If soundfile cannot be loaded.
+
+    Shape:
+        - waveform: (n_samples,) or (channels, n_samples)
+    """
+    file_format, subtype = audio_format(path, subtype)
+    if sample_rate != int(sample_rate) or sample_rate < 1:
+        raise InputError(
+            f"audio files hold whole sample rates in Hz, not {sample_rate:g}; "
+            "resample the waveform to one first"
+        )
+    if not waveform.is_floating_point() or waveform.ndim not in (1, 2) or waveform.numel() == 0:
+        came = f"{str(waveform.dtype).removeprefix('torch.')} of shape {tuple(waveform.shape)}"
+        raise InputError(
+            f"the waveform is {came}; it must be floating point of shape (n_samples,) or "
+            "(channels, n_samples)"
+        )
+    dtype = torch.float64 if waveform.dtype == torch.float64 else torch.float32
+    samples = waveform.detach().to("cpu", dtype)
+    peak = float(samples.abs().max())
+    if not math.isfinite(peak):
+        raise InputError(f"the waveform for {path} holds NaN or Inf; it is not written")
+    scaled = peak > 1 and subtype not in _FLOAT_SUBTYPES
+    if scaled:
+        samples = samples / peak
+    soundfile = require("soundfile")
+    with atomic_write(path, staging) as temporary:
+        temporary.touch()  # if that fails, the system gives a reason, which libsndfile would not
+        try:
+            soundfile.write(
+                _soundfile_path(temporary),
+                samples.numpy().T,
+                int(sample_rate),
+                subtype=subtype,
+                format=file_format,
+            )
+        except soundfile.SoundFileError as error:
+            message = f"{path} cannot be written as {file_format} {subtype}: {error}"
+            raise FileError(message) from None
+    return WriteResult(peak, -20 * math.log10(peak) if scaled else 0.0)

@@ -1,1 +1,0 @@
-"""Side wing: two signals or spectra in, numbers for each item out."""

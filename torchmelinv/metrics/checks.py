@@ -1,0 +1,49 @@
+"""Checks of an estimate and its reference, and the padding of their batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmelinv._utils.batching import length_mask
+from torchmelinv._utils.validation import check_lengths, check_real
+from torchmelinv.errors import InputError
+
+# Shape of one item by its number of dimensions.
+_SHAPES = {1: "(…, n_samples)", 2: "(…, rows, n_frames)"}
+
+
+def check_pair(estimate: Tensor, reference: Tensor, hint: str = "") -> tuple[Tensor, Tensor]:
+    """Return both in float32 or float64; refuse different shapes or devices."""
+    estimate, reference = check_real(estimate, "estimate"), check_real(reference, "reference")
+    if estimate.shape != reference.shape or estimate.device != reference.device:
+        raise InputError(
+            f"estimate has shape {tuple(estimate.shape)} on {estimate.device} and reference "
+            f"{tuple(reference.shape)} on {reference.device}; they must be equal{hint}"
+        )
+    return estimate, reference
+
+
+def mask_padding(
+    estimate: Tensor, reference: Tensor, lengths: Any, item_ndim: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return both with zeros in the padding, and the valid frames or samples of each item, (…).
+
+    Items have `item_ndim` dimensions: 2 for (rows, n_frames), 1 for (n_samples,).
+    """
+    hint = f" {_SHAPES[item_ndim]}, and not empty"
+    estimate, reference = check_pair(estimate, reference, hint)
+    if estimate.ndim < item_ndim or estimate.numel() == 0:
+        raise InputError(
+            f"estimate and reference have shape {tuple(estimate.shape)}; they must be{hint}"
+        )
+    items, n = estimate.shape[: estimate.ndim - item_ndim], estimate.shape[-1]
+    if lengths is None:
+        return estimate, reference, torch.full(items, n, device=estimate.device)
+    counts = check_lengths(lengths, items, n, estimate.device)
+    mask = length_mask(counts, n)
+    if item_ndim == 2:
+        mask = mask[..., None, :]
+    return torch.where(mask, estimate, 0), torch.where(mask, reference, 0), counts

@@ -1,0 +1,203 @@
+"""Distances between spectra or mels, for each item: (…, rows, n_frames) twice -> (…).
+
+Relative distances do not change when both arguments are scaled. `relative_error` and the distances
+in decibels are infinite where only the reference is silent. `bounded_relative_error`,
+`mean_distance` and `mean_log_distance` are finite in silence too, with finite gradients: the losses
+use them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor
+
+from torchmelinv._utils.options import named_options
+from torchmelinv.metrics.checks import check_pair
+
+__all__ = ["log_mel_l1", "mel_error_db", "spectral_convergence_db"]
+
+_FLOOR_DB = -300.0  # of a perfect match, instead of minus infinity
+_LARGEST_RATIO = 100.0  # of ‖estimate‖ to ‖reference‖; beyond it ‖estimate‖ bounds the error
+
+
+def or_one(divisor: Tensor) -> Tensor:
+    """Return the divisor, but 1 where it is 0 or NaN.
+
+    Unlike `safe_divide`, dividing by it keeps a numerator that is NaN, so that a metric of NaN is
+    NaN and not 0.
+    """
+    return torch.where(divisor > 0, divisor, 1)
+
+
+def peak(*values: Tensor, dim: int | tuple[int, ...] = (-2, -1)) -> Tensor:
+    """Return the largest magnitude of each item, 1 in silence, with its dimensions kept.
+
+    Values that are divided by it have squares within the range of float32. No gradient passes: a
+    common factor changes no relative distance.
+    """
+    largest = (each.detach().abs().amax(dim, keepdim=True) for each in values)
+    return or_one(functools.reduce(torch.maximum, largest))
+
+
+def norm(values: Tensor) -> Tensor:
+    """Return the Frobenius norm of each item, (…, rows, n_frames) -> (…)."""
+    return torch.linalg.vector_norm(values, dim=(-2, -1))
+
+
+def relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return ‖estimate − reference‖ / ‖reference‖.
+
+    It is 0 where both are silent. Unlike `relative_norm`, it is infinite where only the reference
+    is silent, because a metric must not score that as a perfect match, and it scales both to a peak
+    of 1, so that no square underflows.
+    """
+    estimate, reference = check_pair(estimate, reference)
+    scale = peak(reference)
+    estimate, reference = estimate / scale, reference / scale
+    error = norm(estimate - reference)
+    return torch.where(error == 0, 0, error / norm(reference))
+
+
+def bounded_relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Return ‖estimate − reference‖ / max(‖reference‖, ‖estimate‖ / 100), from 0 to 101.
+
+    Equal to `relative_error` for estimates up to 100 times (40 dB) as loud as the reference. It is
+    100 where only the reference is silent and 0 where both are; its gradient is zero there, because
+    a scale-invariant error has no slope toward silence.
+    """
+    estimate, reference = check_pair(estimate, reference)
+    scale = peak(estimate, reference)
+    estimate, reference = estimate / scale, reference / scale
+    size = torch.maximum(norm(reference), norm(estimate) / _LARGEST_RATIO)
+    return norm(estimate - reference) / or_one(size)
+
+
+def mean_distance(estimate: Tensor, reference: Tensor, p: int = 1) -> Tensor:
+    """Return (mean |estimate − reference|^p)^(1/p): mean (p = 1) or root mean square (p = 2).
+
+    Proportional to a scale that both have. The gradient is zero where the two are equal.
+    """
+    estimate, reference = check_pair(estimate, reference)
+    difference = estimate - reference
+    if p == 1:
+        return difference.abs().mean((-2, -1))
+    scale = peak(difference)
+    root_count = math.sqrt(difference.shape[-2] * difference.shape[-1])
+    return norm(difference / scale) * (scale[..., 0, 0] / root_count)
+
+
+def mean_log_distance(estimate: Tensor, reference: Tensor, floor: float) -> Tensor:
+    """Return the mean |ln estimate − ln reference|, both clamped to at least `floor`."""
+    estimate, reference = check_pair(estimate, reference)
+    difference = estimate.clamp(min=floor).log() - reference.clamp(min=floor).log()
+    return difference.abs().mean((-2, -1))
+
+
+def ratio_db(ratio: Tensor) -> Tensor:
+    """Return 20 log10 of a ratio, at least −300."""
+    return 20 * ratio.clamp(min=10 ** (_FLOOR_DB / 20)).log10()
+
+
+@named_options
+def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
+    """Compute the spectral convergence 20 log10(‖X̂ − X‖ / ‖X‖) of magnitudes in dB.
+
+    Lower is better. −300 where both are equal, infinite where only the reference is silent.
+    Unchanged when both are scaled. Differentiable.
+
+    Args:
+        magnitude: Magnitude X̂ (…, n_freqs, n_frames).
+        reference: Magnitude X of the same shape.
+
+    Returns:
+        Spectral convergence of each item in dB, (…).
+
+    Raises:
+        InputError: If shapes, dtypes or devices do not fit.
+
+    Shape:
+        - magnitude: (…, n_freqs, n_frames)
+        - reference: (…, n_freqs, n_frames)
+        - output: (…)
+
+    References:
+        N. Sturmel and L. Daudet, "Signal reconstruction from STFT magnitude: a state of the art",
+        DAFx 2011.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> reference = torch.rand(513, 40)
+        >>> tmi.metrics.spectral_convergence_db(1.1 * reference, reference).round()
+        tensor(-20.)
+    """
+    return ratio_db(relative_error(magnitude, reference))
+
+
+@named_options
+def mel_error_db(mel: Tensor, reference: Tensor) -> Tensor:
+    """Compute the relative error 20 log10(‖m̂ − m‖ / ‖m‖) of linear mels in dB.
+
+    Lower is better. −300 where both are equal, infinite where only the reference is silent.
+    Unchanged when both are scaled. Differentiable.
+
+    Args:
+        mel: Linear mel m̂ (…, n_mels, n_frames), as `MelSpectrogram.linear_mel` returns it.
+        reference: Linear mel m of the same shape.
+
+    Returns:
+        Error of each item in dB, (…).
+
+    Raises:
+        InputError: If shapes, dtypes or devices do not fit.
+
+    Shape:
+        - mel: (…, n_mels, n_frames)
+        - reference: (…, n_mels, n_frames)
+        - output: (…)
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> mel = tmi.MelSpectrogram("hifigan_22k").linear_mel(torch.randn(22050))
+        >>> tmi.metrics.mel_error_db(1.1 * mel, mel).round()
+        tensor(-20.)
+    """
+    return ratio_db(relative_error(mel, reference))
+
+
+@named_options
+def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:
+    """Compute the mean |ln m̂ − ln m| of linear mels in nepers.
+
+    Lower is better. With magnitude mels and the floor 1e-5 this is the mel distance that HiFi-GAN
+    and its successors report. Differentiable.
+
+    Args:
+        mel: Linear mel m̂ (…, n_mels, n_frames), as `MelSpectrogram.linear_mel` returns it.
+        reference: Linear mel m of the same shape.
+        floor: Values below are clamped to it before the logarithm.
+
+    Returns:
+        Distance of each item in nepers, (…).
+
+    Raises:
+        InputError: If shapes, dtypes or devices do not fit.
+
+    Shape:
+        - mel: (…, n_mels, n_frames)
+        - reference: (…, n_mels, n_frames)
+        - output: (…)
+
+    References:
+        J. Kong, J. Kim and J. Bae, "HiFi-GAN: generative adversarial networks for efficient and
+        high fidelity speech synthesis", NeurIPS 2020.
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> reference = torch.rand(80, 40) + 0.1
+        >>> round(float(tmi.metrics.log_mel_l1(2 * reference, reference)), 3)
+        0.693
+    """
+    return mean_log_distance(mel, reference, floor)

@@ -1,0 +1,110 @@
+"""Mel-consistent inversion: magnitude and phase found together, from the mel itself.
+
+A cascade first settles on one of the many magnitudes that fit a mel, then looks for a phase that
+fits that magnitude; mostly there is none. Here the iteration of any phase method alternates instead
+between spectra of signals (P_C) and spectra that have the mel (P_M, `mel_target.py`), and the fine
+structure that the mel does not determine follows the signal. With momentum α this is
+
+    y = x_n + α (x_n − x_n−1),    x_n+1 = ISTFT(P_M(STFT(y))),
+
+from the entropic magnitude and any initial phase. Masuyama, Ueno and Ono posed joint inversion and
+solve it by inertial proximal alternating linearized minimization (2023) and by ADMM (2025). Their
+squared distance from the mel is here a multiplicative update without a step size.
+`MelConsistent(ADMM())` is the splitting of the latter with that update.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from torch import Tensor
+
+from torchmelinv._utils.validation import check_number, check_whole
+from torchmelinv.errors import InputError
+from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
+from torchmelinv.phase.mel_target import MelTarget, mel_target
+from torchmelinv.phase.method import PhaseMethod
+from torchmelinv.phase.problem import PhaseProblem
+from torchmelinv.phase.target import MelData
+
+_DEFAULT_METHOD = AcceleratedGriffinLim()
+
+
+@dataclasses.dataclass(frozen=True)
+class MelConsistent(PhaseMethod):
+    """Hold the spectrum to the mel instead of to one magnitude; the default of `MelInverter`.
+
+    An iteration costs two banded products per inner iteration more than `method`.
+
+    Args:
+        method: The phase method whose magnitude constraint the mel replaces.
+        inner_iter: Multiplicative updates toward the mel in one iteration, 1 to 4.
+        damping: Exponent of the updates, from 0.001 to 1. At 1 the signal follows the mel as
+            far as the updates reach. Lower values let consistency win where the two disagree, as
+            for predicted, smoothed or noisy mels.
+
+    Raises:
+        InputError: If `method` is not a phase method, is itself mel-consistent, or a number is out
+            of its range.
+
+    References:
+        Y. Masuyama, N. Ueno and N. Ono, "Signal reconstruction from mel-spectrogram based on
+        bi-level consistency of full-band magnitude and phase", WASPAA 2023.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> phase = tmi.phases.MelConsistent(tmi.phases.ADMM(), damping=0.8)
+        >>> inverter = tmi.MelInverter("hifigan_22k", phase=phase)
+    """
+
+    method: PhaseMethod = _DEFAULT_METHOD
+    inner_iter: int = 2
+    damping: float = 1.0
+
+    def __post_init__(self) -> None:
+        stages = self.method.stages(2) if isinstance(self.method, PhaseMethod) else []
+        if not stages or any(isinstance(stage, MelConsistent) for stage, _ in stages):
+            raise InputError(
+                f"method is {self.method!r}; it must be a phase method such as GriffinLim(0.99), "
+                "and not mel-consistent itself"
+            )
+        check_whole("inner_iter", self.inner_iter, 1)
+        check_number("inner_iter", self.inner_iter, 1, 4)
+        check_number("damping", self.damping, 1e-3, 1)
+
+    @property
+    def cuda_graph_safe(self) -> bool:
+        return self.method.cuda_graph_safe
+
+    @property
+    def iterations_per_step(self) -> int:
+        return self.method.iterations_per_step
+
+    @property
+    def uses_initial_phase(self) -> bool:
+        return self.method.uses_initial_phase
+
+    def with_momentum(self, momentum: float) -> MelConsistent:
+        return dataclasses.replace(self, method=self.method.with_momentum(momentum))
+
+    def make_target(self, magnitude: Tensor, mel: MelData | None) -> MelTarget:
+        if mel is None:
+            raise InputError(
+                "MelConsistent needs a mel, and there is only a magnitude here; use "
+                f"mel_to_waveform or MelInverter, or {self.method!r} alone"
+            )
+        return mel_target(mel, self.inner_iter, self.damping)
+
+    def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
+        stages = self.method.stages(n_iter)
+        return [(dataclasses.replace(self, method=stage), count) for stage, count in stages]
+
+    def init(self, problem: PhaseProblem, spectrum: Tensor) -> Any:
+        return self.method.init(problem, spectrum)
+
+    def step(self, problem: PhaseProblem, state: Any) -> Any:
+        return self.method.step(problem, state)
+
+    def signal(self, problem: PhaseProblem, state: Any) -> Tensor:
+        return self.method.signal(problem, state)

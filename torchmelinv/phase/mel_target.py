@@ -1,0 +1,289 @@
+"""The target of mel-consistent methods: spectra that have a given mel spectrogram.
+
+With s = |c|^power (the convention's offset included), the filterbank M and the linear mel m, one
+multiplicative update is
+
+    s ← s · Mᵀ(m / Ms) / Mᵀ1,
+
+the step of Richardson (1972) and Lucy (1974). It never raises the Kullback-Leibler divergence of Ms
+from m, needs no step size, keeps s positive and does not touch the fine structure within a band.
+Angles are kept: after `inner_iter` updates with the gains g₁, g₂, … the spectrum becomes
+
+    c ← c · (g₁ g₂ …)^(damping / power).
+
+Bins that no filter covers become 0, with two exceptions.
+
+- DC, where the first filter starts at bin 0: it is left free unless the mel is silent. Forcing it
+  to 0 makes low-frequency mels unreachable.
+- Bins above the last filter's center, where bins beyond the filter are held at 0: the gain is
+  blended to 1. Otherwise the filter compensates for those zeros by a spurious tone at the band
+  edge. The blend acts like one more filter that already has its value, so the bound on the
+  divergence still holds.
+
+Backward differentiates through the updates and computes them again: it stores the spectrum alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from torchmelinv._utils.numerics import pow_in_place, relative_norm, safe_divide, safe_pow
+from torchmelinv._utils.precision import backward_fp32_once, outside_inference_mode
+from torchmelinv._utils.table_cache import cached_table
+from torchmelinv.cuda.layout import MelUpdate
+from torchmelinv.cuda.mel_update import (
+    MelUpdateTables,
+    mel_update,
+    mel_update_tables,
+    unsupported_filters,
+)
+from torchmelinv.phase.target import MelData
+from torchmelinv.transforms.banded import CHUNK_OF_BANDS, CHUNK_OF_BINS, Banded
+from torchmelinv.transforms.constant_matrix import ConstantMatrix
+
+# Bound of a band's ratio m / Ms: a spectrum that is zero where the mel is not cannot be multiplied
+# up to the mel anyway. LARGEST_GAIN bounds the gain of c. No gradient passes a band whose Ms was
+# below SMALLEST_MEL (the peak is near 1). All values then stay finite in float32.
+LARGEST_RATIO = 1e6
+LARGEST_GAIN = 1e12
+SMALLEST_MEL = 1e-15
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MelTargetTables:
+    """The filterbank M and M / Mᵀ1, whose columns sum to 1, with transposes; hashed by identity."""
+
+    M: Banded  # s ↦ M s
+    M_T: Banded  # r ↦ Mᵀ r
+    M_norm: Banded  # s ↦ M (s / Mᵀ1)
+    M_norm_T: Banded  # r ↦ Mᵀ r / Mᵀ1
+    free_dc: bool  # whether no filter covers bin 0 and one covers bin 1
+    free: tuple[tuple[slice, Tensor], ...]  # bins, and the part of each whose gain stays 1
+    device: torch.device
+    M_matrix: Tensor  # (n_mels, n_freqs), float64 on the CPU
+    M_norm_matrix: Tensor
+
+    @functools.cached_property
+    def _free_share(self) -> Tensor:
+        share = torch.zeros(self.M_matrix.shape[1])
+        for bins, part in self.free:
+            share[bins] = part.float().cpu()
+        return share
+
+    @functools.cached_property
+    def unsupported_reason(self) -> str | None:
+        """Why the CUDA kernels cannot use these filters, or None."""
+        return unsupported_filters(self.M_norm_matrix, self._free_share)
+
+    @functools.cached_property
+    def kernel_tables(self) -> MelUpdateTables:
+        """The tables in the layout of the CUDA kernels."""
+        build = outside_inference_mode(mel_update_tables)
+        return build(self.M_matrix, self.M_norm_matrix, self._free_share, self.device)
+
+
+def _upper_edge(M: Tensor, share: Tensor) -> tuple[slice, Tensor]:
+    """Return the bins from the last filter's center to its end, and the free part of each.
+
+    Both are empty where filters cover the spectrum to its end.
+    """
+    if share[-2:].any() or not M.any():
+        return slice(0, 0), share[:0]
+    center = int(M[M.any(1)][-1].argmax())
+    bins = slice(center, int(share.nonzero()[-1]) + 1)
+    return bins, 1 - (share[bins] / share[center]).clamp(max=1)
+
+
+@cached_table
+def mel_target_tables(
+    matrix: ConstantMatrix, dtype: torch.dtype, device: torch.device
+) -> MelTargetTables:
+    """Build the tables on the CPU in float64, then move them."""
+    M = matrix.table
+    share = M.sum(0)
+    M_norm = safe_divide(M, share)
+    free_dc = bool((share[0] == 0) & (share[1] > 0))
+    top, beyond = _upper_edge(M, share)
+    M_norm[:, top] *= 1 - beyond
+    free = [(slice(0, 1), torch.ones(1))] * free_dc + [(top, beyond)] * bool(beyond.any())
+    return MelTargetTables(
+        M=Banded(M, CHUNK_OF_BANDS).to(dtype, device),
+        M_T=Banded(M.T, CHUNK_OF_BINS).to(dtype, device),
+        M_norm=Banded(M_norm, CHUNK_OF_BANDS).to(dtype, device),
+        M_norm_T=Banded(M_norm.T, CHUNK_OF_BINS).to(dtype, device),
+        free_dc=free_dc,
+        free=tuple((bins, part.to(dtype).to(device)) for bins, part in free),
+        device=device,
+        M_matrix=M,
+        M_norm_matrix=M_norm,
+    )
+
+
+def _nonsilent(mel: Tensor) -> Tensor:
+    """Return 1 for each frame with a band above 0, else 0, (items, frames, 1)."""
+    return mel.detach().any(-1, keepdim=True).to(mel.dtype)
+
+
+class MelTarget(NamedTuple):
+    """The target M |c|^power = m."""
+
+    values: Tensor  # m, (items, frames, n_mels)
+    tables: MelTargetTables
+    power: float
+    offset: Tensor  # the convention's magnitude_offset, (items, 1, 1)
+    floor: Tensor | None  # least |c|² that the filterbank sees, (items, 1, 1)
+    nonsilent: (
+        Tensor | None
+    )  # 1 for frames that are not silent, (items, frames, 1); if bins are free
+    inner_iter: int
+    damping: float
+
+    def with_values(self, values: Tensor) -> MelTarget:
+        nonsilent = None if self.nonsilent is None else _nonsilent(values)
+        return self._replace(values=values, nonsilent=nonsilent)
+
+    def unsupported_reason(self) -> str | None:
+        return self.tables.unsupported_reason
+
+    def cuda_args(self) -> MelUpdate:
+        return mel_update(
+            self.tables.kernel_tables,
+            self.values.detach(),
+            self.offset,
+            self.floor,
+            power=self.power,
+            inner_iter=self.inner_iter,
+            damping=self.damping,
+            largest_ratio=LARGEST_RATIO,
+            largest_gain=LARGEST_GAIN,
+            smallest_mel=torch.finfo(self.values.dtype).tiny,
+        )
+
+    def default_magnitude(self, phasors: Tensor) -> Tensor:
+        peak = safe_pow(self.values.detach().amax(-1, keepdim=True), 1 / self.power)
+        # Nothing is known of a DC bin that no filter covers.
+        return peak * (pad(phasors[1:], (1, 0)) if self.tables.free_dc else phasors)
+
+    def impose(self, spectrum: Tensor) -> Tensor:
+        """Return the spectrum after the updates; overwrites its input if no gradient is needed."""
+        if torch.is_grad_enabled() and (spectrum.requires_grad or self.values.requires_grad):
+            return _ImposeMel.apply(spectrum, self.values, self)
+        return spectrum.mul_(self.gain(self.filterbank_input(spectrum)))
+
+    def distance(self, spectrum: Tensor) -> Tensor:
+        """Return ‖M |c|^power − m‖ / ‖m‖ of each item, (items, 1)."""
+        mel = self.tables.M.of_rows(self.filterbank_input(spectrum))
+        return relative_norm(mel - self.values, self.values)
+
+    def _offset_power(self, spectrum: Tensor) -> Tensor:
+        """Return |c|² + offset."""
+        parts = torch.view_as_real(spectrum)
+        squares = torch.addcmul(self.offset[..., None] / 2, parts, parts)
+        return torch.add(squares[..., 0], squares[..., 1])
+
+    def filterbank_input(self, spectrum: Tensor) -> Tensor:
+        """Return s = (|c|² + offset)^(power / 2), with the convention's floor."""
+        squared = self._offset_power(spectrum)
+        if self.floor is not None:
+            squared = torch.maximum(squared, self.floor)
+        return pow_in_place(squared, self.power / 2)
+
+    def ratio(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """Return m / Ms, bounded, and Ms."""
+        Ms = self.tables.M.of_rows(s).clamp_(min=torch.finfo(s.dtype).tiny)
+        return (self.values / Ms).clamp_(max=LARGEST_RATIO), Ms
+
+    def update_gain(self, ratio: Tensor) -> Tensor:
+        """Return the factor of s in one update, from the ratios of the bands."""
+        gain = self.tables.M_norm_T.of_rows(ratio)
+        for bins, part in self.tables.free:
+            gain[..., bins].addcmul_(cast(Tensor, self.nonsilent), part)
+        return gain
+
+    def gain(self, s: Tensor) -> Tensor:
+        """Return the factor of c after all updates; overwrites s."""
+        total = gain = self.update_gain(self.ratio(s)[0])
+        for _ in range(1, self.inner_iter):
+            gain = self.update_gain(self.ratio(s.mul_(gain))[0])
+            total.mul_(gain)
+        return self._to_spectrum_gain(total)
+
+    def _to_spectrum_gain(self, total: Tensor) -> Tensor:
+        """Return total^(damping / power), bounded, in place."""
+        exponent = self.damping / self.power
+        total = pow_in_place(total, exponent)
+        largest = LARGEST_RATIO ** (self.inner_iter * exponent)
+        return total.clamp_(max=LARGEST_GAIN) if largest > LARGEST_GAIN else total
+
+    def vjp(self, spectrum: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients with respect to the spectrum and the mel."""
+        tables, first = self.tables, self.filterbank_input(spectrum)
+        s, product, updates = first, torch.ones_like(first), []
+        for _ in range(self.inner_iter):
+            ratio, Ms = self.ratio(s)
+            gain = self.update_gain(ratio)
+            updates.append((s, Ms, ratio, gain))
+            s, product = s * gain, product * gain
+        total = self._to_spectrum_gain(product.clone())
+        alive = (product > 0) & (total < LARGEST_GAIN)
+        radial = spectrum.real * grad.real + spectrum.imag * grad.imag
+        # The gradient with respect to log(g₁ g₂ …), then back through the updates.
+        log_grad = torch.where(alive, self.damping / self.power * total * radial, 0)
+        s_grad, mel_grad = torch.zeros_like(radial), torch.zeros_like(self.values)
+        for s, Ms, ratio, gain in reversed(updates):
+            gain_grad = safe_divide(log_grad, gain) + s_grad * s
+            passes = (ratio < LARGEST_RATIO) & (Ms > SMALLEST_MEL)
+            ratio_grad = torch.where(passes, tables.M_norm.of_rows(gain_grad), 0)
+            mel_grad = mel_grad + ratio_grad / Ms
+            s_grad = s_grad * gain - tables.M_T.of_rows(ratio_grad * ratio / Ms)
+        return grad * total + self._input_vjp(spectrum, first, s_grad), mel_grad
+
+    def _input_vjp(self, spectrum: Tensor, s: Tensor, grad: Tensor) -> Tensor:
+        """Return the gradient with respect to c of s: power · s / |c|² · c, and 0 at the floor."""
+        # Computed again rather than taken from s, whose rounding could lift a floor above itself.
+        squared = self._offset_power(spectrum)
+        alive = squared > (torch.finfo(s.dtype).tiny if self.floor is None else self.floor)
+        slope = self.power * s / torch.where(alive, squared, 1) * grad
+        return spectrum * torch.where(alive, slope, 0)
+
+
+class _ImposeMel(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, spectrum: Tensor, values: Tensor, target: MelTarget) -> Tensor:
+        ctx.save_for_backward(spectrum)
+        ctx.target = (
+            target  # `values` belong to it; they are an argument so that autograd sees them
+        )
+        return spectrum * target.gain(target.filterbank_input(spectrum))
+
+    @staticmethod
+    @backward_fp32_once
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        return *ctx.target.vjp(ctx.saved_tensors[0], grad[0]), None
+
+
+def mel_target(mel: MelData, inner_iter: int, damping: float) -> MelTarget:
+    """Return the target of spectra that were divided by ``mel.scale``."""
+    values, scale, filterbank, convention = mel
+    largest = torch.finfo(values.dtype).max / 4  # the square of a small scale may be 0
+
+    def scaled(number: float) -> Tensor:
+        return (number / scale / scale).clamp(max=largest) if number else torch.zeros_like(scale)
+
+    tables = mel_target_tables(filterbank.matrix, values)
+    return MelTarget(
+        values,
+        tables,
+        power=convention.power,
+        offset=scaled(convention.magnitude_offset),
+        floor=scaled(convention.magnitude_floor) if convention.magnitude_floor else None,
+        nonsilent=_nonsilent(values) if tables.free else None,
+        inner_iter=inner_iter,
+        damping=damping,
+    )

@@ -1,0 +1,182 @@
+"""Checks of a mel spectrogram against its convention, before any iteration.
+
+Each mistake has one error: what came, what is allowed and what to do. The check of the values makes
+the host wait for the device once; ``check=False`` and CUDA graph capture skip that.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import warnings
+
+import torch
+from torch import Tensor
+
+from torchmelinv._utils.validation import check_real
+from torchmelinv.conventions import MelConvention
+from torchmelinv.errors import InputError, MelValueWarning
+from torchmelinv.transforms.compression import logarithmic
+from torchmelinv.transforms.mel_bounds import linear_bounds
+
+_LARGEST = 1e18  # linear mel; its square still fits float32
+_MARGIN = 100.0  # factor beyond the bounds of waveforms in [−1, 1] at which the level is doubtful
+_ROUNDING = 1e-6  # of the peak: resampling and files may leave a linear mel this far below 0
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+
+
+def _caller_level() -> int:
+    """Return the `stacklevel` at which a warning names the line that called this package."""
+    internal = (_PACKAGE, os.path.dirname(torch.__file__))
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(internal):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def clamp_linear_mel(mel: Tensor) -> Tensor:
+    """Return a linear mel of unknown convention with negative values set to 0.
+
+    On the CPU it warns if most values are negative; accelerators are not checked.
+    """
+    if mel.device.type == "cpu" and float((mel.detach() < 0).float().mean()) > 0.5:
+        warnings.warn(
+            f"most of the mel's values are negative (down to {float(mel.min()):.3g}) and count as "
+            "0: is this a log mel? A linear mel is needed here; MelInverter takes log mels",
+            MelValueWarning,
+            stacklevel=_caller_level(),
+        )
+    return mel.relu()
+
+
+def check_mel_shape(mel: Tensor, convention: MelConvention) -> Tensor:
+    """Return the mel in float32 or float64, if its shape is (…, n_mels, n_frames ≥ 1)."""
+    mel = check_real(mel, "mel")
+    allowed = f"(…, {convention.n_mels}, n_frames)"
+    shape = tuple(mel.shape)
+    if mel.ndim < 2:
+        raise InputError(f"the mel has shape {shape}; it must be {allowed}")
+    if shape[-2] != convention.n_mels:
+        if shape[-1] == convention.n_mels:
+            raise InputError(
+                f"the mel has shape {shape}: it looks transposed (frames first); "
+                f"transpose it to {allowed}"
+            )
+        hint = ""
+        if shape[-2] == convention.n_freqs:
+            hint = " (a magnitude? use functional.magnitude_to_waveform)"
+        raise InputError(
+            f"the mel has {shape[-2]} bands (shape {shape}); this convention has "
+            f"{convention.n_mels}: give {allowed}{hint}"
+        )
+    if mel.numel() == 0:
+        raise InputError(
+            f"the mel is empty (shape {shape}); at least one item and one frame are needed"
+        )
+    return mel
+
+
+def check_mel_values(mel: Tensor, convention: MelConvention, mask: Tensor | None = None) -> None:
+    """Check that a mel's values can be those of its convention.
+
+    Args:
+        mel: Mel (…, n_mels, n_frames) in the convention's values.
+        convention: The convention.
+        mask: True for an item's own frames, (…, 1, n_frames). Default: all frames.
+
+    Raises:
+        InputError: If the values cannot be the convention's: NaN, infinite, negative in a linear
+            convention, or too large. Values that only look like another convention's give a
+            `MelValueWarning`.
+    """
+    problem = find_value_problem(mel, convention, mask)
+    if problem is not None:
+        warnings.warn(problem, MelValueWarning, stacklevel=_caller_level())
+
+
+def find_value_problem(
+    mel: Tensor, convention: MelConvention, mask: Tensor | None = None
+) -> str | None:
+    """Like `check_mel_values`, but return the warning's text, or None.
+
+    For threads: warnings are global to the process.
+    """
+    mel = mel.detach()
+    _check_finite(mel, mask)
+    values = mel if mask is None else mel[mask.expand_as(mel)]
+    low, high = float(values.min()), float(values.max())
+    if convention.level.log is None:
+        _check_linear(low, high, convention)
+        return None
+    # Padding frames count as their item's first frame.
+    valid = mel if mask is None else torch.where(mask, mel, mel[..., :1])
+    return _find_log_problem(logarithmic(valid, convention.level), low, high, convention)
+
+
+def _check_finite(mel: Tensor, mask: Tensor | None) -> None:
+    """Raise `InputError` for NaN and infinite values."""
+    values = mel if mask is None else torch.where(mask, mel, 0)
+    if torch.isfinite(values.sum()):
+        return
+    finite = torch.isfinite(values)
+    if finite.all():  # only the sum overflows
+        return
+    bad_frames = (~finite).any(-2).nonzero()
+    *item, frame = bad_frames[0].tolist()
+    place = f"frame {frame}"
+    if item:
+        place += f" of item {item[0] if len(item) == 1 else tuple(item)}"
+    raise InputError(
+        f"the mel has NaN or infinite values, first in {place} ({len(bad_frames)} such frames); "
+        "fix or drop them"
+    )
+
+
+def _check_linear(low: float, high: float, convention: MelConvention) -> None:
+    """Raise `InputError` for negative values where the convention has none."""
+    level = convention.level
+    if level.affine is not None or level.band_mean is not None:
+        return
+    if low < -_ROUNDING * max(high, 0.0):
+        hint = ": a log mel? Use the convention that made it" if low < -1 else ""
+        raise InputError(
+            f"the mel has negative values (down to {low:.3g}), but this convention is linear{hint}"
+        )
+
+
+def _find_log_problem(
+    logs: Tensor, low: float, high: float, convention: MelConvention
+) -> str | None:
+    """Return the warning's text for the logarithms of a mel with values from `low` to `high`."""
+    level = convention.level
+    base = 1.0 if level.log == "ln" else math.log(10)
+    # From here on in natural logarithms
+    lowest, highest = float(logs.min()) * base, float(logs.max()) * base
+    if highest > math.log(_LARGEST):
+        raise InputError(
+            f"the mel's values, up to {high:.3g}, stand for more than {_LARGEST:g}: "
+            "they were made with another level"
+        )
+    other = "dB or log10 values" if level.log == "ln" else "dB or ln values"
+    # With `reference_max` values are relative to the item's peak, so no value is too loud.
+    absolute = not level.reference_max
+    if absolute and lowest >= 0:
+        problem = (
+            f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: "
+            "this looks like a linear mel, not a log mel"
+        )
+    elif level.floor is not None and lowest < math.log(level.floor) - math.log(_MARGIN):
+        problem = (
+            f"values down to {low:.3g} are far below this convention's floor: "
+            f"this looks like {other}"
+        )
+    elif absolute and highest > math.log(_MARGIN * float(linear_bounds(convention)[1].max())):
+        problem = (
+            f"values up to {high:.3g} are beyond what a waveform in [-1, 1] gives: "
+            f"this looks like {other}, or a linear mel"
+        )
+    else:
+        return None
+    return f"{problem}; is this its convention?"

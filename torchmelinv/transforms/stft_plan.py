@@ -1,0 +1,227 @@
+"""Analysis, synthesis and their adjoints for signals of one size.
+
+With the window w, the hop h and the padded signal x, analysis is
+
+    c_t = rfft(w · x[t h + (0 … n_fft − 1)]).
+
+Synthesis is its least-squares inverse (Griffin and Lim 1984, eq. 6): overlap-add of w · irfft(c_t),
+divided by Σ_t w²(n − t h).
+
+Consistency, synthesis followed by analysis, is idempotent for every padding, but for samples that
+few windows reach (`SUMSQUARE_FLOOR`). It is an orthogonal projection (in the inner product that
+counts mirrored bins) with zero padding only: reflection is not self-adjoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from torchmelinv._utils.batching import length_mask
+from torchmelinv._utils.numerics import safe_divide
+from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv.conventions import STFTConvention
+from torchmelinv.cuda.layout import Layout
+from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
+from torchmelinv.transforms.window import SUMSQUARE_FLOOR, window_table
+
+
+def _padded_length(convention: STFTConvention, n_frames: int) -> int:
+    """Return the number of samples that `n_frames` cover."""
+    return convention.hop_length * (n_frames - 1) + convention.n_fft
+
+
+def _reflect(position: Tensor, length: Tensor | int) -> Tensor:
+    """Return indices into a signal of `length` samples that reflects at both ends."""
+    length = torch.as_tensor(length, device=position.device)
+    period = (2 * (length - 1)).clamp(min=1)
+    folded = position.remainder(period)
+    return torch.minimum(torch.minimum(folded, period - folded), length - 1)
+
+
+def _fit(signal: Tensor, n_samples: int) -> Tensor:
+    """Return the signal, trimmed or zero-padded to n_samples."""
+    missing = n_samples - signal.shape[-1]
+    return pad(signal, (0, missing)) if missing > 0 else signal[..., :n_samples]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class STFTPlan:
+    """The tables of one geometry for signals of one size; every iteration uses them.
+
+    Spectra are time-major: (items, frames, n_freqs).
+    """
+
+    convention: STFTConvention
+    n_frames: int
+    n_samples: int  # of the signal without padding
+    window: Tensor  # (n_fft,)
+    # 1 / (n_fft Σw²), (n_samples,), or (items, n_samples) if items differ in length
+    inverse_sumsquare: Tensor
+    # Indices of the samples that are repeated before and after the signal; None without reflection
+    edge_indices: tuple[Tensor, Tensor] | None = None
+    # Index of each padded sample, (items, padded samples); if items differ in length and reflect
+    padded_indices: Tensor | None = None
+    # True for an item's own frames, (items, frames, 1); None if all items have n_frames
+    frame_mask: Tensor | None = None
+    # Samples of each item, (items,); None if all items have n_samples
+    n_valid: Tensor | None = None
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The plan as the CUDA kernels take it."""
+        convention = self.convention
+        return Layout(
+            n_fft=convention.n_fft,
+            hop_length=convention.hop_length,
+            left=convention.left_padding,
+            n_frames=self.n_frames,
+            n_samples=self.n_samples,
+            reflect=self.edge_indices is not None,
+            window=self.window,
+            inverse_sumsquare=self.inverse_sumsquare,
+            n_valid=None if self.n_valid is None else self.n_valid.int(),
+        )
+
+    def pad(self, signal: Tensor) -> Tensor:
+        """Pad a signal (items, n_samples) to hop · (T − 1) + n_fft samples, or trim it to them."""
+        if self.padded_indices is not None:
+            return signal.gather(-1, self.padded_indices)
+        left = self.convention.left_padding
+        right = _padded_length(self.convention, self.n_frames) - left - self.n_samples
+        if self.edge_indices is None:
+            return pad(signal, (left, right))
+        before, after = (signal.index_select(-1, indices) for indices in self.edge_indices)
+        return torch.cat([before, signal[..., : self.n_samples + min(right, 0)], after], -1)
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """Return the spectrum (items, frames, n_freqs) of a signal (items, n_samples)."""
+        frames = frame_signal(self.pad(signal), self.window, self.convention.hop_length)
+        return torch.fft.rfft(frames)
+
+    def inverse(self, spectrum: Tensor) -> Tensor:
+        """Return the signal (items, n_samples) of a spectrum; 0 where no window reaches."""
+        # `inverse_sumsquare` holds the 1 / n_fft that norm="forward" leaves out.
+        frames = torch.fft.irfft(spectrum, n=self.convention.n_fft, norm="forward")
+        signal = overlap_add(frames, self.window, self.convention.hop_length)
+        left = self.convention.left_padding
+        return _fit(signal[..., left:], self.n_samples) * self.inverse_sumsquare
+
+    def _scale_unpaired(self, spectrum: Tensor, factor: float) -> Tensor:
+        """Multiply, in place, the bins without a mirrored one: DC and, for even n_fft, the last."""
+        n_fft = self.convention.n_fft
+        for frequency in (0,) if n_fft % 2 else (0, n_fft // 2):
+            spectrum[..., frequency] *= factor
+        return spectrum
+
+    def inverse_adjoint(self, signal: Tensor) -> Tensor:
+        """Apply the transpose of `inverse`, real and imaginary parts counted as separate numbers.
+
+        Signal (items, n_samples) -> spectrum (items, frames, n_freqs).
+        """
+        left, hop_length = self.convention.left_padding, self.convention.hop_length
+        padded = pad(signal * self.inverse_sumsquare, (left, 0))
+        padded = _fit(padded, _padded_length(self.convention, self.n_frames))
+        frames = frame_signal(padded, 2 * self.window, hop_length)
+        return self._scale_unpaired(torch.fft.rfft(frames), 1 / 2)
+
+    def forward_adjoint(self, spectrum: Tensor) -> Tensor:
+        """Apply the transpose of `forward`; overwrites the spectrum.
+
+        Spectrum (items, frames, n_freqs) -> signal (items, n_samples). Half of autograd's work,
+        which fills all n_fft bins for a complex transform.
+        """
+        spectrum = self._scale_unpaired(spectrum, 2)
+        frames = torch.fft.irfft(spectrum, n=self.convention.n_fft, norm="forward")
+        padded_grad = overlap_add(frames, self.window / 2, self.convention.hop_length)
+        with torch.enable_grad():
+            signal = frames.new_zeros(len(frames), self.n_samples, requires_grad=True)
+            padded = self.pad(signal)
+        return torch.autograd.grad(padded, signal, padded_grad)[0]
+
+    def masked(self, spectrum: Tensor) -> Tensor:
+        """Return the spectrum with zeros in padding frames."""
+        return spectrum if self.frame_mask is None else torch.where(self.frame_mask, spectrum, 0)
+
+    def consistent(self, spectrum: Tensor) -> Tensor:
+        """Return P_C(c), the spectrum of the signal of a spectrum (items, frames, n_freqs)."""
+        return self.masked(self.forward(self.inverse(spectrum)))
+
+
+def _inverse_sumsquare(
+    convention: STFTConvention, n_frames: int, n_samples: int, frame_mask: Tensor
+) -> Tensor:
+    """Return 1 / (n_fft Σw²) over an item's own frames, in the mask's dtype.
+
+    Mask (items, frames) -> (items, n_samples); 0 where no window reaches.
+    """
+    squared = window_table(convention).square().to(frame_mask.dtype).to(frame_mask.device)
+    frames = frame_mask[..., None] * squared
+    sumsquare = overlap_add(frames, torch.ones_like(squared), convention.hop_length)
+    sumsquare = _fit(sumsquare[..., convention.left_padding :], n_samples)
+    floor = SUMSQUARE_FLOOR * sumsquare.amax(-1, keepdim=True)
+    reached = (sumsquare > 0).to(sumsquare.dtype)
+    return safe_divide(reached, convention.n_fft * torch.maximum(sumsquare, floor))
+
+
+@functools.lru_cache(maxsize=64)
+@outside_inference_mode
+def stft_plan(
+    convention: STFTConvention,
+    n_frames: int,
+    n_samples: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> STFTPlan:
+    """Return the plan for signals of `n_samples` and spectra of `n_frames`.
+
+    The tables are computed on the CPU in float64, then moved.
+    """
+    edge_indices = None
+    if convention.padding.endswith(("reflect", "reflect_win")):
+        left = convention.left_padding
+        right = _padded_length(convention, n_frames) - left - n_samples
+        before, after = torch.arange(-left, 0), torch.arange(n_samples, n_samples + max(right, 0))
+        edge_indices = (
+            _reflect(before, n_samples).to(device),
+            _reflect(after, n_samples).to(device),
+        )
+    frame_mask = torch.ones(n_frames, dtype=torch.float64)
+    inverse = _inverse_sumsquare(convention, n_frames, n_samples, frame_mask)
+    # In two steps: MPS has no float64.
+    window, inverse = (table.to(dtype).to(device) for table in (window_table(convention), inverse))
+    return STFTPlan(convention, n_frames, n_samples, window, inverse, edge_indices)
+
+
+def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: STFTPlan) -> STFTPlan:
+    """Return the plan for a padded batch, where each item is padded at its own end.
+
+    Args:
+        frame_counts: Frames of each item, (items,).
+        sample_counts: Samples of each item, (items,). Signals must be 0 after them; `inverse` makes
+            them so.
+        plan: The plan for the size of the padded batch.
+
+    Returns:
+        The plan with masks, padding and `inverse_sumsquare` of each item.
+    """
+    convention, device = plan.convention, plan.window.device
+    frame_mask = length_mask(frame_counts, plan.n_frames)
+    sample_mask = length_mask(sample_counts, plan.n_samples)
+    widest = torch.float32 if device.type == "mps" else torch.float64
+    inverse = _inverse_sumsquare(convention, plan.n_frames, plan.n_samples, frame_mask.to(widest))
+    padded_indices = None
+    if plan.edge_indices is not None:
+        position = torch.arange(_padded_length(convention, plan.n_frames), device=device)
+        padded_indices = _reflect(position - convention.left_padding, sample_counts[:, None])
+    return dataclasses.replace(
+        plan,
+        inverse_sumsquare=(inverse * sample_mask).to(plan.window.dtype),
+        padded_indices=padded_indices,
+        frame_mask=frame_mask[..., None],
+        n_valid=sample_counts,
+    )
