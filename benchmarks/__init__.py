@@ -1,1 +1,1 @@
-"""Measurements beside librosa and torchaudio; a number is only written after its check is green. `make bench` runs them all."""
+"""Benchmarks against librosa and torchaudio. A number is written only after its checks pass."""

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import statistics
 
-from benchmarks.common import Record, markdown, where
+from benchmarks.markdown import background, paragraph, provenance, table
+from benchmarks.records import Record
 
 
 def render(record: Record) -> str:
-    """Seconds of audio a second, and how many times the speed of the other way."""
-    rows = []
+    """Return seconds of audio per second, and ratios of speeds."""
+    lines = []
     for case in record["cases"]:
         for name, runs in case["seconds"].items():
-            own = name == case["ours"]
             speed = f"{record['audio_seconds'] / statistics.median(runs):.0f}"
-            times = [f"{found:.2f} × {other}" for other, found in case["times_faster"].items()] if own else [""]
-            wanted = [f"≥ {limit:g}" for limit in case["at_least"].values()] if own else [""]
-            rows.append([f"**{name}**" if own else name, speed, *times, *wanted])
-    table = markdown([f"{record['files']} files, {record['audio_seconds']:.0f} s of speech, `{record['convention']}`",
-                      "seconds of audio a second", "speed", "wanted"], rows)
-    computing = record["cases"][0]["computing_thread_seconds"]
-    share = computing["the job"] / computing["the bare inverter"]
-    others = max(case["rounds"]["others_share"] for case in record["cases"])
-    how = f"Medians of {record['repeats']} alternating runs, each process with one thread"
-    how = f"{how}, while others took at most {others:.0%} of the machine"
-    more = f"In processor time the job's computing thread takes {share:.2f} times what the bare inverter does"
-    return f"{table}\n\n{how}. {more}. Every file is byte for byte the same in all of them.\n{where(record)}.\n"
+            if name == case["ours"]:
+                ((other, ratio),) = case["times_faster"].items()
+                lines.append([f"**{name}**", speed, f"{ratio:.2f} × {other}"])
+            else:
+                lines.append([name, speed, ""])
+    seconds, convention = record["audio_seconds"], record["convention"]
+    title = f"{record['files']} files, {seconds:.0f} s of speech, `{convention}`"
+    compute = record["cases"][0]["compute_thread_seconds"]
+    share = compute["invert_files"] / compute["MelInverter"]
+    explanation = (
+        f"Medians of {record['repeats']} alternating runs, one thread per process. "
+        f"{background(record)} The computing thread of `invert_files` uses {share:.2f} times the "
+        "processor time of `MelInverter`. All output files are identical, byte for byte. "
+        f"{provenance(record)}."
+    )
+    head = [title, "seconds of audio per second", "relative speed"]
+    return f"{table(head, lines)}\n\n{paragraph(explanation)}\n"

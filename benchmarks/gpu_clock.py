@@ -1,6 +1,6 @@
-"""How a GPU is timed: events around many calls, inputs rotated past the cache, graphs, peaks of memory, poisoned outputs.
+"""How a GPU is timed: events around many calls, inputs rotated past the cache, graphs, memory.
 
-`Rehearsal` has the same methods for a machine without one. What it gives are no measurements.
+`DryRun` has the same methods for a machine without a GPU. Its values are not measurements.
 """
 
 from __future__ import annotations
@@ -17,46 +17,54 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from benchmarks.common import Record
-from torchmelinv.ops import nvrtc
+from benchmarks.records import Record
+from torchmelinv.cuda import nvrtc
 
-ROTATED = 4  # times the cache, the inputs that a contender goes through
-MOST_SETS = 64
-BLOCK = 2e-3  # seconds between two events, at least
+CACHE_FACTOR = 4  # size of all inputs of an implementation, relative to the cache
+MAX_SETS = 64
+BLOCK = 2e-3  # least seconds between two events
 WARM_UP, ENOUGH = 0.05, 0.4  # seconds before the first block, and of all blocks
-LEAST_BLOCKS, MOST_BLOCKS = 10, 200
+MIN_BLOCKS, MAX_BLOCKS = 10, 200
 
 
 class Prepared(NamedTuple):
-    """What is timed: jobs to go through in turn, each as many calls as `calls`, and the results of each set of inputs."""
+    """Jobs to time in turn, the calls in each job, and the result of each set of inputs."""
 
     jobs: Sequence[Callable[[], object]]
     calls: int
     result: Callable[[int], Tensor]
 
 
-def n_sets(bytes_of_one: int, cache: int, memory: int) -> int:
-    """How many sets of inputs exceed the cache several times; at least 2, in a quarter of the memory."""
-    wanted = math.ceil(ROTATED * cache / bytes_of_one)
-    return max(2, min(wanted, MOST_SETS, memory // (4 * bytes_of_one)))
+def n_sets(bytes_of_set: int, cache: int, memory: int) -> int:
+    """Return how many sets of inputs exceed the cache several times.
+
+    At least 2, and at most what a quarter of the memory holds.
+    """
+    needed = math.ceil(CACHE_FACTOR * cache / bytes_of_set)
+    return max(2, min(needed, MAX_SETS, memory // (4 * bytes_of_set)))
 
 
-class Poisoned(TorchFunctionMode):
-    """What `torch.empty` and its like give holds NaN, so that a value which nobody wrote shows itself.
+class UninitializedIsNaN(TorchFunctionMode):
+    """Fill what `torch.empty` and the like return with NaN, so that unwritten values show.
 
-    torch's own deterministic mode does that too, but chooses other algorithms; here what is checked is what is timed.
+    torch's deterministic mode does that too, but chooses other algorithms; here the checks run what
+    is timed.
     """
 
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = function(*args, **(kwargs or {}))
-        if function in (torch.empty, torch.empty_like, Tensor.new_empty) and (made.is_floating_point() or made.is_complex()):
-            made.detach().fill_(torch.nan)
-        return made
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if function in (torch.empty, torch.empty_like, Tensor.new_empty) and (
+            result.is_floating_point() or result.is_complex()
+        ):
+            result.detach().fill_(torch.nan)
+        return result
 
 
 @contextlib.contextmanager
-def launched() -> Iterator[set[str]]:
-    """The names of this project's kernels that are launched inside."""
+def launched_kernels() -> Iterator[set[str]]:
+    """Collect the names of torchmelinv's kernels that are launched inside the context."""
     names: set[str] = set()
     original = nvrtc._function
 
@@ -69,7 +77,8 @@ def launched() -> Iterator[set[str]]:
 
 
 def _eager(run: Callable[[Any], Tensor], sets: Sequence[Any]) -> Prepared:
-    return Prepared([lambda one=one: run(one) for one in sets], 1, lambda index: run(sets[index]))
+    jobs = [lambda inputs=inputs: run(inputs) for inputs in sets]
+    return Prepared(jobs, 1, lambda index: run(sets[index]))
 
 
 class Cuda:
@@ -80,7 +89,7 @@ class Cuda:
         self.properties = torch.cuda.get_device_properties(self.device)
 
     def describe(self) -> Record:
-        """The device, and the ceiling as measured just now: a large copy, bytes read and written."""
+        """Return the device and its bandwidth, measured: bytes that a large copy moves."""
         return {
             "name": self.properties.name,
             "multiprocessors": self.properties.multi_processor_count,
@@ -89,48 +98,62 @@ class Cuda:
             "copy_bytes_per_second": self._copy(),
         }
 
-    def _copy(self, values: int = 2**29) -> float:
-        source = torch.randn(values, device=self.device)
-        to = torch.empty_like(source)
-        seconds = statistics.median(self.seconds(Prepared([lambda: to.copy_(source)], 1, lambda _: to)))
-        return 2 * 4 * values / seconds
+    def _copy(self, n_values: int = 2**29) -> float:
+        source = torch.randn(n_values, device=self.device)
+        target = torch.empty_like(source)
+        copy = Prepared([lambda: target.copy_(source)], 1, lambda _: target)
+        return 2 * 4 * n_values / statistics.median(self.seconds(copy))
 
-    def n_sets(self, bytes_of_one: int) -> int:
-        return n_sets(bytes_of_one, self.properties.L2_cache_size, self.properties.total_memory)
+    def n_sets(self, bytes_of_set: int) -> int:
+        """Return the number of sets of inputs that exceed this device's cache."""
+        return n_sets(bytes_of_set, self.properties.L2_cache_size, self.properties.total_memory)
 
-    def prepared(self, run: Callable[[Any], Tensor], sets: Sequence[Any], graph: str | None) -> Prepared:
-        """`graph`: None, or a graph of `each` call, or one of the `chain` of all calls (no gaps between launches)."""
+    def prepare(
+        self, run: Callable[[Any], Tensor], sets: Sequence[Any], graph: str | None
+    ) -> Prepared:
+        """Prepare a function for timing.
+
+        `graph` is None, "each" for a graph of each call, or "chain" for a graph of the calls on all
+        sets, without gaps between launches.
+        """
         if graph is None:
             return _eager(run, sets)
-        groups = [[one] for one in sets] if graph == "each" else [sets]
-        recorded = [self._recorded(run, group) for group in groups]
-        outputs = [(replay, output) for replay, group in recorded for output in group]
+        groups = [[inputs] for inputs in sets] if graph == "each" else [sets]
+        captured = [self._capture(run, group) for group in groups]
+        outputs = [(replay, output) for replay, group in captured for output in group]
 
         def result(index: int) -> Tensor:
             replay, output = outputs[index]
-            output.fill_(torch.nan)  # so that an output which the graph does not write shows itself
+            output.fill_(torch.nan)  # shows an output that the graph does not write
             replay()
             return output.clone()
 
-        return Prepared([replay for replay, _ in recorded], len(groups[0]), result)
+        return Prepared([replay for replay, _ in captured], len(groups[0]), result)
 
-    def _recorded(self, run: Callable[[Any], Tensor], group: Sequence[Any]) -> tuple[Callable[[], None], list[Tensor]]:
-        """As the library records its own, see ops/graphs.py."""
-        current, beside, graph = torch.cuda.current_stream(), torch.cuda.Stream(), torch.cuda.CUDAGraph()
-        beside.wait_stream(current)
+    def _capture(
+        self, run: Callable[[Any], Tensor], group: Sequence[Any]
+    ) -> tuple[Callable[[], None], list[Tensor]]:
+        """Capture as cuda/graphs.py does."""
+        current, graph = torch.cuda.current_stream(), torch.cuda.CUDAGraph()
+        side_stream = torch.cuda.Stream()
+        side_stream.wait_stream(current)
         try:
-            with torch.cuda.stream(beside):  # plans, tables and modules are made here, for that cannot be recorded
+            # Plans, tables and modules are built here, because a capture cannot build them.
+            with torch.cuda.stream(side_stream):
                 for _ in range(2):
                     run(group[0])
-            with torch.cuda.graph(graph, stream=beside, capture_error_mode="thread_local"):
-                outputs = [run(one) for one in group]
+            with torch.cuda.graph(graph, stream=side_stream, capture_error_mode="thread_local"):
+                outputs = [run(inputs) for inputs in group]
         finally:
-            torch.cuda.set_stream(current)  # where recording fails, torch stays on its own stream
-        current.wait_stream(beside)
+            torch.cuda.set_stream(current)  # after a failed capture torch stays on the side stream
+        current.wait_stream(side_stream)
         return graph.replay, outputs
 
     def seconds(self, prepared: Prepared) -> list[float]:
-        """Of one call, block by block. A block is as many calls as take 2 ms; the jobs take turns."""
+        """Return seconds of one call, block by block.
+
+        A block has as many calls as take 2 ms; the jobs take turns.
+        """
         jobs, done = prepared.jobs, 0
 
         def block(count: int) -> float:
@@ -144,44 +167,46 @@ class Cuda:
             end.synchronize()
             return start.elapsed_time(end) / 1000
 
-        began, count, one = time.perf_counter(), len(jobs), 0.0
-        while not one or time.perf_counter() - began < WARM_UP:
-            one = block(count) / count
-        count = max(1, math.ceil(BLOCK / max(one, 1e-7)))
+        start, count, per_job = time.perf_counter(), len(jobs), 0.0
+        while not per_job or time.perf_counter() - start < WARM_UP:
+            per_job = block(count) / count
+        count = max(1, math.ceil(BLOCK / max(per_job, 1e-7)))
         times: list[float] = []
-        while len(times) < LEAST_BLOCKS or (sum(times) * count < ENOUGH and len(times) < MOST_BLOCKS):
+        while len(times) < MIN_BLOCKS or (sum(times) * count < ENOUGH and len(times) < MAX_BLOCKS):
             times.append(block(count) / count)
         return [each / prepared.calls for each in times]
 
     def peaks(self, parts: Sequence[Callable[[], object]]) -> list[int]:
-        """Bytes allocated at most while each of the parts runs, above what was before the first."""
+        """Return the most bytes allocated while each part runs, without those before the first."""
         torch.cuda.synchronize()
-        before, found = torch.cuda.memory_allocated(), []
+        before, peaks = torch.cuda.memory_allocated(), []
         for part in parts:
             torch.cuda.reset_peak_memory_stats()
             part()
             torch.cuda.synchronize()
-            found.append(torch.cuda.max_memory_allocated() - before)
-        return found
+            peaks.append(torch.cuda.max_memory_allocated() - before)
+        return peaks
 
-    def settle(self) -> None:
-        """Wait for what is under way, and give back what nobody uses. Raises where an earlier error broke the context."""
+    def synchronize(self) -> None:
+        """Wait for the device and free cached memory; raise if an earlier error broke it."""
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
 
 
-class Rehearsal:
-    """Every path on the processor: wall clock, no graphs, no counts of memory."""
+class DryRun:
+    """Every path on the CPU: wall clock, no graphs, no memory statistics."""
 
     device = torch.device("cpu")
 
     def describe(self) -> Record:
         return {"name": "no GPU", "copy_bytes_per_second": math.nan}
 
-    def n_sets(self, bytes_of_one: int) -> int:
+    def n_sets(self, bytes_of_set: int) -> int:
         return 2
 
-    def prepared(self, run: Callable[[Any], Tensor], sets: Sequence[Any], graph: str | None) -> Prepared:
+    def prepare(
+        self, run: Callable[[Any], Tensor], sets: Sequence[Any], graph: str | None
+    ) -> Prepared:
         return _eager(run, sets)
 
     def seconds(self, prepared: Prepared) -> list[float]:
@@ -194,8 +219,8 @@ class Rehearsal:
             part()
         return []
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         pass
 
 
-Clock = Cuda | Rehearsal
+Clock = Cuda | DryRun

@@ -1,4 +1,7 @@
-"""The process that measures on a GPU, started, watched and started again: what breaks or hangs it is tried no second time."""
+"""Start, watch and restart the process that measures on a GPU.
+
+An implementation that breaks the device or hangs is not run again.
+"""
 
 from __future__ import annotations
 
@@ -8,52 +11,56 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import common
-from benchmarks.common import Record
+from benchmarks import records
+from benchmarks.records import Record
 
-PATIENCE, PATIENCE_TO_START = 60, 180  # seconds without a word from the measuring process, while it measures and before
+# Seconds without a change of the file: while the process measures, and before its first change.
+PATIENCE, PATIENCE_AT_START = 60, 180
 
 
-def blame(record: Record, why: str) -> None:
-    """Note what became of the contender that ran, and that its kernels are not to be tried again."""
-    key, name, word = record["running"]
-    case = record["cases"].setdefault(key, {"contenders": {}})
+def record_failure(record: Record, reason: str) -> None:
+    """Record why the running implementation has no result; its kernels are not run again."""
+    key, name, label = record["running"]
+    case = record["cases"].setdefault(key, {"implementations": {}})
     if name is None:
-        case |= {"failed": why, "done": True}
+        case |= {"failed": reason, "done": True}
     else:
-        case["contenders"][name] = {"failed": why}
-        record["broken"][word] = f"{name} in {key}: {why}"
+        case["implementations"][name] = {"failed": reason}
+        record["broken"][label] = f"{name} in {key}: {reason}"
     record["running"] = None
-    print(f"{key}, {name}: no time: {why}", flush=True)
+    print(f"{key}, {name}: no time: {reason}", flush=True)
 
 
-def measure(options: argparse.Namespace, suite: str, until: float) -> int:
-    """Processes that measure, one after the other, each where the one before it stopped: one more for each that is to blame."""
+def measure(options: argparse.Namespace, suite: str, deadline: float) -> int:
+    """Run measuring processes, each from where the one before stopped."""
     path = options.out / f"{suite}.json"
-    words = [sys.executable, "-m", "benchmarks.gpu", "--worker", str(until), "--out", str(options.out), "--cases", options.cases]
+    command = [sys.executable, "-m", "benchmarks.gpu", "--worker", str(deadline)]
+    command += ["--out", str(options.out), "--cases", options.cases]
     while True:
-        began = time.time() - 1  # files' clocks are coarse
-        process = subprocess.Popen(words, cwd=common.ROOT)
-        ended = _watched(process, path)
-        if ended == 0:
+        start = time.time() - 1  # the clocks of file systems are coarse
+        code = _watch(subprocess.Popen(command, cwd=records.ROOT), path)
+        if code == 0:
             return 0
-        if not path.exists() or path.stat().st_mtime < began:
-            print("the measuring process ended before its first word", file=sys.stderr)
+        if not path.exists() or path.stat().st_mtime < start:
+            print("the measuring process ended before it wrote its file", file=sys.stderr)
             return 1
-        record = common.load(suite, options.out)
+        record = records.load(suite, options.out)
         if record["running"]:
-            blame(record, f"hung, or said nothing for {PATIENCE} s" if ended is None else f"ended its process (code {ended})")
-            common.save(suite, record, options.out)
-        words = [*words, *(["--resume"] if "--resume" not in words else [])]
+            hung = f"hung: no progress for {PATIENCE} s"
+            record_failure(record, hung if code is None else f"ended its process (code {code})")
+            records.save(suite, record, options.out)
+        if "--resume" not in command:
+            command = [*command, "--resume"]
 
 
-def _watched(process: subprocess.Popen[bytes], path: Path) -> int | None:
-    """The process' exit code, or None where it was stopped because its file no longer changed."""
-    began = time.time()
+def _watch(process: subprocess.Popen[bytes], path: Path) -> int | None:
+    """Return the exit code, or None after killing a process whose file no longer changes."""
+    start = time.time()
     while process.poll() is None:
         time.sleep(0.5)
-        word = path.stat().st_mtime if path.exists() else 0.0
-        if time.time() > (word + PATIENCE if word > began else began + PATIENCE_TO_START):
+        changed = path.stat().st_mtime if path.exists() else 0.0
+        limit = changed + PATIENCE if changed > start else start + PATIENCE_AT_START
+        if time.time() > limit:
             process.kill()
             process.wait()
             return None

@@ -1,4 +1,4 @@
-"""The tables of `benchmarks/results/gpu-*.json`, one file for each device; without a file a sentence that says so."""
+"""The tables of `benchmarks/results/gpu-*.json`, one file per device."""
 
 from __future__ import annotations
 
@@ -7,41 +7,59 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import gpu_targets
-from benchmarks.common import RESULTS, Record, load, markdown
 from benchmarks.gpu_inputs import MAIN
+from benchmarks.markdown import paragraph
+from benchmarks.markdown import table as markdown_table
+from benchmarks.records import RESULTS, Record, load
 
-NOTHING = "Nothing has been measured on a GPU yet: `make bench-gpu`, on a machine with a CUDA device, fills this in."
-HOW = (
-    "Signals of 10 s. Medians of many blocks between two events, after a warm-up; inputs take turns, past the cache. `kernels` "
-    "are the public functions as they come; a `graph` is one of each call, or of a step for each set of inputs, which leaves no "
-    "gaps between launches; the iteration of a call is its share of the whole. Nothing has a time that was not within its "
-    "tolerance of float64; the checks stand in the file."
+NO_RESULTS = (
+    "There are no measurements on a GPU yet. `make bench-gpu` makes them on a machine with a CUDA "
+    "device."
+)
+EXPLANATION = (
+    "Signals of 10 s. Times are medians of many blocks between two events, after a warm-up; the "
+    "inputs take turns, so that they are not in the cache. `kernels` are the public functions "
+    "under the backend `cuda`. A `graph` is a CUDA graph of each call, or of a step for all sets "
+    "of inputs, without gaps between launches. The time of an iteration in a call is its share of "
+    "the call. "
+    "Every time belongs to a result within its tolerance of float64; the checks are in the file."
 )
 Columns = dict[str, Callable[[Record], str]]
 
 
-def where(record: Record) -> str:
-    """Dates, device and versions."""
+def provenance(record: Record) -> str:
+    """Return dates, device and versions as a phrase."""
     device, versions = record["device"], record["versions"]
-    packages = ", ".join(f"{name} {versions[name]}" for name in ("torch", "torchaudio") if name in versions)
-    dates = sorted({case.get("date", record["date"]) for case in record["cases"].values()} | {record["date"]})
+    dates = {case.get("date", record["date"]) for case in record["cases"].values()}
+    packages = [name for name in ("torch", "torchaudio") if name in versions]
     copy = f"{device['copy_bytes_per_second'] / 1e12:.2f} TB/s in a large copy"
-    made = f"{device['name']} ({copy}), CUDA {device['cuda']}, {packages}, Python {versions['python']}"
-    return f"{' and '.join(dates)}, {made}"
+    return ", ".join(
+        [
+            " and ".join(sorted(dates | {record["date"]})),
+            f"{device['name']} ({copy})",
+            f"CUDA {device['cuda']}",
+            *(f"{name} {versions[name]}" for name in packages),
+            f"Python {versions['python']}",
+        ]
+    )
 
 
 def duration(seconds: float) -> str:
-    """In ms or µs."""
+    """Return µs, ms or s."""
     if seconds < 0.9995e-3:
         return f"{seconds * 1e6:.3g} µs"
     return f"{seconds * 1e3:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
-def times(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3g} ×" if value < 999.5 else f"{value:.0f} ×"
+def ratio(value: float) -> str:
+    """Return a factor, or nothing for NaN."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.3g} ×" if value < 999.5 else f"{value:.0f} ×"
 
 
 def memory(value: float) -> str:
+    """Return MB."""
     return f"{value / 2**20:.0f} MB" if value >= 2**20 else f"{value / 2**20:.2f} MB"
 
 
@@ -49,104 +67,146 @@ def _field(field: str, render: Callable[[float], str]) -> Callable[[Record], str
     return lambda entry: "" if entry.get(field) is None else render(entry[field])
 
 
-A_CALL: Columns = {"a call": _field("seconds", duration)}
+def _tera(value: float) -> str:
+    return f"{value / 1e12:.3g}"
+
+
+CALL: Columns = {"call": _field("seconds", duration)}
 PEAK: Columns = {"peak memory": _field("peak_bytes", memory)}
-STEP: Columns = {
-    "an iteration": _field("seconds_per_iteration", duration),
-    "floor's bytes over time, TB/s": _field("floor_bytes_per_second", lambda value: f"{value / 1e12:.3g}"),
-    "TFLOP/s": _field("flops_per_second", lambda value: f"{value / 1e12:.3g}"),
-    "over the byte floor": _field("times_byte_floor", times),
+ITERATION: Columns = {
+    "iteration": _field("seconds_per_iteration", duration),
+    "least bytes / time, TB/s": _field("bytes_per_second", _tera),
+    "TFLOP/s": _field("flops_per_second", _tera),
+    "relative to the memory bound": _field("times_memory_bound", ratio),
+}
+PARTS: Columns = {
+    f"peak memory, {part}": _field(f"{part}_peak_bytes", memory) for part in ("forward", "backward")
 }
 RESIDUAL: Columns = {"‖Ms − m‖ / ‖m‖": lambda entry: f"{entry['checks'][0]['value']:.0e}"}
 MEL_ERROR: Columns = {"mel error, dB": lambda entry: f"{entry['checks'][0]['value']:.1f}"}
-# kind of case: (who the others are compared with, columns)
+# kind of case: (the implementation that others are compared with, columns)
 TABLES: dict[str, tuple[str | None, Columns]] = {
-    "call": ("torchaudio", A_CALL | STEP | PEAK),
-    "step": ("plain torch", STEP | PEAK),
-    "mel": ("plain torch", STEP | PEAK),
-    "entropic": ("torchaudio InverseMelScale", A_CALL | STEP | PEAK | RESIDUAL),
-    "waveform": ("torchaudio", A_CALL | PEAK | MEL_ERROR),
-    "start": (None, A_CALL | PEAK),
-    "gradient": ("torchaudio", A_CALL | {
-        f"peak memory, {part}": _field(f"{part}_peak_bytes", memory) for part in ("forward", "backward")
-    }),
-}  # fmt: skip
+    "call": ("torchaudio", CALL | ITERATION | PEAK),
+    "step": ("plain torch", ITERATION | PEAK),
+    "mel": ("plain torch", ITERATION | PEAK),
+    "entropic": ("torchaudio InverseMelScale", CALL | ITERATION | PEAK | RESIDUAL),
+    "waveform": ("torchaudio", CALL | PEAK | MEL_ERROR),
+    "init": (None, CALL | PEAK),
+    "gradient": ("torchaudio", CALL | PARTS),
+}
 
 
 def targets(record: Record) -> str:
-    """Reached, missed, or not measured."""
-    rows = []
-    for row in gpu_targets.verdict(record):
-        value = "not measured" if row.value is None else f"{row.value:.3g}" + (" ×" if row.wanted.endswith("×") else "")
-        verdict = "reached" if row.reached else "" if row.value is None else "**missed**"
-        rows.append([row.what, f"`{row.by}`" if row.by else "", value, row.wanted, verdict])
-    return markdown(["", "by", "measured", "wanted", ""], rows)
+    """Return the targets: reached, not reached, or not measured."""
+    lines = []
+    for target in gpu_targets.evaluate(record):
+        if target.value is None:
+            value, verdict = "not measured", ""
+        else:
+            value = f"{target.value:.3g}" + (" ×" if target.limit.endswith("×") else "")
+            verdict = "reached" if target.reached else "**not reached**"
+        name = f"`{target.implementation}`" if target.implementation else ""
+        lines.append([target.what, name, value, target.limit, verdict])
+    return markdown_table(["", "implementation", "measured", "target", ""], lines)
 
 
 def _cases(record: Record, kind: str) -> list[tuple[str, Record]]:
-    return [(key, case) for key, case in record["cases"].items() if key.startswith(f"{kind} ") and case.get("contenders")]
+    return [
+        (key, case)
+        for key, case in record["cases"].items()
+        if key.startswith(f"{kind} ") and case.get("implementations")
+    ]
 
 
 def table(record: Record, kind: str, columns: Columns | None = None, only: str = "") -> str:
-    """All cases of a kind, a row for each contender that has a time, and how many times as fast it is as the peer."""
-    base, usual = TABLES[kind]
-    columns, rows = columns or usual, []
+    """Return all cases of a kind, or those with `only` in their names.
+
+    There is a line for each implementation that has a time, with its speed relative to the base.
+    """
+    base, default_columns = TABLES[kind]
+    columns, lines = columns or default_columns, []
     for key, case in _cases(record, kind):
-        timed = {name: entry for name, entry in case["contenders"].items() if "seconds" in entry and only in key}
-        for number, (name, entry) in enumerate(timed.items()):
-            peer = timed.get(base or "", {}).get("seconds", math.nan)
-            against = [times(peer / entry["seconds"])] if base else []
+        if only not in key:
+            continue
+        timed = {
+            name: entry for name, entry in case["implementations"].items() if "seconds" in entry
+        }
+        base_seconds = timed.get(base or "", {}).get("seconds", math.nan)
+        for index, (name, entry) in enumerate(timed.items()):
             label = f"**{name}**" if "kernels" in name else name
-            rows.append(["" if number else case["title"], label, *(make(entry) for make in columns.values()), *against])
-    return markdown(["", "", *columns, *([f"as fast as {base}"] if base else [])], rows) if rows else ""
+            values = [render(entry) for render in columns.values()]
+            speed = [ratio(base_seconds / entry["seconds"])] if base else []
+            lines.append(["" if index else case["title"], label, *values, *speed])
+    head = ["", "", *columns, *([f"speed relative to {base}"] if base else [])]
+    return markdown_table(head, lines) if lines else ""
 
 
 def accuracy(record: Record) -> str:
-    rows = []
+    """Return the accuracy of all settings and implementations."""
+    numbers = ("step_error", "convergence_error_db", "log_spectral_error_db")
+    flags, lines = ("reproducible", "batch_independent"), []
     for _, case in _cases(record, "accuracy"):
-        for name, entry in case["contenders"].items():
-            if said := entry.get("accuracy"):
-                numbers = [f"{said[f]:.1e}" for f in ("step_error", "convergence_apart_db", "log_spectral_apart_db")]
-                same = ["yes" if said[field] else "no" for field in ("two_runs_equal", "alone_equal")]
-                rows.append([case["setting"], name, *numbers, *same])
-    head = ["", "", "a step, of the peak", "convergence, dB", "log spectrum, dB", "two runs equal", "alone as in a batch"]
-    what = "Distances from float64 on the same start, the last two after 100 iterations:\n\n"
-    return what + markdown(head, rows) if rows else ""
+        for name, entry in case["implementations"].items():
+            if values := entry.get("accuracy"):
+                errors = [f"{values[field]:.1e}" for field in numbers]
+                answers = ["yes" if values[field] else "no" for field in flags]
+                lines.append([case["setting"], name, *errors, *answers])
+    head = ["", "", "step, of the peak", "convergence, dB", "log spectrum, dB"]
+    head += ["reproducible", "independent of the batch"]
+    explanation = "Errors against float64 from the same initial signal; in dB after 100 iterations:"
+    return f"{explanation}\n\n{markdown_table(head, lines)}" if lines else ""
 
 
 def work(record: Record) -> str:
-    """Bytes and operations of an iteration."""
-    cases = [case for kind in ("step", "mel", "entropic", "gradient") for _, case in _cases(record, kind) if "work" in case]
-    rows = [[case["title"], f"{case['work']['bytes'] / 1e6:.4g}", f"{case['work']['flops'] / 1e9:.4g}"] for case in cases]
-    return f"{record['model']}\n\n" + markdown(["an iteration", "MB", "GFLOP"], rows) if rows else ""
+    """Return the least bytes and operations of an iteration."""
+    lines = []
+    for kind in ("step", "mel", "entropic", "gradient"):
+        for _, case in _cases(record, kind):
+            if "work" in case:
+                n_bytes, flops = case["work"]["bytes"] / 1e6, case["work"]["flops"] / 1e9
+                lines.append([case["title"], f"{n_bytes:.4g}", f"{flops:.4g}"])
+    head = ["one iteration", "MB", "GFLOP"]
+    return f"{paragraph(record['model'])}\n\n{markdown_table(head, lines)}" if lines else ""
 
 
-def left_out(record: Record) -> str:
-    """What has no time, and why."""
+def failures(record: Record) -> str:
+    """Return what has no time, and why."""
     lines = []
     for key, case in record["cases"].items():
-        why: dict[str, list[str]] = {case["failed"]: []} if "failed" in case else {}
-        for name, entry in case.get("contenders", {}).items():
+        if "failed" in case:
+            lines.append(f"- {key}: {case['failed']}")
+        names: dict[str, list[str]] = {}
+        for name, entry in case.get("implementations", {}).items():
             if "failed" in entry:
-                why.setdefault(entry["failed"], []).append(name)
-        lines += [f"- {', '.join([key, *filter(None, ['; '.join(names)])])}: {reason}" for reason, names in why.items()]
+                names.setdefault(entry["failed"], []).append(name)
+        lines += [f"- {key}, {'; '.join(each)}: {reason}" for reason, each in names.items()]
     return "Without a time:\n\n" + "\n".join(lines) if lines else ""
 
 
-def _each(render: Callable[[Record], list[str]]) -> str:
-    records = [load(path.stem) for path in sorted(RESULTS.glob("gpu-*.json"))]
-    pages = [[*filter(None, render(record)), f"{where(record)}."] for record in records]
-    return "\n\n".join(part for page in pages for part in page) + "\n" if pages else f"{NOTHING}\n"
+def _for_each_device(render: Callable[[Record], list[str]]) -> str:
+    parts = []
+    for path in sorted(RESULTS.glob("gpu-*.json")):
+        record = load(path.stem)
+        parts += [*filter(None, render(record)), f"{provenance(record)}."]
+    return "\n\n".join(parts or [NO_RESULTS]) + "\n"
 
 
 def render_short(_: Any) -> str:
-    """For the README: whole calls."""
-    short = A_CALL | PEAK
-    return _each(lambda record: [table(record, "call", short, str(MAIN)), table(record, "waveform")])
+    """Return the tables of the README: whole calls."""
+    columns = CALL | PEAK
+
+    def render(record: Record) -> list[str]:
+        return [table(record, "call", columns, str(MAIN)), table(record, "waveform")]
+
+    return _for_each_device(render)
 
 
 def render(_: Any) -> str:
-    """Everything."""
-    return _each(lambda record: [
-        targets(record), HOW, *(table(record, kind) for kind in TABLES), accuracy(record), work(record), left_out(record),
-    ])  # fmt: skip
+    """Return all tables."""
+
+    def render(record: Record) -> list[str]:
+        tables = [table(record, kind) for kind in TABLES]
+        others = [accuracy(record), work(record), failures(record)]
+        return [targets(record), paragraph(EXPLANATION), *tables, *others]
+
+    return _for_each_device(render)

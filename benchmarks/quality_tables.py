@@ -1,222 +1,177 @@
-"""The tables of `results/quality.json`: short ones for the README, all of them for the benchmarks' own page."""
+"""The tables of `results/quality.json`, and a short form for the main README."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks.common import Record, markdown, where
-from benchmarks.mels import BLUR, MELS, NOISE, in_words
-from benchmarks.rows import CASCADE, ITERATIONS, JOINT, STARTS, VARIANTS, Row, row
-from benchmarks.scores import METRICS, mean
-from benchmarks.targets import OURS, speech_mean, true_mean, true_rows
+from benchmarks import quality_grids
+from benchmarks.markdown import paragraph, provenance, table
+from benchmarks.mels import BLUR, MELS, NOISE, describe
+from benchmarks.quality_grids import cells, headings, joined_cells, method_label, rows_in
+from benchmarks.records import Record
+from benchmarks.rows import ITERATIONS, Row
+from benchmarks.scores import mean
+from benchmarks.targets import OURS, speech_mean
 
-LABELS = {
-    CASCADE: "`fast_griffin_lim`",
-    "entropic+raar": "`raar`",
-    "true+fast_griffin_lim": "true magnitude, `fast_griffin_lim`",
-    "true+raar": "true magnitude, `raar`",
-    "mel_consistent:fast": "`MelConsistent(GriffinLim(0.99))`",
-    "mel_consistent:admm": "`MelConsistent(Admm())`",
-    "mel_consistent:1 sweep": "`MelConsistent(sweeps=1)`",
-    "mel_consistent:3 sweeps": "`MelConsistent(sweeps=3)`",
-    "mel_consistent:half": "`MelConsistent(agreement=0.5)`",
-    "joint:palm": "published form, iPALM",
-    "joint:admm": "published form, ADMM",
-}
-SHORT = {"pesq_wb": "PESQ-WB", "estoi": "ESTOI", "mel_error_db": "mel error, dB"}
 Means = dict[str, float]
 
 
-def _label(name: str, versions: Record) -> str:
-    if name in versions:
-        return f"{name} {versions[name]}"
-    if name == "mel_consistent":
-        return "**`mel_consistent`**"
-    return LABELS.get(name, name if name == "default" else f"`{name.removeprefix('entropic+')}`")
-
-
-def _cells(scores: Means, metrics: Iterable[str] = METRICS) -> list[str]:
-    return [METRICS[name][1].format(scores[name]) if name in scores else "" for name in metrics]
-
-
-def _pair(scores: Means, metrics: Iterable[str]) -> str:
-    return " / ".join(_cells(scores, metrics)) if scores else "absent"
-
-
-def _heads(metrics: Iterable[str] = METRICS) -> list[str]:
-    return [METRICS[name][0] for name in metrics]
-
-
-def _keys(section: Record) -> list[Row]:
-    return [row(key) for key in dict.fromkeys(key for clip in section.values() for key in clip)]
-
-
 def _music_mean(section: Record, which: Row) -> Means:
-    found = [clip[which.key] for name, clip in section.items() if not name.startswith("speech_") and which.key in clip]
-    return mean(found) if found else {}
+    clips = [clip for name, clip in section.items() if not name.startswith("speech_")]
+    scores = [clip[which.key] for clip in clips if which.key in clip]
+    return mean(scores) if scores else {}
 
 
-def _clean(section: Record, few: bool) -> list[Row]:
-    """The finalists on clean mels, method by method; `few`: those with 32 and 100 iterations."""
-    found = [each for each in _keys(section) if each.mel == "clean" and (not few or each.n_iter in (32, 100))]
-    return [each for each in found if not (few and each.method == "default")]
+def _clean(section: Record) -> list[Row]:
+    """Return the rows on clean mels."""
+    return [row for row in rows_in(section) if row.mel == "clean"]
+
+
+def _short(sections: Record) -> list[Row]:
+    """Return the rows of all sections on clean mels with 32 and 100 iterations, each once."""
+    rows = dict.fromkeys(row for section in sections.values() for row in _clean(section))
+    return [row for row in rows if row.n_iter in (32, 100) and row.method != "default"]
+
+
+def _by_convention(
+    record: Record,
+    metrics: Sequence[str],
+    section_mean: Callable[[Record, Row], Means],
+    heading: str,
+) -> str:
+    """Return a table with one line per method and one column per convention."""
+    sections, lines = record["comparison"], []
+    for row in _short(sections):
+        means = [section_mean(section, row) for section in sections.values()]
+        label = method_label(row.method, record["versions"])
+        values = [joined_cells(each, metrics) for each in means]
+        lines.append([label, row.init, str(row.n_iter), *values])
+    return table([heading, "init", "iterations", *(f"`{name}`" for name in sections)], lines)
 
 
 def conventions_short(record: Record) -> str:
-    """One line a method, one column a convention."""
-    finalists, versions = record["finalists"], record["versions"]
-    lines = dict.fromkeys(each for section in finalists.values() for each in _clean(section, few=True))
-    rows = []
-    for each in lines:
-        cells = [_pair(speech_mean(section, each), ("pesq_wb", "mel_error_db")) for section in finalists.values()]
-        rows.append([_label(each.method, versions), each.start, str(each.n_iter), *cells])
-    return markdown(["PESQ-WB / mel error in dB", "start", "iterations", *(f"`{name}`" for name in finalists)], rows)
-
-
-def conventions(record: Record) -> str:
-    """A table for each convention, speech."""
-    parts = []
-    for name, section in record["finalists"].items():
-        rows = []
-        for each in _clean(section, few=False):
-            label = _label(each.method, record["versions"])
-            rows.append([label, each.start, str(each.n_iter), *_cells(speech_mean(section, each))])
-        parts += [f"{in_words(name)}:", markdown(["", "start", "iterations", *_heads()], rows)]
-        parts += [f"{peer} is absent: {' '.join(why.split())}" for peer, why in record["absent"].get(name, {}).items()]
-    return "\n\n".join(parts)
+    """Return speech scores by method and convention."""
+    metrics, heading = ("pesq_wb", "mel_error_db"), "PESQ-WB / mel error in dB"
+    return _by_convention(record, metrics, speech_mean, heading)
 
 
 def music(record: Record) -> str:
-    """One line a method, one column a convention: distances on music and percussion."""
-    finalists = record["finalists"]
-    lines = dict.fromkeys(each for section in finalists.values() for each in _clean(section, few=True))
+    """Return distances on music and percussion by method and convention."""
     metrics = ("mel_error_db", "spectral_convergence_db")
-    rows = []
-    for each in lines:
-        cells = [_pair(_music_mean(section, each), metrics) for section in finalists.values()]
-        rows.append([_label(each.method, record["versions"]), each.start, str(each.n_iter), *cells])
-    head = "mel error / spectral convergence, dB"
-    return markdown([head, "start", "iterations", *(f"`{name}`" for name in finalists)], rows)
+    return _by_convention(record, metrics, _music_mean, "mel error / spectral convergence, dB")
+
+
+def conventions(record: Record) -> str:
+    """Return a table of speech scores for each convention."""
+    parts = []
+    for name, section in record["comparison"].items():
+        lines = []
+        for row in _clean(section):
+            label = method_label(row.method, record["versions"])
+            lines.append([label, row.init, str(row.n_iter), *cells(speech_mean(section, row))])
+        parts += [f"{describe(name)}:", table(["", "init", "iterations", *headings()], lines)]
+        for peer, reason in record["absent"].get(name, {}).items():
+            parts.append(f"Without {peer}: {' '.join(reason.split())}")
+    return "\n\n".join(parts)
 
 
 def degraded(record: Record, counts: Sequence[int] = (32, 100)) -> str:
-    """Blurred and noisy mels, one column a convention."""
-    finalists = record["finalists"]
-    lines = dict.fromkeys(each for section in finalists.values() for each in _keys(section) if each.mel in MELS[1:])
-    rows = []
-    for each in lines:
-        if each.n_iter in counts or each.method == "librosa":
-            cells = [_pair(speech_mean(section, each), ("pesq_wb", "estoi")) for section in finalists.values()]
-            rows.append([each.mel, _label(each.method, record["versions"]), each.start, str(each.n_iter), *cells])
-    rows.sort(key=lambda line: MELS.index(line[0]))
-    return markdown(["mel", "PESQ-WB / ESTOI", "start", "iterations", *(f"`{name}`" for name in finalists)], rows)
+    """Return speech scores on blurred and noisy mels by method and convention."""
+    sections = record["comparison"]
+    lines = [line for mel in MELS[1:] for line in _degraded_lines(record, mel, counts)]
+    head = ["mel", "PESQ-WB / ESTOI", "init", "iterations"]
+    return table([*head, *(f"`{name}`" for name in sections)], lines)
+
+
+def _degraded_lines(record: Record, mel: str, counts: Sequence[int]) -> Iterator[list[str]]:
+    sections, metrics = record["comparison"], ("pesq_wb", "estoi")
+    for row in dict.fromkeys(row for section in sections.values() for row in rows_in(section)):
+        if row.mel == mel and (row.n_iter in counts or row.method == "librosa"):
+            label = method_label(row.method, record["versions"])
+            means = [speech_mean(section, row) for section in sections.values()]
+            values = [joined_cells(each, metrics) for each in means]
+            yield [mel, label, row.init, str(row.n_iter), *values]
 
 
 def iterations(record: Record) -> str:
-    """The joint method with 0 to 300 iterations."""
-    section = record["finalists"]["hifigan_22k"]
-    rows = [[str(n_iter), *_cells(speech_mean(section, Row("clean", *OURS, n_iter)))] for n_iter in ITERATIONS]
-    return markdown(["iterations", *_heads()], rows)
-
-
-def _grid(keys: Sequence[Row], cell: Callable[[Row], str], head: str) -> str:
-    """One line a method and a start, one column a number of iterations."""
-    counts = sorted({each.n_iter for each in keys})
-    lines = sorted(dict.fromkeys((each.method, each.start) for each in keys), key=lambda line: STARTS.index(line[1]))
-    lines.sort(key=lambda line: [each.method for each in keys].index(line[0]))
-    rows = []
-    for method, start in lines:
-        here = {each.n_iter: each for each in keys if (each.method, each.start) == (method, start)}
-        label = LABELS.get(method, f"`{method.rsplit('+', 1)[-1]}`") if ":" in method else f"`{method.rsplit('+', 1)[-1]}`"
-        rows.append([label, start, *(cell(here[count]) if count in here else "" for count in counts)])
-    return markdown([head, "start", *(str(count) for count in counts)], rows)
-
-
-def field(record: Record) -> str:
-    """Phases and starts: PESQ and mel error, and what an iteration takes; then the magnitudes."""
-    section = record["field"]
-    others = (*VARIANTS, *JOINT)
-    keys = [each for each in _keys(section) if each.method == "mel_consistent" or each.method.startswith("entropic+")]
-    cell = lambda each: _pair(speech_mean(section, each), ("pesq_wb", "mel_error_db"))  # noqa: E731
-    parts = [_grid(keys, cell, "PESQ-WB / mel error in dB after")]
-    timed = [each for each in keys if each.start == "random" and each.n_iter]
-    parts.append(_grid(timed, lambda each: _pair(speech_mean(section, each), ("seconds",)), "seconds of"))
-    magnitudes = [each for each in _keys(section) if each.method.endswith("+fast_griffin_lim") and each.n_iter == 32]
-    magnitudes = [each for each in magnitudes if each.start == "random" and each.method not in others]
-    rows = [[f"`{each.method.split('+')[0]}`", *_cells(speech_mean(section, each))] for each in magnitudes]
-    parts.append(markdown(["`magnitude=`, `fast_griffin_lim` 32 from random phases", *_heads()], rows))
-    return "\n\n".join(parts)
-
-
-def joint(record: Record) -> str:
-    """Variants of joint inversion, with what the spectrum and ESTOI say, too."""
-    section = record["field"]
-    names = ("mel_consistent", *VARIANTS, *JOINT)
-    keys = [each for each in _keys(section) if each.method in names and each.start in ("random", "pghi") and each.n_iter >= 32]
-    cell = lambda each: _pair(speech_mean(section, each), ("pesq_wb", "estoi", "mel_error_db", "seconds"))  # noqa: E731
-    return _grid(keys, cell, "PESQ-WB / ESTOI / mel error in dB / seconds")
-
-
-def truth(record: Record) -> str:
-    """Spectral convergence at the true magnitude, a table for each overlap."""
-    parts = []
-    for name, section in record["truth"].items():
-        cell = lambda each, section=section: METRICS["spectral_convergence_db"][1].format(true_mean(section, each))  # noqa: E731
-        table = _grid(true_rows(section), cell, "spectral convergence in dB after")
-        parts += [f"Frames of {in_words(name)}, {len(section)} recordings:", table]
-    return "\n\n".join(parts)
+    """Return the scores of mel_consistent after 0 to 300 iterations."""
+    section, lines = record["comparison"]["hifigan_22k"], []
+    for n_iter in ITERATIONS:
+        row = Row("clean", *OURS, n_iter)
+        lines.append([str(n_iter), *cells(speech_mean(section, row))])
+    return table(["iterations", *headings()], lines)
 
 
 def targets(record: Record) -> str:
-    """What was to be reached."""
-    rows = []
+    """Return the quality targets."""
+    lines = []
     for target in record["targets"]:
         limit = f"≥ {target['at_least']:g}" if "at_least" in target else f"≤ {target['at_most']:g}"
-        rows.append([target["what"], f"{target['value']:.3f}", limit, "reached" if target["reached"] else "**missed**"])
-    return markdown(["", "measured", "wanted", ""], rows)
+        verdict = "reached" if target["reached"] else "**not reached**"
+        lines.append([target["what"], f"{target['value']:.3f}", limit, verdict])
+    return table(["", "measured", "target", ""], lines)
 
 
-def _how(record: Record) -> str:
-    section = next(iter(record["finalists"].values()))
-    speech = sum(name.startswith("speech_") for name in section)
+def _explanation(record: Record) -> str:
+    section = next(iter(record["comparison"].values()))
+    n_speech = sum(name.startswith("speech_") for name in section)
     return (
-        f"Speech: means over {speech} recordings, the first {record['clip_seconds']:g} s of each; of the times, medians. "
-        f"Seconds are the processor time of one call on one thread. "
-        "Higher is better for PESQ and ESTOI, lower for the others. "
+        f"Means (of times, medians) over {n_speech} speech recordings, the first "
+        f"{record['clip_seconds']:g} s of each. Seconds are the processor time of one call on one "
+        "thread. Higher is better for PESQ and ESTOI, lower for the other columns."
     )
 
 
 def render_short(record: Record) -> str:
-    """For the README: conventions, degraded mels, iterations."""
+    """Return the tables of the README: conventions, degraded mels, iterations."""
+    degradations = (
+        "Mels as a model may predict them: blurred by a Gaussian filter (standard deviation "
+        f"{BLUR:g} bands and frames) or with Gaussian noise (standard deviation {NOISE:g} nepers), "
+        "both on the log magnitude:"
+    )
+    explanation = (
+        f"{_explanation(record)} All tables are in [benchmarks/README.md](benchmarks/README.md), "
+        f"the scores of each clip in `benchmarks/results/quality.json`. {provenance(record)}."
+    )
     parts = [
         conventions_short(record),
-        f"Mels as a model may predict them, blurred (a Gaussian of {BLUR:g} bands and frames, in the logarithm of magnitude) or "
-        f"noisy ({NOISE:g} nepers):",
+        paragraph(degradations),
         degraded(record, (100,)),
-        "`mel_consistent` from `pghi`, `hifigan_22k`, clean mels:",
+        "`mel_consistent` from `pghi`, clean `hifigan_22k` mels:",
         iterations(record),
-        f"{_how(record)}More in [benchmarks/README.md](benchmarks/README.md); `benchmarks/results/quality.json` has every clip.\n"
-        f"{where(record)}.",
+        paragraph(explanation),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def render_surroundings(record: Record) -> str:
-    """How it was measured, and what `default` is."""
-    section = next(iter(record["finalists"].values()))
-    default = next(each for each in _keys(section) if each.method == "default")
-    in_field = sum(name.startswith("speech_") for name in record["field"])
-    return (
-        f"{_how(record)}`default` is `MelInverter(convention)` as it comes ({default.n_iter} iterations from `{default.start}`). "
-        f"Phases, starts and other forms of joint inversion: {in_field} recordings of speech, spread over the list. The "
-        f"whole took {record['minutes']:g} minutes.\n{where(record)}.\n"
+def render_provenance(record: Record) -> str:
+    """Return how the tables were measured, and what `default` is."""
+    section = next(iter(record["comparison"].values()))
+    default = next(row for row in rows_in(section) if row.method == "default")
+    n_speech = sum(name.startswith("speech_") for name in record["all_methods"])
+    explanation = (
+        f"{_explanation(record)} `default` is `MelInverter(convention)` ({default.n_iter} "
+        f"iterations from `{default.init}`). The tables of phase methods, initial phases and joint "
+        f"forms use {n_speech} of the speech recordings. The whole run took "
+        f"{record['minutes']:g} minutes. {provenance(record)}."
     )
+    return f"{paragraph(explanation)}\n"
 
 
+def _block(render: Callable[[Record], str]) -> Callable[[Record], str]:
+    return lambda record: render(record) + "\n"
+
+
+# name in the marker: function
 SECTIONS: dict[str, Callable[[Record], str]] = {
     "quality": render_short,
-    "quality_surroundings": render_surroundings,
-    **{f"quality_{each.__name__}": (lambda record, each=each: each(record) + "\n") for each in (
-        targets, conventions, music, degraded, field, joint, iterations, truth,
-    )},
-}  # fmt: skip
+    "quality_provenance": render_provenance,
+    "quality_targets": _block(targets),
+    "quality_conventions": _block(conventions),
+    "quality_music": _block(music),
+    "quality_degraded": _block(degraded),
+    "quality_iterations": _block(iterations),
+    "quality_methods": _block(quality_grids.methods),
+    "quality_joint": _block(quality_grids.joint),
+    "quality_true_magnitude": _block(quality_grids.true_magnitude),
+}

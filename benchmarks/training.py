@@ -1,4 +1,4 @@
-"""`python -m benchmarks.training`: what gradients through the inversion are good for, by the scripts of `tests/training`."""
+"""`python -m benchmarks.training`: train through the inversion, as `tests/training` does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 import torch
 from tqdm import tqdm
 
-from benchmarks import common, tables
-from benchmarks.common import Record, check
+from benchmarks import records, tables
+from benchmarks.records import Record, check
 from tests.problems import tones
 from tests.training.denoiser import compare
 from tests.training.recover_a_mel import CONVENTION, recover
@@ -18,46 +18,65 @@ from torchmelinv.demo import signal
 
 GRADIENTS = ("phase_detached", 1, "unrolled")
 SEEDS = range(5)
-STEPS, ITEMS, HELD = 240, 192, 64
+STEPS, ITEMS, HELD_OUT = 240, 192, 64
 
 
 def recovery() -> list[Record]:
-    """A mel from the sound of its waveform, by each way back; the error in nepers, before and after."""
-    rows = []
+    """Recover a mel from its waveform with each gradient mode; errors in nepers."""
+    entries = []
     for gradient in tqdm(GRADIENTS, "recover a mel", file=sys.stderr):
-        found = recover(signal(sample_rate=CONVENTION.sample_rate), gradient=gradient)
-        values = {"before": found.errors[0], "after": found.errors[-1], "loss": found.loss, "loss_of_truth": found.loss_of_truth}
-        rows.append({"gradient": gradient, **{name: round(value, 4) for name, value in values.items()}})
-    return rows
+        result = recover(signal(sample_rate=CONVENTION.sample_rate), gradient=gradient)
+        values = {
+            "before": result.errors[0],
+            "after": result.errors[-1],
+            "loss": result.loss,
+            "loss_of_truth": result.loss_of_truth,
+        }
+        rounded = {name: round(value, 4) for name, value in values.items()}
+        entries.append({"gradient": gradient, **rounded})
+    return entries
 
 
 def denoisers() -> Record:
-    """Scores of each denoiser, seed by seed, on signals held back."""
+    """Train denoisers with each loss; return their scores on held-out signals, seed by seed."""
     signals = tones(1600, (ITEMS,))
-    found = [compare(signals, HELD, seed, STEPS) for seed in tqdm(SEEDS, "denoiser", file=sys.stderr)]
-    return {kind: {name: [round(each[kind][name], 4) for each in found] for name in found[0][kind]} for kind in found[0]}
+    seeds = tqdm(SEEDS, "denoiser", file=sys.stderr)
+    results = [compare(signals, HELD_OUT, seed, STEPS) for seed in seeds]
+    return {
+        kind: {name: [round(each[kind][name], 4) for each in results] for name in scores}
+        for kind, scores in results[0].items()
+    }
 
 
 def main() -> None:
-    """Measure, check, write the file and the pages."""
+    """Measure, check, and write the file and the tables."""
     torch.set_num_threads(1)
-    surroundings, start = common.surroundings(), time.perf_counter()
+    environment, start = records.environment(), time.perf_counter()
     recovered, scores = recovery(), denoisers()
-    fall = recovered[0]["before"] / recovered[0]["after"]
+    minutes = round((time.perf_counter() - start) / 60, 1)
+    factor = recovered[0]["before"] / recovered[0]["after"]
     distance = {kind: statistics.mean(values["lsd_40_db"]) for kind, values in scores.items()}
+    gain = distance["waveform"] / distance["mel"]
     checks = [
-        check("log-mel error before recovery over that after it, phase_detached", fall, at_least=10),
-        check("log-spectral distance within 40 dB, waveform over mel loss", distance["waveform"] / distance["mel"], at_most=0.95),
+        check("log-mel error before over after recovery, phase_detached", factor, at_least=10),
+        check("log-spectral distance within 40 dB, waveform over mel loss", gain, at_most=0.95),
     ]
+    denoiser = {
+        "steps": STEPS,
+        "examples": ITEMS - HELD_OUT,
+        "held_out": HELD_OUT,
+        "seeds": list(SEEDS),
+        "scores": scores,
+    }
     record = {
         "suite": "training",
-        **surroundings,
-        "minutes": round((time.perf_counter() - start) / 60, 1),
+        **environment,
+        "minutes": minutes,
         "checks": checks,
         "recovery": recovered,
-        "denoiser": {"steps": STEPS, "examples": ITEMS - HELD, "held": HELD, "seeds": list(SEEDS), "scores": scores},
+        "denoiser": denoiser,
     }
-    common.save("training", record)
+    records.save("training", record)
     tables.write_pages()
 
 

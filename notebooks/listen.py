@@ -1,4 +1,4 @@
-"""Players that the notebooks share; the folder of a notebook is where it imports from."""
+"""Audio players for the notebooks, which import from their own folder."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from torch import Tensor
 
 
 def listen(sample_rate: float, **sounds: Tensor) -> HTML:
-    """A player for each waveform (n_samples,), by its name; MP3, so that a notebook stays small. Louder than 1 is scaled down."""
+    """Return a player for each named waveform (n_samples,), as MP3 to keep the notebook small.
+
+    Waveforms with a peak above 1 are scaled down.
+    """
     rows = ""
     for name, waveform in sounds.items():
-        file = io.BytesIO()
-        samples = waveform.detach().cpu() / waveform.detach().cpu().abs().max().clamp(min=1)
-        soundfile.write(file, samples.numpy(), int(sample_rate), format="MP3")
-        source = f"data:audio/mpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-        rows += f'<tr><td>{name.replace("_", " ")}</td><td><audio controls src="{source}"></audio></td></tr>'
+        samples = waveform.detach().cpu()
+        samples = samples / samples.abs().max().clamp(min=1)
+        stream = io.BytesIO()
+        soundfile.write(stream, samples.numpy(), int(sample_rate), format="MP3")
+        data = base64.b64encode(stream.getvalue()).decode()
+        player = f'<audio controls src="data:audio/mpeg;base64,{data}"></audio>'
+        rows += f"<tr><td>{name.replace('_', ' ')}</td><td>{player}</td></tr>"
     return HTML(f"<table>{rows}</table>")
