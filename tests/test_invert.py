@@ -327,3 +327,13 @@ def test_methods_of_modules_work():
     inverter.train()
     inverter.requires_grad_(False)
     assert not inverter.eval().training
+
+
+def test_a_replica_of_data_parallel_takes_its_submodules() -> None:
+    """`torch.nn.parallel.replicate` assigns each submodule with setattr."""
+    inverter = MelInverter("hifigan_22k")
+    replica = inverter._replicate_for_data_parallel()
+    for name, module in inverter._modules.items():
+        setattr(replica, name, module)
+    mel = torch.linspace(-8.0, -2.0, 640).reshape(80, 8)
+    torch.testing.assert_close(replica(mel), inverter(mel))

@@ -168,7 +168,8 @@ class MelInverter(nn.Module):
         """
         if name in _CHECKS:
             _CHECKS[name](value)
-        elif name in _FIXED:
+        elif name in _FIXED and not getattr(self, "_is_replica", False):
+            # DataParallel sets the submodules of its replicas; nobody else replaces them.
             raise AttributeError(f"MelInverter.{name} is read-only; make another MelInverter")
         elif not name.startswith("_") and not hasattr(self, name):
             # Subclasses and tools add attributes of their own; names like an option are mistakes.
