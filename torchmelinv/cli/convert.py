@@ -16,7 +16,7 @@ from torchmelinv.cli.console import (
     print_json,
     print_message,
 )
-from torchmelinv.cli.options import add_device_option, add_json_option
+from torchmelinv.cli.options import add_device_option, add_json_option, add_mel_file_options
 from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
@@ -40,19 +40,7 @@ def add_parser(commands: Any) -> None:
         description="Convert mel files of one convention to mel files (npy) of another by the "
         "shortest route, and list the losses.",
     )
-    parser.add_argument(
-        "input",
-        nargs="+",
-        metavar="INPUT",
-        help="npy, npz, pt or safetensors files, or folders of them",
-    )
-    parser.add_argument(
-        "-o",
-        "--out",
-        required=True,
-        metavar="OUT",
-        help="an npy file for a single input, otherwise a folder",
-    )
+    add_mel_file_options(parser, "an npy file")
     for name, mels in (("from", "input"), ("to", "output")):
         parser.add_argument(
             f"--{name}",

@@ -18,6 +18,7 @@ from torchmelinv.cli.console import (
 from torchmelinv.cli.options import (
     add_inverter_options,
     add_json_option,
+    add_mel_file_options,
     add_subtype_option,
     inverter_from,
     mfcc_convention_from,
@@ -44,19 +45,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "invert", help="mel files to audio files", description=_DESCRIPTION
     )
-    parser.add_argument(
-        "input",
-        nargs="+",
-        metavar="INPUT",
-        help="npy, npz, pt or safetensors files, or folders of them",
-    )
-    parser.add_argument(
-        "-o",
-        "--out",
-        required=True,
-        metavar="OUT",
-        help="a wav or flac file for a single input, otherwise a folder",
-    )
+    add_mel_file_options(parser, "a wav or flac file")
     add_inverter_options(parser)
     parser.add_argument(
         "--mfcc",

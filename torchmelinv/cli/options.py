@@ -1,4 +1,4 @@
-"""Options that several commands share: the convention, the inverter, device and formats."""
+"""Options that several commands share: files, the convention, the inverter, device, formats."""
 
 from __future__ import annotations
 
@@ -14,6 +14,23 @@ from torchmelinv.phase import PHASES
 from torchmelinv.phase.initial_phase import INITS
 
 _INVERTER_OPTIONS = ("magnitude", "phase", "n_iter", "init", "seed")
+
+
+def add_mel_file_options(parser: argparse.ArgumentParser, output: str) -> None:
+    """Add the mel files and `--out`, which `plan` reads; a single input makes an `output`."""
+    parser.add_argument(
+        "input",
+        nargs="+",
+        metavar="INPUT",
+        help="npy, npz, pt or safetensors files, or folders of them",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="OUT",
+        help=f"{output} for a single input, otherwise a folder",
+    )
 
 
 def add_convention_options(parser: argparse.ArgumentParser) -> None:

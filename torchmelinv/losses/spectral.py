@@ -26,7 +26,40 @@ __all__ = ["ComplexLoss", "MultiResolutionSTFTLoss", "SpectralConvergenceLoss"]
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 
 
-class SpectralConvergenceLoss(nn.Module):
+class _WaveformLoss(nn.Module):
+    """Base class of the losses of this file, which differ in `_loss`."""
+
+    @full_precision
+    def forward(
+        self, estimate: Tensor, reference: Tensor, *, lengths: Tensor | None = None
+    ) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            estimate: Waveform x̂ (…, n_samples).
+            reference: Waveform x of the same shape.
+            lengths: Samples of each item of a padded batch, (…).
+
+        Returns:
+            The loss, one number.
+
+        Raises:
+            InputError: If shapes, dtypes or devices do not fit.
+
+        Shape:
+            - estimate: (…, n_samples)
+            - reference: (…, n_samples)
+            - lengths: (…)
+            - output: ()
+        """
+        return self._loss(estimate, reference, lengths)
+
+    def _loss(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return the loss, one number."""
+        raise NotImplementedError
+
+
+class SpectralConvergenceLoss(_WaveformLoss):
     """Spectral convergence ‖ |STFT(x̂)| − |STFT(x)| ‖ / ‖ |STFT(x)| ‖ of two waveforms.
 
     The norms are Frobenius norms of each item; implementations with one ratio over the whole batch
@@ -58,29 +91,7 @@ class SpectralConvergenceLoss(nn.Module):
         super().__init__()
         self.stft = STFT(convention)
 
-    @full_precision
-    def forward(
-        self, estimate: Tensor, reference: Tensor, *, lengths: Tensor | None = None
-    ) -> Tensor:
-        """Compute the loss.
-
-        Args:
-            estimate: Waveform x̂ (…, n_samples).
-            reference: Waveform x of the same shape.
-            lengths: Samples of each item of a padded batch, (…).
-
-        Returns:
-            The loss, one number.
-
-        Raises:
-            InputError: If shapes, dtypes or devices do not fit.
-
-        Shape:
-            - estimate: (…, n_samples)
-            - reference: (…, n_samples)
-            - lengths: (…)
-            - output: ()
-        """
+    def _loss(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
         spectrum, reference_spectrum, counts = spectra(self.stft, estimate, reference, lengths)
         error = bounded_relative_error(safe_abs(spectrum), safe_abs(reference_spectrum))
         return weighted_mean(error, counts)
@@ -99,7 +110,7 @@ def _resolution(resolution: Any) -> STFTConvention:
     return STFTConvention(n_fft=n_fft, hop_length=hop_length, win_length=win_length)
 
 
-class MultiResolutionSTFTLoss(nn.Module):
+class MultiResolutionSTFTLoss(_WaveformLoss):
     """Spectral convergence plus log-magnitude distance of two waveforms, averaged over STFTs.
 
     For each STFT this is `SpectralConvergenceLoss` plus the mean |ln |STFT(x̂)| − ln |STFT(x)||, in
@@ -152,33 +163,11 @@ class MultiResolutionSTFTLoss(nn.Module):
     def extra_repr(self) -> str:
         return f"floor={self.floor}"
 
-    @full_precision
-    def forward(
-        self, estimate: Tensor, reference: Tensor, *, lengths: Tensor | None = None
-    ) -> Tensor:
-        """Compute the loss.
-
-        Args:
-            estimate: Waveform x̂ (…, n_samples).
-            reference: Waveform x of the same shape.
-            lengths: Samples of each item of a padded batch, (…).
-
-        Returns:
-            The loss, one number.
-
-        Raises:
-            InputError: If shapes, dtypes or devices do not fit.
-
-        Shape:
-            - estimate: (…, n_samples)
-            - reference: (…, n_samples)
-            - lengths: (…)
-            - output: ()
-        """
-        losses = [self._loss(stft, estimate, reference, lengths) for stft in self.stfts]
+    def _loss(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
+        losses = [self._loss_at(stft, estimate, reference, lengths) for stft in self.stfts]
         return torch.stack(losses).mean()
 
-    def _loss(
+    def _loss_at(
         self, stft: Any, estimate: Tensor, reference: Tensor, lengths: Tensor | None
     ) -> Tensor:
         """Return the loss at one resolution."""
@@ -189,7 +178,7 @@ class MultiResolutionSTFTLoss(nn.Module):
         return weighted_mean(bounded_relative_error(*magnitudes) + log_distance, counts)
 
 
-class ComplexLoss(nn.Module):
+class ComplexLoss(_WaveformLoss):
     """Distance of the compressed complex spectra of two waveforms, which depends on the phase.
 
     The spectra are compressed to c' = c (|c|² + floor²)^((exponent − 1) / 2): linear far below the
@@ -245,29 +234,7 @@ class ComplexLoss(nn.Module):
         gain = (power_spectrum(spectrum) + self.floor**2).pow((self.exponent - 1) / 2)
         return spectrum * gain
 
-    @full_precision
-    def forward(
-        self, estimate: Tensor, reference: Tensor, *, lengths: Tensor | None = None
-    ) -> Tensor:
-        """Compute the loss.
-
-        Args:
-            estimate: Waveform x̂ (…, n_samples).
-            reference: Waveform x of the same shape.
-            lengths: Samples of each item of a padded batch, (…).
-
-        Returns:
-            The loss, one number.
-
-        Raises:
-            InputError: If shapes, dtypes or devices do not fit.
-
-        Shape:
-            - estimate: (…, n_samples)
-            - reference: (…, n_samples)
-            - lengths: (…)
-            - output: ()
-        """
+    def _loss(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
         spectrum, reference_spectrum, counts = spectra(self.stft, estimate, reference, lengths)
         difference = safe_abs(self._compress(spectrum) - self._compress(reference_spectrum))
         distance = mean_distance(difference, torch.zeros_like(difference), self.p)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from torchmelinv._utils.batching import length_mask, map_batch
+from torchmelinv._utils.batching import frames_first, length_mask, map_batch
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import (
     check_features,
@@ -72,7 +72,7 @@ def _prepare(
     # waveform is trimmed or zero-padded in the end.
     if convention.n_frames(n_samples) != n_frames:
         n_samples = stft.default_length(n_frames)
-    rows = magnitude.reshape(-1, *magnitude.shape[-2:]).mT.contiguous()
+    rows = frames_first(magnitude)
     frame_counts = sample_counts = angles = init_signal = None
     if lengths is not None:
         frame_counts = check_lengths(lengths, items, n_frames, rows.device).reshape(-1)
@@ -91,9 +91,7 @@ def _prepare(
         init_signal = init_signal - convention.pre_emphasis * pad(init_signal, (1, 0))[:, :-1]
         missing = max(0, n_samples - init_signal.shape[-1])
         init_signal = pad(init_signal, (0, missing))[:, :n_samples]
-    values = None
-    if mel is not None:
-        values = mel.values.reshape(-1, *mel.values.shape[-2:]).mT.contiguous()
+    values = None if mel is None else frames_first(mel.values)
     return _Inputs(rows, frame_counts, sample_counts, angles, init_signal, values), n_samples
 
 
