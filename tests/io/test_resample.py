@@ -29,3 +29,18 @@ def test_a_tone_keeps_its_frequency():
 def test_errors(n_samples, rates, message):
     with pytest.raises(InputError, match=message):
         resample(torch.zeros(1, n_samples), *rates)
+
+
+@pytest.mark.parametrize("channels", [1, 450])
+def test_soxr_is_not_called_for_less_than_one_sample(channels, monkeypatch):
+    """It corrupts memory there: a file of one sample and many channels crashed the process."""
+    monkeypatch.setattr("soxr.resample", lambda *args: pytest.fail("soxr was called"))
+    for n_samples in (0, 1, 48):
+        with pytest.raises(InputError, match="less than one at 1 Hz"):
+            resample(torch.zeros(channels, n_samples), 97, 1)
+
+
+def test_half_a_sample_is_rounded_up():
+    assert resample(torch.zeros(2, 49), 98, 1).shape == (2, 1)
+    with pytest.raises(InputError, match="48 samples at 98 Hz"):
+        resample(torch.zeros(2, 48), 98, 1)

@@ -40,10 +40,11 @@ def resample(waveform: Tensor, orig_freq: float, new_freq: float) -> Tensor:
             f"{orig_freq:g} Hz to {new_freq:g} Hz is more than a factor of {_LARGEST_RATIO}; "
             "give sample rates of audio"
         )
-    samples = require("soxr").resample(waveform.numpy().T, orig_freq, new_freq)
-    if len(samples) == 0:
+    # soxr rounds the number of samples, and may crash where that is 0.
+    if waveform.shape[-1] * new_freq / orig_freq < 0.5:
         raise InputError(
             f"{waveform.shape[-1]} samples at {orig_freq:g} Hz are less than one at {new_freq:g} "
             "Hz; give more samples"
         )
+    samples = require("soxr").resample(waveform.numpy().T, orig_freq, new_freq)
     return torch.from_numpy(np.ascontiguousarray(samples.T))
