@@ -11,6 +11,7 @@ import torch
 
 from tests.tiny import TINY, tiny_mel, tone
 from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.conventions.presets import preset
 from torchmelinv.corpus.pairs import Pair, pair_files, read_pair
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.io.audio import write_audio
@@ -111,6 +112,16 @@ def test_a_difference_of_a_hop_is_noted(excess, noted):
     generated = save_wav("g.wav", tone())
     reference = save_wav("r.wav", tone(0.3)[: 1600 + excess])
     assert bool(read_pair(Pair("x", generated, reference), ANALYZER).notes) == noted
+
+
+@pytest.mark.parametrize(("excess", "noted"), [(299, False), (300, True)])
+def test_a_hop_that_is_no_exact_number_of_seconds_is_noted(excess, noted):
+    """300 · (1 / 24000) is less than 300 / 24000 in floating point."""
+    convention = preset("styletts2_kokoro")
+    generated = save_wav("g.wav", torch.zeros(2400), convention.sample_rate)
+    reference = save_wav("r.wav", torch.zeros(2400 + excess), convention.sample_rate)
+    pair = Pair("x", generated, reference)
+    assert bool(read_pair(pair, MelSpectrogram(convention)).notes) == noted
 
 
 @pytest.mark.parametrize(("excess", "noted"), [(0, False), (1, False), (2, True)])

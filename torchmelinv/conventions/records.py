@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
-from collections.abc import Mapping
 from typing import Literal, get_args
 
 from torchmelinv.conventions.validated import ValidatedRecord, finite_floats
@@ -351,10 +350,7 @@ class MelConvention(STFTConvention):
         self._require_level()
 
     def _require_level(self) -> None:
-        if isinstance(self.level, Mapping):
-            object.__setattr__(self, "level", Compression.from_dict(self.level))
-        valid = isinstance(self.level, Compression)
-        self._require("level", valid, "a Compression record or a dictionary of its fields")
+        self._require_record("level", Compression, "a Compression record")
         for name in ("band_mean", "band_scale"):
             values = getattr(self.level, name)
             if values is not None and len(values) != self.n_mels:
@@ -405,10 +401,7 @@ class MfccConvention(ValidatedRecord):
     lifter_start: Literal[0, 1] = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.mel, Mapping):
-            object.__setattr__(self, "mel", MelConvention.from_dict(self.mel))
-        valid = isinstance(self.mel, MelConvention)
-        self._require("mel", valid, "a MelConvention or a dictionary of its fields")
+        self._require_record("mel", MelConvention, "a MelConvention")
         if self.mel.level.log is None:
             raise ConventionError(
                 "MfccConvention.mel is linear, but MFCCs need a logarithm; "

@@ -36,8 +36,8 @@ class ValidatedRecord:
     """Base class of frozen dataclasses that validate their fields.
 
     A subclass calls the helpers `_require`, `_require_one_of`, `_require_number`,
-    `_require_flag` and `_require_floats` in ``__post_init__``. Each raises a `ConventionError`
-    that names the field, its value and what is allowed.
+    `_require_flag`, `_require_floats` and `_require_record` in ``__post_init__``. Each raises a
+    `ConventionError` that names the field, its value and what is allowed.
     """
 
     def _require(self, field: str, holds: bool, allowed: str) -> None:
@@ -75,6 +75,14 @@ class ValidatedRecord:
         valid = len(floats) > 0 and length in (None, len(floats))
         self._require(field, valid, f"{count} finite numbers")
         object.__setattr__(self, field, floats)
+
+    def _require_record(self, field: str, kind: type[ValidatedRecord], name: str) -> None:
+        """Turn a dictionary of fields into a record of this kind."""
+        value = getattr(self, field)
+        if isinstance(value, Mapping):
+            object.__setattr__(self, field, kind.from_dict(value))
+        valid = isinstance(getattr(self, field), kind)
+        self._require(field, valid, f"{name} or a dictionary of its fields")
 
     def replace(self: R, **changes: Any) -> R:
         """Return a validated copy with some fields changed.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from torchmelinv.corpus.loading import load_mels, load_waveform
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.io.audio import AUDIO_SUFFIXES
 from torchmelinv.io.mels import MEL_SUFFIXES
-from torchmelinv.io.paths import find_files
+from torchmelinv.io.paths import check_exists, find_files
 from torchmelinv.transforms.compression import decompress
 
 __all__ = ["Pair", "pair_files"]
@@ -138,8 +137,7 @@ def pair_files(generated: str | Path, reference: str | Path) -> list[Pair]:
     """
     generated, reference = Path(generated), Path(reference)
     for path in (generated, reference):
-        if not os.path.exists(path):
-            raise FileError(f"{path} does not exist")
+        check_exists(path)
     if generated.is_file() and reference.is_file():
         return [Pair(generated.stem, generated, reference)]
     for path in (generated, reference):
@@ -205,14 +203,11 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
         tensors.append(tensor)
     lengths = [tensor.shape[-1] for tensor in tensors]
     shortest, longest = min(lengths), max(lengths)
-    if pair.has_waveforms and convention.n_frames(shortest) == 0:
-        raise InputError(
-            f"both have only {shortest} samples in common, too few for a frame of this convention"
+    excess = longest - shortest
+    if excess >= (convention.hop_length if pair.has_waveforms else 2):
+        unit = (1 if pair.has_waveforms else convention.hop_length) / convention.sample_rate
+        notes.append(
+            f"{SIDES[lengths.index(longest)]}: trimmed by {excess * unit:.2f} s "
+            f"to the {shortest * unit:.2f} s of the other"
         )
-    hop_seconds = convention.hop_length / convention.sample_rate
-    unit = 1 / convention.sample_rate if pair.has_waveforms else hop_seconds
-    excess = (longest - shortest) * unit
-    if excess > hop_seconds * (1 + 1e-9) or (pair.has_waveforms and excess >= hop_seconds):
-        side, duration = SIDES[lengths.index(longest)], shortest * unit
-        notes.append(f"{side}: trimmed by {excess:.2f} s to the {duration:.2f} s of the other")
     return PairData(pair, tensors[0][..., :shortest], tensors[1][..., :shortest], tuple(notes))

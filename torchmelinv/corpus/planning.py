@@ -11,6 +11,7 @@ from typing import NamedTuple
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.io.audio import AUDIO_FORMATS
 from torchmelinv.io.mels import MEL_SUFFIXES, find_mels
+from torchmelinv.io.paths import check_exists
 from torchmelinv.io.safe_load import npy_shape
 
 __all__ = ["Task", "plan"]
@@ -127,8 +128,7 @@ def _find_sources(inputs: Sequence[str | Path]) -> list[tuple[Path, Path]]:
     paths = [Path(path) for path in inputs]
     sources = [(path, path.parent) for path in paths if not os.path.isdir(path)]
     for source, _ in sources:
-        if not os.path.exists(source):  # unlike Path.exists, also for names that no file can have
-            raise FileError(f"{source} does not exist")
+        check_exists(source)
     for folder in filter(os.path.isdir, paths):
         mels = find_mels(folder)
         if not mels:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from torchmelinv.conventions import MelConvention
@@ -61,17 +63,19 @@ class NamedConvention(NamedTuple):
     convention: MelConvention
 
 
-def preset_conventions() -> list[NamedConvention]:
+@functools.cache
+def preset_conventions() -> tuple[NamedConvention, ...]:
     """Return each preset, and each model space that needs no statistics from its user."""
     conventions = []
     for name in preset_names():
         conventions.append(NamedConvention(name, False, preset(name)))
-        if preset_info(name).model_space and not preset_info(name).needs:
+        row = preset_info(name)
+        if row.model_space and not row.needs:
             conventions.append(NamedConvention(name, True, preset(name, model_space=True)))
-    return conventions
+    return tuple(conventions)
 
 
-def score_presets(mel: MelStatistics, conventions: list[NamedConvention]) -> list[Candidate]:
+def score_presets(mel: MelStatistics, conventions: Iterable[NamedConvention]) -> list[Candidate]:
     """Return one candidate for each convention, best first."""
     scores: dict[MelConvention, Score] = {}  # many presets share a convention
     candidates = []

@@ -14,7 +14,13 @@ from pathlib import Path
 
 from torchmelinv.errors import FileError
 
-__all__ = ["atomic_write", "existing_file", "find_files"]
+__all__ = ["atomic_write", "check_exists", "existing_file", "find_files"]
+
+
+def check_exists(path: Path) -> None:
+    """Refuse a path that does not exist."""
+    if not os.path.exists(path):  # unlike Path.exists, also for names that no file can have
+        raise FileError(f"{path} does not exist")
 
 
 def existing_file(path: str | Path) -> Path:
@@ -22,8 +28,7 @@ def existing_file(path: str | Path) -> Path:
     path = Path(path)
     if os.path.isdir(path):
         raise FileError(f"{path} is a folder; it must be a file")
-    if not os.path.exists(path):  # unlike Path.exists, also for names that no file can have
-        raise FileError(f"{path} does not exist")
+    check_exists(path)
     if not os.path.isfile(path):
         raise FileError(f"{path} is a pipe or a device; save it as a file first")
     return path

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmelinv._utils.batching import length_mask
+from torchmelinv._utils.batching import frame_mask, length_mask
 from torchmelinv._utils.validation import check_lengths, check_real
 from torchmelinv.errors import InputError
 
@@ -43,7 +43,5 @@ def mask_padding(
     if lengths is None:
         return estimate, reference, torch.full(items, n, device=estimate.device)
     counts = check_lengths(lengths, items, n, estimate.device)
-    mask = length_mask(counts, n)
-    if item_ndim == 2:
-        mask = mask[..., None, :]
+    mask = frame_mask(counts, estimate) if item_ndim == 2 else length_mask(counts, n)
     return torch.where(mask, estimate, 0), torch.where(mask, reference, 0), counts

@@ -18,6 +18,7 @@ from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_whole
 from torchmelinv.metrics.checks import mask_padding
 from torchmelinv.metrics.distance import or_one, peak
+from torchmelinv.transforms.mfcc import dct_cosines
 
 __all__ = ["envelope_correlation", "log_spectral_distance_db", "mel_cepstral_distortion_db"]
 
@@ -140,9 +141,7 @@ def mel_cepstral_distortion_db(
     mel, reference, counts = mask_padding(mel, reference, lengths, 2)
     log_estimate, log_reference, undefined = _relative_logs(mel, reference, RANGE_DB)
     n_mels = mel.shape[-2]
-    order = torch.arange(1, min(n_cepstra, n_mels - 1) + 1, dtype=torch.float64)
-    band = torch.arange(n_mels, dtype=torch.float64) + 0.5
-    cosines = 2 / n_mels * torch.cos(math.pi / n_mels * order[:, None] * band)
+    cosines = 2 / n_mels * dct_cosines(min(n_cepstra, n_mels - 1) + 1, n_mels)[1:]
     cepstra = cosines.to(mel.dtype).to(mel.device) @ (log_estimate - log_reference)
     distortion = cepstra.square().sum(-2).sqrt().sum(-1) / counts
     return torch.where(undefined, math.inf, 10 * math.sqrt(2) / math.log(10) * distortion)

@@ -27,6 +27,12 @@ from torchmelinv.errors import InputError
 from torchmelinv.transforms.mel_checks import check_mel_shape
 
 
+def dct_cosines(n_rows: int, n: int) -> Tensor:
+    """Return cos(π k (j + ½) / n) in float64: the first rows k of an unnormalized DCT-II of n."""
+    order = torch.arange(n_rows, dtype=torch.float64)
+    return (math.pi / n * order[:, None] * (torch.arange(n) + 0.5)).cos()
+
+
 @functools.lru_cache(maxsize=16)
 @outside_inference_mode
 def _tables(convention: MfccConvention) -> tuple[Tensor, Tensor]:
@@ -36,7 +42,7 @@ def _tables(convention: MfccConvention) -> tuple[Tensor, Tensor]:
     """
     n_mels, half = convention.mel.n_mels, convention.lifter / 2
     order = torch.arange(convention.n_mfcc, dtype=torch.float64)
-    cosines = (math.pi / n_mels * order[:, None] * (torch.arange(n_mels) + 0.5)).cos()
+    cosines = dct_cosines(convention.n_mfcc, n_mels)
     # √n_mels for the constant, √(n_mels / 2) for the others
     norms = cosines.square().sum(1).sqrt()
     weights = torch.ones_like(order) if convention.norm == "ortho" else 2 * norms
@@ -76,7 +82,7 @@ def inverse_dct(n: int, dct_type: int = 2, norm: str | None = "ortho") -> Tensor
         matrix = 2 * (math.pi / (n - 1) * index[:, None] * index).cos() * halved
         orthonormal = matrix / halved.sqrt() * halved.sqrt()[:, None] / math.sqrt(2 * (n - 1))
     else:
-        matrix = 2 * (math.pi / n * index[:, None] * (index + 0.5)).cos()
+        matrix = 2 * dct_cosines(n, n)
         orthonormal = matrix / matrix.norm(dim=1, keepdim=True)
         if dct_type == 3:
             matrix, orthonormal = matrix.T * torch.where(index == 0, 0.5, 1), orthonormal.T
