@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import soxr
 import torch
 
 from torchmelinv.errors import InputError
@@ -32,12 +33,28 @@ def test_errors(n_samples, rates, message):
 
 
 @pytest.mark.parametrize("channels", [1, 450])
-def test_soxr_is_not_called_for_less_than_one_sample(channels, monkeypatch):
-    """It corrupts memory there: a file of one sample and many channels crashed the process."""
+@pytest.mark.parametrize("n_samples", [0, 1, 48])
+def test_less_than_one_sample_is_refused_before_soxr(n_samples, channels, monkeypatch):
     monkeypatch.setattr("soxr.resample", lambda *args: pytest.fail("soxr was called"))
-    for n_samples in (0, 1, 48):
-        with pytest.raises(InputError, match="less than one at 1 Hz"):
-            resample(torch.zeros(channels, n_samples), 97, 1)
+    with pytest.raises(InputError, match="less than one at 1 Hz"):
+        resample(torch.zeros(channels, n_samples), 97, 1)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 100])
+@pytest.mark.parametrize("channels", [1, 2, 450])
+def test_soxr_gets_channel_by_channel(n_samples, channels, monkeypatch):
+    """For interleaved channels it reads beyond the end of the result, which may crash."""
+    strides, plain = [], soxr.resample
+
+    def record(samples, *rates):
+        strides.append(samples.strides)
+        return plain(samples, *rates)
+
+    monkeypatch.setattr("soxr.resample", record)
+    interleaved = torch.rand(n_samples, channels)
+    for waveform in (interleaved.T, interleaved.T.contiguous()):
+        assert resample(waveform, 8000, 16000).shape == (channels, 2 * n_samples)
+    assert strides == [(4, 4 * n_samples)] * 2
 
 
 def test_half_a_sample_is_rounded_up():

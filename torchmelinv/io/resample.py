@@ -40,11 +40,15 @@ def resample(waveform: Tensor, orig_freq: float, new_freq: float) -> Tensor:
             f"{orig_freq:g} Hz to {new_freq:g} Hz is more than a factor of {_LARGEST_RATIO}; "
             "give sample rates of audio"
         )
-    # soxr rounds the number of samples, and may crash where that is 0.
+    # soxr rounds the number of samples.
     if waveform.shape[-1] * new_freq / orig_freq < 0.5:
         raise InputError(
             f"{waveform.shape[-1]} samples at {orig_freq:g} Hz are less than one at {new_freq:g} "
             "Hz; give more samples"
         )
-    samples = require("soxr").resample(waveform.numpy().T, orig_freq, new_freq)
+    # Channel by channel in memory: for interleaved channels soxr 1.1 reads beyond the end of the
+    # result, 8 bytes for each channel, which crashed on files with hundreds of channels. A copy,
+    # because NumPy calls (channels, 1) contiguous with any strides.
+    channels = waveform.numpy().copy(order="C")
+    samples = require("soxr").resample(channels.T, orig_freq, new_freq)
     return torch.from_numpy(np.ascontiguousarray(samples.T))
