@@ -13,7 +13,7 @@ from benchmarks import mels, records, rows, scores, tables, targets
 from benchmarks.measurement import ratio
 from benchmarks.records import Record
 
-SUITES = ("corpus", "cpu", "gradients", "quality", "training")
+SUITES = ("corpus", "cpu", "gradients", "lws", "quality", "training")
 TIMED_SUITES = ("corpus", "cpu", "gradients")
 
 
@@ -59,7 +59,8 @@ def test_every_check_in_a_file_holds():
     quality = records.load("quality")
     assert set(quality["checks"]) == set(quality["comparison"]) == set(mels.CONVENTIONS)
     timed = [case["checks"] for suite in TIMED_SUITES for case in records.load(suite)["cases"]]
-    for checks in [*timed, *quality["checks"].values(), records.load("training")["checks"]]:
+    others = [records.load(suite)["checks"] for suite in ("lws", "training")]
+    for checks in [*timed, *quality["checks"].values(), *others]:
         assert checks
         for entry in checks:
             records.check(**entry)
