@@ -32,6 +32,7 @@ from torchmelinv._utils.precision import full_precision
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
+from torchmelinv.phase.edge_filters import edge_filters
 from torchmelinv.phase.mel_consistent import MelConsistent
 from torchmelinv.phase.rtisi import RTISILA, RTISIBuffer, rtisi_tables
 from torchmelinv.phase.target import MelData
@@ -113,6 +114,7 @@ class StreamingInverter:
     __slots__ = (
         "__weakref__",
         "_convention",
+        "_edges",
         "_filterbank",
         "_latency",
         "_method",
@@ -138,6 +140,7 @@ class StreamingInverter:
         self._convention, self._phase, self.check = as_convention(convention), phase, check
         self._method = phase.method
         self._filterbank = MelFilterbank(self._convention)
+        self._edges = edge_filters(self._filterbank.matrix)
         self._state: _State | None = None
         self._latency = self._find_latency()
         first = self._first_tensors(torch.empty(1, 0, self._convention.n_mels))
@@ -322,7 +325,7 @@ class StreamingInverter:
     def _first_tensors(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the tensors of a state before frames like these, (items, frames, n_mels)."""
         last_hop = rows.new_zeros(len(rows), self.convention.hop_length)
-        return *self._method.empty(self.convention.stft, rows), last_hop
+        return *self._method.empty(self.convention.stft, self._edges.extend(rows)), last_hop
 
     def _n_returned(self, n_frames: int) -> int:
         """Return how many samples have left the stream after so many frames."""
@@ -346,16 +349,18 @@ class StreamingInverter:
             rows, present, *first = tensors
             buffer, hops = RTISIBuffer(*first[:-1]), [first[-1]]
             scale = present.new_ones(len(present), 1, 1)
-            mel = MelData(buffer.target, scale, self._filterbank, self.convention)
+            mel = MelData(
+                self._edges.mel(buffer.target), scale, self._filterbank, self.convention
+            )
             make_target = self.phase.make_target(scale, mel).with_values
             tables = rtisi_tables(self.convention.stft, rows)
-            for index, row in enumerate(rows.unbind(1), n_before - self.latency.frames):
+            for frame, row in enumerate(rows.unbind(1), n_before):
                 # One frame at a time: the last bits of an exponential may depend on how many are
                 # computed together.
                 linear = decompress(row[..., None], self.convention.level)[..., 0]
-                linear = torch.where(present > 0, linear, 0)
-                buffer = self._method.advance(tables, make_target, buffer, linear, present)
-                position = index * hop_length - left_padding
+                linear = self._edges.extend(torch.where(present > 0, linear, 0))
+                buffer = self._method.advance(tables, make_target, buffer, linear, present, frame)
+                position = (frame - self.latency.frames) * hop_length - left_padding
                 hops.append(self._de_emphasize(buffer.finished, hops[-1], position))
             return torch.cat(hops, -1), *buffer, hops[-1]
 

@@ -13,7 +13,7 @@ from torchmelinv.conventions.presets import preset
 from torchmelinv.conventions.records import Padding
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.transforms.stft import STFT
-from torchmelinv.transforms.window import SUMSQUARE_FLOOR
+from torchmelinv.transforms.window import sumsquare_floor
 
 GEOMETRIES = [
     (64, 16, 64),
@@ -27,10 +27,10 @@ GEOMETRIES = [
 
 
 def covered(stft: STFT, n_frames: int, n_samples: int) -> torch.Tensor:
-    """Where the sum of squared windows exceeds 1 % of its maximum."""
+    """Where the sum of squared windows is above its floor."""
     plan = stft.plan(n_frames, n_samples, torch.zeros(1, dtype=torch.float64))
     sumsquare = torch.where(plan.inverse_sumsquare > 0, 1 / plan.inverse_sumsquare, 0)
-    return sumsquare > SUMSQUARE_FLOOR * sumsquare.max() * (1 + 1e-9)
+    return sumsquare > sumsquare_floor(stft.convention) * sumsquare.max() * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length", "win_length"), GEOMETRIES)

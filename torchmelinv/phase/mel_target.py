@@ -11,14 +11,14 @@ Angles are kept: after `inner_iter` updates with the gains g₁, g₂, … the s
 
     c ← c · (g₁ g₂ …)^(damping / power).
 
-Bins that no filter covers become 0, with two exceptions.
+Toward the outer edges of the filterbank a bin counts ever less in any mel. Without more, it would
+still take the whole ratio of its filter, and a tone there could carry the energy of the whole
+band. So `edge_filters` fill up what the first and the last filter leave of the bins beyond their
+centers, and each edge filter has the mean density of the band beside it. M and m stand for the
+filterbank and the mel with these rows from here on, and the bound on the divergence holds for them.
 
-- DC, where the first filter starts at bin 0: it is left free unless the mel is silent. Forcing it
-  to 0 makes low-frequency mels unreachable.
-- Bins above the last filter's center, where bins beyond the filter are held at 0: the gain is
-  blended to 1. Otherwise the filter compensates for those zeros by a spurious tone at the band
-  edge. The blend acts like one more filter that already has its value, so the bound on the
-  divergence still holds.
+Bins that no filter covers become 0. DC, where the first filter starts at bin 0, is left free unless
+the mel is silent: its level is unrelated to that of other bins, and its leakage is in the mel.
 
 Backward differentiates through the updates and computes them again: it stores the spectrum alone.
 """
@@ -27,11 +27,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from torchmelinv._utils.numerics import pow_in_place, relative_norm, safe_divide, safe_pow
 from torchmelinv._utils.precision import backward_fp32_once, outside_inference_mode
@@ -43,6 +42,7 @@ from torchmelinv.cuda.mel_update import (
     mel_update_tables,
     unsupported_filters,
 )
+from torchmelinv.phase.edge_filters import EdgeFilters, edge_filters
 from torchmelinv.phase.target import MelData
 from torchmelinv.transforms.banded import CHUNK_OF_BANDS, CHUNK_OF_BINS, Banded
 from torchmelinv.transforms.constant_matrix import ConstantMatrix
@@ -57,23 +57,23 @@ SMALLEST_MEL = 1e-15
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MelTargetTables:
-    """The filterbank M and M / Mᵀ1, whose columns sum to 1, with transposes; hashed by identity."""
+    """M and M / Mᵀ1, whose columns sum to 1, with transposes; hashed by identity."""
 
     M: Banded  # s ↦ M s
     M_T: Banded  # r ↦ Mᵀ r
     M_norm: Banded  # s ↦ M (s / Mᵀ1)
     M_norm_T: Banded  # r ↦ Mᵀ r / Mᵀ1
+    per_band: Tensor  # 1 / M1, (rows,)
     free_dc: bool  # whether no filter covers bin 0 and one covers bin 1
-    free: tuple[tuple[slice, Tensor], ...]  # bins, and the part of each whose gain stays 1
+    edges: EdgeFilters
     device: torch.device
-    M_matrix: Tensor  # (n_mels, n_freqs), float64 on the CPU
+    M_matrix: Tensor  # (rows, n_freqs), float64 on the CPU
     M_norm_matrix: Tensor
 
     @functools.cached_property
     def _free_share(self) -> Tensor:
         share = torch.zeros(self.M_matrix.shape[1])
-        for bins, part in self.free:
-            share[bins] = part.float().cpu()
+        share[0] = self.free_dc
         return share
 
     @functools.cached_property
@@ -88,37 +88,23 @@ class MelTargetTables:
         return build(self.M_matrix, self.M_norm_matrix, self._free_share, self.device)
 
 
-def _upper_edge(M: Tensor, share: Tensor) -> tuple[slice, Tensor]:
-    """Return the bins from the last filter's center to its end, and the free part of each.
-
-    Both are empty where filters cover the spectrum to its end.
-    """
-    if share[-2:].any() or not M.any():
-        return slice(0, 0), share[:0]
-    center = int(M[M.any(1)][-1].argmax())
-    bins = slice(center, int(share.nonzero()[-1]) + 1)
-    return bins, 1 - (share[bins] / share[center]).clamp(max=1)
-
-
 @cached_table
 def mel_target_tables(
     matrix: ConstantMatrix, dtype: torch.dtype, device: torch.device
 ) -> MelTargetTables:
     """Build the tables on the CPU in float64, then move them."""
-    M = matrix.table
+    edges = edge_filters(matrix)
+    M = torch.cat([edges.lower, matrix.table, edges.upper])
     share = M.sum(0)
     M_norm = safe_divide(M, share)
-    free_dc = bool((share[0] == 0) & (share[1] > 0))
-    top, beyond = _upper_edge(M, share)
-    M_norm[:, top] *= 1 - beyond
-    free = [(slice(0, 1), torch.ones(1))] * free_dc + [(top, beyond)] * bool(beyond.any())
     return MelTargetTables(
         M=Banded(M, CHUNK_OF_BANDS).to(dtype, device),
         M_T=Banded(M.T, CHUNK_OF_BINS).to(dtype, device),
         M_norm=Banded(M_norm, CHUNK_OF_BANDS).to(dtype, device),
         M_norm_T=Banded(M_norm.T, CHUNK_OF_BINS).to(dtype, device),
-        free_dc=free_dc,
-        free=tuple((bins, part.to(dtype).to(device)) for bins, part in free),
+        per_band=safe_divide(torch.ones_like(M[:, 0]), M.sum(1)).to(dtype).to(device),
+        free_dc=bool((share[0] == 0) & (share[1] > 0)),
+        edges=edges,
         device=device,
         M_matrix=M,
         M_norm_matrix=M_norm,
@@ -133,14 +119,12 @@ def _nonsilent(mel: Tensor) -> Tensor:
 class MelTarget(NamedTuple):
     """The target M |c|^power = m."""
 
-    values: Tensor  # m, (items, frames, n_mels)
+    values: Tensor  # m, (items, frames, rows)
     tables: MelTargetTables
     power: float
     offset: Tensor  # the convention's magnitude_offset, (items, 1, 1)
     floor: Tensor | None  # least |c|² that the filterbank sees, (items, 1, 1)
-    nonsilent: (
-        Tensor | None
-    )  # 1 for frames that are not silent, (items, frames, 1); if bins are free
+    nonsilent: Tensor | None  # 1 for frames that are not silent, (items, frames, 1); if DC is free
     inner_iter: int
     damping: float
 
@@ -165,10 +149,9 @@ class MelTarget(NamedTuple):
             smallest_mel=torch.finfo(self.values.dtype).tiny,
         )
 
-    def default_magnitude(self, phasors: Tensor) -> Tensor:
-        peak = safe_pow(self.values.detach().amax(-1, keepdim=True), 1 / self.power)
-        # Nothing is known of a DC bin that no filter covers.
-        return peak * (pad(phasors[1:], (1, 0)) if self.tables.free_dc else phasors)
+    def envelope(self) -> Tensor:
+        density = self.values.detach() * self.tables.per_band
+        return safe_pow(self.tables.M_norm_T.of_rows(density), 1 / self.power)
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """Return the spectrum after the updates; overwrites its input if no gradient is needed."""
@@ -177,9 +160,9 @@ class MelTarget(NamedTuple):
         return spectrum.mul_(self.gain(self.filterbank_input(spectrum)))
 
     def distance(self, spectrum: Tensor) -> Tensor:
-        """Return ‖M |c|^power − m‖ / ‖m‖ of each item, (items, 1)."""
-        mel = self.tables.M.of_rows(self.filterbank_input(spectrum))
-        return relative_norm(mel - self.values, self.values)
+        """Return ‖M |c|^power − m‖ / ‖m‖ of each item for the mel alone, (items, 1)."""
+        difference = self.tables.M.of_rows(self.filterbank_input(spectrum)) - self.values
+        return relative_norm(*map(self.tables.edges.mel, (difference, self.values)))
 
     def _offset_power(self, spectrum: Tensor) -> Tensor:
         """Return |c|² + offset."""
@@ -202,8 +185,8 @@ class MelTarget(NamedTuple):
     def update_gain(self, ratio: Tensor) -> Tensor:
         """Return the factor of s in one update, from the ratios of the bands."""
         gain = self.tables.M_norm_T.of_rows(ratio)
-        for bins, part in self.tables.free:
-            gain[..., bins].addcmul_(cast(Tensor, self.nonsilent), part)
+        if self.nonsilent is not None:
+            gain[..., :1] = self.nonsilent
         return gain
 
     def gain(self, s: Tensor) -> Tensor:
@@ -271,19 +254,20 @@ class _ImposeMel(torch.autograd.Function):
 def mel_target(mel: MelData, inner_iter: int, damping: float) -> MelTarget:
     """Return the target of spectra that were divided by ``mel.scale``."""
     values, scale, filterbank, convention = mel
+    tables = mel_target_tables(filterbank.matrix, values)
+    values = tables.edges.extend(values)
     largest = torch.finfo(values.dtype).max / 4  # the square of a small scale may be 0
 
     def scaled(number: float) -> Tensor:
         return (number / scale / scale).clamp(max=largest) if number else torch.zeros_like(scale)
 
-    tables = mel_target_tables(filterbank.matrix, values)
     return MelTarget(
         values,
         tables,
         power=convention.power,
         offset=scaled(convention.magnitude_offset),
         floor=scaled(convention.magnitude_floor) if convention.magnitude_floor else None,
-        nonsilent=_nonsilent(values) if tables.free else None,
+        nonsilent=_nonsilent(values) if tables.free_dc else None,
         inner_iter=inner_iter,
         damping=damping,
     )

@@ -23,11 +23,16 @@ def _scramble(number: Tensor) -> Tensor:
 
 
 def _phasors(
-    seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device
+    seed: int,
+    n_frames: int,
+    n_freqs: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    first: int = 0,
 ) -> Tensor:
     low, high = (torch.tensor(half & _LOW_32, device=device) for half in (seed, seed >> 32))
     root = _scramble(low ^ _scramble(high))
-    frames = _scramble(root ^ torch.arange(1, n_frames + 1, device=device))
+    frames = _scramble(root ^ torch.arange(first + 1, first + n_frames + 1, device=device))
     grid = _scramble(
         (frames[:, None] + torch.arange(n_freqs, device=device) * 0x9E3779B1) & _LOW_32
     )
@@ -52,3 +57,10 @@ def random_phasors(
     if cached * n_freqs > _LARGEST_CACHED:
         return _phasors(seed, n_frames, n_freqs, dtype, device)
     return _cached_phasors(seed, cached, n_freqs, dtype, device)[:n_frames]
+
+
+def frame_phasors(
+    seed: int, frame: int, n_freqs: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """Return row `frame` of `random_phasors`, complex (n_freqs,), without the rows before it."""
+    return _phasors(seed, 1, n_freqs, dtype, device, frame)[0]

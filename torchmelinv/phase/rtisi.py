@@ -39,17 +39,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv._utils.validation import check_number, check_whole
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
 from torchmelinv.phase.bin_angle import bin_angles, window_center
+from torchmelinv.phase.fine_structure import structure_weight
 from torchmelinv.phase.method import PhaseMethod
+from torchmelinv.phase.pghi import TOLERANCE
 from torchmelinv.phase.problem import PhaseProblem
+from torchmelinv.phase.random_phase import frame_phasors
 from torchmelinv.phase.target import Target
 from torchmelinv.solvers.iterate import iterate
 from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
-from torchmelinv.transforms.window import SUMSQUARE_FLOOR, window_sumsquare, window_table
+from torchmelinv.transforms.window import sumsquare_floor, window_sumsquare, window_table
 
 
 class RTISITables(NamedTuple):
@@ -57,8 +61,12 @@ class RTISITables(NamedTuple):
 
     hop_length: int
     window: Tensor  # w, (n_fft,)
+    peak: Tensor  # the largest window sum of all frames, ()
     floor: Tensor  # the least value that the window sum is taken for, ()
     unreached: Tensor  # phasors of bins that no signal reaches, (n_freqs,)
+    # Deviation in nepers from which a bin of the newest frame gets no noise. The more of a frame is
+    # new, the less of its chance structure can be kept.
+    full_structure: float
 
 
 class RTISIBuffer(NamedTuple):
@@ -88,17 +96,44 @@ class RTISIState(NamedTuple):
 def rtisi_tables(convention: STFTConvention, like: Tensor) -> RTISITables:
     """Return the tables on the device and in the dtype of `like`."""
     window = window_table(convention)
-    floor = SUMSQUARE_FLOOR * window_sumsquare(convention).amax()
+    peak = window_sumsquare(convention).amax()
+    floor = sumsquare_floor(convention) * peak
     angles = bin_angles(convention, -window_center(convention), window)
     if convention.n_fft % 2 == 0:
         # Half of the sampling rate is real, and has no angle 0 at a center between two samples: its
         # sign would be chance.
         angles[-1] = (angles[-1] / math.pi).round() * math.pi
-    window, floor, cosine, sine = (
+    window, peak, floor, cosine, sine = (
         table.to(like.dtype).to(like.device)
-        for table in (window, floor, angles.cos(), angles.sin())
+        for table in (window, peak, floor, angles.cos(), angles.sin())
     )
-    return RTISITables(convention.hop_length, window, floor, torch.complex(cosine, sine))
+    unreached = torch.complex(cosine, sine)
+    new_part = convention.hop_length / convention.win_length
+    return RTISITables(convention.hop_length, window, peak, floor, unreached, new_part)
+
+
+def _noise_frame(envelope: Tensor, frame: int, tables: RTISITables) -> tuple[Tensor, Tensor]:
+    """Return noise for the newest frame, as far as its envelope has no fine structure.
+
+    Args:
+        envelope: Envelopes of the newest frame and those before it, (items, frames, n_freqs).
+        frame: Index of the newest frame.
+        tables: The tables of the convention.
+
+    Returns:
+        Samples (items, n_fft) whose windowed spectrum has about the magnitude of the noise; the
+        part of the frame's energy that is noise, (items, 1).
+    """
+    latest = envelope[:, -2:]
+    relative = safe_divide(latest, latest.amax((-2, -1), keepdim=True))
+    weight = structure_weight(relative, TOLERANCE, tables.full_structure)[:, -1]
+    newest, window = envelope[:, -1], tables.window
+    magnitude = newest * (1 - weight.square()).sqrt()
+    phasors = frame_phasors(0, frame, newest.shape[-1], newest.dtype, newest.device)
+    samples = torch.fft.irfft(magnitude * phasors, n=len(window))
+    energy, of_noise = (each.square().sum(-1, keepdim=True) for each in (newest, magnitude))
+    scale = math.sqrt(len(window)) / window.norm()
+    return samples * scale, safe_divide(of_noise, energy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,6 +232,7 @@ class RTISILA(PhaseMethod):
         buffer: RTISIBuffer,
         values: Tensor,
         present: Tensor,
+        frame: int,
     ) -> RTISIBuffer:
         """Take in one frame, and commit the frame `look_ahead` before it.
 
@@ -206,11 +242,12 @@ class RTISILA(PhaseMethod):
             buffer: The buffer before this frame.
             values: Target values of the new frame, (items, rows); 0 after an item's last frame.
             present: 1 for a frame of the item, 0 after its last frame, (items, 1).
+            frame: Index of the new frame, from 0.
 
         Returns:
             The next buffer.
         """
-        hop_length, window, floor, unreached = tables
+        hop_length, window, peak, floor, unreached, _ = tables
         n_fft = len(window)
         in_buffer = torch.cat([buffer.target, values[:, None]], 1)
         target = make_target(in_buffer)
@@ -233,9 +270,16 @@ class RTISILA(PhaseMethod):
         # that give it one.
         before = torch.cat([buffer.waiting, zeros[:, None]], 1)
         known = torch.cat([buffer.present, torch.zeros_like(present)[:, None]], 1)
-        guess = stft(signal_of(before, window_sum(known)))
-        fallback = target.default_magnitude(unreached)
-        spectra = target.impose(torch.where(guess == 0, fallback, guess))
+        weight, envelope = window_sum(known), target.envelope()
+        noise, noise_part = _noise_frame(envelope, frame, tables)
+        # A gain that is smooth along frequency hardly changes the signal along time, so noise would
+        # fade out in each frame. Where few frames have arrived, new noise takes its place.
+        known_part = (weight / peak).clamp(max=1)
+        missing = (weight.shape[-1] - n_fft, 0)
+        signal = signal_of(before, weight) * (1 - noise_part * (1 - known_part))
+        signal = signal + pad(noise, missing) * (1 - known_part).sqrt()
+        guess = stft(signal)
+        spectra = target.impose(torch.where(guess == 0, envelope * unreached, guess))
         if self.n_iter > 1:
             weight = window_sum(all_present)
 
@@ -276,8 +320,8 @@ class RTISILA(PhaseMethod):
         rows, flags = (pad(each, (0, 0, 0, ahead)) for each in (values, present.to(values.dtype)))
         make_target = problem.target.with_values
         committed = []
-        for row, flag in zip(rows.unbind(1), flags.unbind(1), strict=True):
-            buffer = self.advance(tables, make_target, buffer, row, flag)
+        for frame, (row, flag) in enumerate(zip(rows.unbind(1), flags.unbind(1), strict=True)):
+            buffer = self.advance(tables, make_target, buffer, row, flag, frame)
             committed.append(buffer.committed)
         return RTISIState(problem.plan.inverse(torch.stack(committed[ahead:], 1)))
 

@@ -33,8 +33,8 @@ class Target(Protocol):
     def with_values(self, values: Tensor) -> Target:
         """Return the same kind of target for other frames, from their values."""
 
-    def default_magnitude(self, phasors: Tensor) -> Tensor:
-        """Return magnitudes to start from where only phasors (n_freqs,) are known."""
+    def envelope(self) -> Tensor:
+        """Return a magnitude (items, frames, n_freqs) near the target, without gradient."""
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """Return the spectrum changed to have the target, angles kept; may overwrite its input."""
@@ -60,8 +60,8 @@ class MagnitudeTarget(NamedTuple):
     def with_values(self, values: Tensor) -> MagnitudeTarget:
         return MagnitudeTarget(values)
 
-    def default_magnitude(self, phasors: Tensor) -> Tensor:
-        return phasors
+    def envelope(self) -> Tensor:
+        return self.values.detach()
 
     def impose(self, spectrum: Tensor) -> Tensor:
         return impose_magnitude(spectrum, self.values)

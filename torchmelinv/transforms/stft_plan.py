@@ -8,7 +8,7 @@ Synthesis is its least-squares inverse (Griffin and Lim 1984, eq. 6): overlap-ad
 divided by Σ_t w²(n − t h).
 
 Consistency, synthesis followed by analysis, is idempotent for every padding, but for samples that
-few windows reach (`SUMSQUARE_FLOOR`). It is an orthogonal projection (in the inner product that
+few windows reach (`sumsquare_floor`). It is an orthogonal projection (in the inner product that
 counts mirrored bins) with zero padding only: reflection is not self-adjoint.
 """
 
@@ -27,7 +27,7 @@ from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.cuda.layout import Layout
 from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
-from torchmelinv.transforms.window import SUMSQUARE_FLOOR, window_table
+from torchmelinv.transforms.window import sumsquare_floor, window_table
 
 
 def _padded_length(convention: STFTConvention, n_frames: int) -> int:
@@ -163,7 +163,7 @@ def _inverse_sumsquare(
     frames = frame_mask[..., None] * squared
     sumsquare = overlap_add(frames, torch.ones_like(squared), convention.hop_length)
     sumsquare = _fit(sumsquare[..., convention.left_padding :], n_samples)
-    floor = SUMSQUARE_FLOOR * sumsquare.amax(-1, keepdim=True)
+    floor = sumsquare_floor(convention) * sumsquare.amax(-1, keepdim=True)
     reached = (sumsquare > 0).to(sumsquare.dtype)
     return safe_divide(reached, convention.n_fft * torch.maximum(sumsquare, floor))
 
