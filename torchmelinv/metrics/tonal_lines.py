@@ -23,6 +23,11 @@ _RANGE = 1e-8  # of the largest power: weaker lines do not count
 _TOLERANCE = (2, 1)
 
 
+def _median(values: Tensor) -> Tensor:
+    """Return the lower median of the last dimension, deterministic on accelerators, too."""
+    return values.sort(-1).values[..., (values.shape[-1] - 1) // 2]
+
+
 def _prominence_db(waveform: Tensor, sample_rate: float) -> Tensor:
     """Return how far each bin rises above the median of its neighbors in dB, (…, bins, steps)."""
     n_fft = near_power_of_two(_FRAME_SECONDS * sample_rate)
@@ -30,11 +35,11 @@ def _prominence_db(waveform: Tensor, sample_rate: float) -> Tensor:
     n_frames = max(2, round(_LINE_SECONDS * sample_rate / hop_length))
     powers = pad(frame_powers(waveform, n_fft, hop_length), (0, 0, n_frames, n_frames))
     steps = powers.unfold(-2, n_frames, n_frames // 2)
-    power = steps.median(-1).values  # (…, steps, bins)
+    power = _median(steps)  # (…, steps, bins)
     floor = or_one(_RANGE * power.amax((-2, -1), keepdim=True))
     # A step of the spectrum is no line: both sides must be lower, or the only side there is.
     sides = pad(power, (_NEIGHBORS, _NEIGHBORS), value=-1).unfold(-1, _NEIGHBORS, 1)
-    medians = torch.where(sides.amin(-1) < 0, 0, sides.median(-1).values)
+    medians = torch.where(sides.amin(-1) < 0, 0, _median(sides))
     neighbors = torch.maximum(medians[..., : -_NEIGHBORS - 1], medians[..., _NEIGHBORS + 1 :])
     return 10 * ((power + floor) / (neighbors + floor)).log10().clamp(min=0).mT
 
