@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,10 +63,13 @@ def evenly_spaced(paths: Sequence[Path], count: int) -> list[Path]:
     return [paths[(2 * index + 1) * len(paths) // (2 * count)] for index in range(count)]
 
 
-def degrade(mel: Tensor, kind: str, convention: MelConvention, name: str) -> Tensor:
-    """Return a mel (n_mels, n_frames) after a degradation of its log magnitude.
+def degrade(
+    mel: Tensor, kind: str, convention: MelConvention, name: str = "", blur: float = BLUR
+) -> Tensor:
+    """Return a mel (…, n_mels, n_frames) after a degradation of its log magnitude.
 
-    Input and output have the convention's values. `name` seeds the noise.
+    Input and output have the convention's values. `name` seeds the noise, `blur` is the standard
+    deviation of the Gaussian filter.
     """
     if kind == "clean":
         return mel
@@ -73,7 +77,7 @@ def degrade(mel: Tensor, kind: str, convention: MelConvention, name: str) -> Ten
     linear = decompress(mel, convention.level)
     log_magnitude = linear.clamp(min=float(linear.max()) * 1e-5**power).log() / power
     if kind == "blurred":
-        log_magnitude = _blur(log_magnitude)
+        log_magnitude = _blur(log_magnitude, blur)
     else:
         generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
         noise = torch.randn(log_magnitude.shape, generator=generator)
@@ -81,11 +85,14 @@ def degrade(mel: Tensor, kind: str, convention: MelConvention, name: str) -> Ten
     return compress((power * log_magnitude).exp(), convention.level)
 
 
-def _blur(values: Tensor) -> Tensor:
-    """Filter both dimensions of (rows, columns) by a Gaussian; the edges are repeated."""
-    offsets = torch.arange(-3, 4, dtype=values.dtype)
-    kernel = torch.exp(-0.5 * (offsets / BLUR).square())
+def _blur(values: Tensor, width: float) -> Tensor:
+    """Filter both dimensions of (…, rows, columns) by a Gaussian; the edges are repeated."""
+    reach = math.ceil(4 * width)
+    offsets = torch.arange(-reach, reach + 1, dtype=values.dtype)
+    kernel = torch.exp(-0.5 * (offsets / width).square())
     kernel = (kernel / kernel.sum())[None, None]
     for _ in range(2):
-        values = conv1d(pad(values[:, None], (3, 3), mode="replicate"), kernel)[:, 0].mT
+        rows = values.reshape(-1, 1, values.shape[-1])
+        rows = conv1d(pad(rows, (reach, reach), mode="replicate"), kernel)
+        values = rows.reshape(values.shape).mT
     return values

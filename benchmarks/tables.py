@@ -6,7 +6,14 @@ import re
 import statistics
 from collections.abc import Callable
 
-from benchmarks import corpus_table, gpu_table, lws_table, quality_tables, training_table
+from benchmarks import (
+    corpus_table,
+    gpu_table,
+    lws_table,
+    quality_tables,
+    sounds_table,
+    training_table,
+)
 from benchmarks.markdown import background, duration, paragraph, provenance, table
 from benchmarks.records import RESULTS, ROOT, Record, load
 from torchmelinv.cli.presets import preset_rows
@@ -105,6 +112,7 @@ RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "gradient_cost": ("gradients", render_gradient_cost),
     "gradient_norms": ("gradients", render_gradient_norms),
     "lws": ("lws", lws_table.render),
+    "sounds": ("sounds", sounds_table.render),
     "training": ("training", training_table.render),
     "speed_targets": ("", render_speed_targets),
     "presets": ("", render_presets),

@@ -3,31 +3,59 @@
 The estimate comes first, then its reference. Names that end in ``_db`` are in decibels. `lengths`
 counts the frames (of waveforms the samples) of each item of a padded batch; the padding is ignored.
 Without `lengths`, zeros on both sides change no relative error. `torchmelinv.metrics.scores`
-computes all metrics of a pair at once, and their means over many pairs.
+computes all metrics of a pair at once, and their means over many pairs;
+`torchmelinv.metrics.sound_scores` computes those that show a whistle, a flutter, softened onsets
+and other faults that PESQ, ESTOI and mel errors miss.
 """
 
+from torchmelinv.metrics.channels import channel_correlation, downmix_level_db
 from torchmelinv.metrics.consistency import inconsistency_db, target_inconsistency_db
 from torchmelinv.metrics.distance import log_mel_l1, mel_error_db, spectral_convergence_db
 from torchmelinv.metrics.gradient import gradient_norm
+from torchmelinv.metrics.level import crest_factor_db, level_db
+from torchmelinv.metrics.long_term_spectrum import (
+    band_level_db,
+    edge_energy_db,
+    third_octave_bands,
+)
+from torchmelinv.metrics.modulation import hop_fluctuation_db, hop_modulation_db, periodicity
+from torchmelinv.metrics.onsets import onset_slope_db, pre_echo_db
 from torchmelinv.metrics.perceptual import estoi, pesq_wb
+from torchmelinv.metrics.pitch import harmonics_to_noise_db, pulse_depth
 from torchmelinv.metrics.sdr import si_sdr_db
 from torchmelinv.metrics.spectral import (
     envelope_correlation,
     log_spectral_distance_db,
     mel_cepstral_distortion_db,
 )
+from torchmelinv.metrics.tonal_lines import tonal_line_db
 
 __all__ = [
+    "band_level_db",
+    "channel_correlation",
+    "crest_factor_db",
+    "downmix_level_db",
+    "edge_energy_db",
     "envelope_correlation",
     "estoi",
     "gradient_norm",
+    "harmonics_to_noise_db",
+    "hop_fluctuation_db",
+    "hop_modulation_db",
     "inconsistency_db",
+    "level_db",
     "log_mel_l1",
     "log_spectral_distance_db",
     "mel_cepstral_distortion_db",
     "mel_error_db",
+    "onset_slope_db",
+    "periodicity",
     "pesq_wb",
+    "pre_echo_db",
+    "pulse_depth",
     "si_sdr_db",
     "spectral_convergence_db",
     "target_inconsistency_db",
+    "third_octave_bands",
+    "tonal_line_db",
 ]

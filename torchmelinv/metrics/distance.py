@@ -101,6 +101,12 @@ def ratio_db(ratio: Tensor) -> Tensor:
     return 20 * ratio.clamp(min=10 ** (_FLOOR_DB / 20)).log10()
 
 
+def energy_ratio_db(energy: Tensor, reference: Tensor) -> Tensor:
+    """Return 10 log10 of a ratio of energies, from −300 to 300; 0 where both are silent."""
+    ratio = 10 * (energy.log10() - reference.log10())
+    return torch.where(energy == reference, 0, ratio.clamp(_FLOOR_DB, -_FLOOR_DB))
+
+
 @named_options
 def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
     """Compute the spectral convergence 20 log10(‖X̂ − X‖ / ‖X‖) of magnitudes in dB.

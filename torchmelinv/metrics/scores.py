@@ -47,12 +47,12 @@ class Metric(NamedTuple):
     Args:
         label: Name for tables and figures.
         digits: Digits after the decimal point to show.
-        higher_is_better: Whether higher values are better.
+        higher_is_better: Whether higher values are better; None if 0 is best.
     """
 
     label: str
     digits: int
-    higher_is_better: bool = False
+    higher_is_better: bool | None = False
 
 
 METRICS = {
