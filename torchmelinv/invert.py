@@ -24,6 +24,7 @@ from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.reconstruct import LinearMel, reconstruct
 from torchmelinv.solvers.iterate import Gradient, Solution, check_gradient
 from torchmelinv.transforms.compression import decompress
+from torchmelinv.transforms.dc_offset import restore_dc
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 from torchmelinv.transforms.spectrum import remove_offset
@@ -309,7 +310,8 @@ class MelInverter(nn.Module):
 
     def _to_magnitude(self, linear_mel: Tensor) -> Tensor:
         spectrum = self._invert_filterbank(linear_mel, self.filterbank)
-        return remove_offset(spectrum, self.convention)
+        magnitude = remove_offset(spectrum, self.convention)
+        return restore_dc(magnitude, linear_mel, self.convention)
 
     def _invert(
         self,

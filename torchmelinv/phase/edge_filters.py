@@ -8,8 +8,8 @@ band and v the weights of the edge filter,
 
     v_f = max(0, Σ_k M_k,f* − Σ_k M_k,f)  for f ≥ f* = argmax_f M_K,f,    m_v = m_K Σ_f v_f / Σ_f M_K,f.
 
-The lower edge leaves out DC, which is unrelated to the bins beside it, and bins within the main
-lobe of the window around the first center, which the first band determines by leakage.
+The lower edge leaves out DC, which is unrelated to the bins beside it, and bins so near the first
+center that they and DC reach each other by leakage: there the first band says enough.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from torchmelinv.transforms.constant_matrix import ConstantMatrix
 
-MAIN_LOBE = 2  # bins from the peak of a Hann window's spectrum to its first zero
+MAIN_LOBES = 4  # bins of the main lobes of DC and of the center, two each for a Hann window
 
 
 class EdgeFilters(NamedTuple):
@@ -66,7 +66,7 @@ def edge_filters(matrix: ConstantMatrix) -> EdgeFilters:
         return missing[None], float(missing.sum() / M[band].sum())
 
     beyond = (bins >= int(M[last].argmax())) & (bins <= end)
-    before = (bins <= int(M[first].argmax()) - MAIN_LOBE) & (bins >= covered[0]) & (bins > 0)
+    before = (bins <= int(M[first].argmax()) - MAIN_LOBES) & (bins >= covered[0]) & (bins > 0)
     upper, upper_factor = edge(last, beyond)
     lower, lower_factor = edge(first, before)
     return EdgeFilters(lower, upper, lower_factor, upper_factor, first, last)
