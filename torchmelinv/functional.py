@@ -129,6 +129,7 @@ def magnitude_to_waveform(
     init_waveform: Tensor | None = None,
     tolerance: float | None = None,
     gradient: Gradient = "unrolled",
+    channels: bool = False,
 ) -> Tensor:
     """Find the waveform of a magnitude.
 
@@ -148,6 +149,8 @@ def magnitude_to_waveform(
         init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
         tolerance: Relative change of an iteration at which an item stops.
         gradient: How gradients pass through the iterations, as in `MelInverter`.
+        channels: The dimension before the last two has the channels of one recording, which share
+            the initial phase.
 
     Returns:
         Waveform (…, length).
@@ -178,6 +181,7 @@ def magnitude_to_waveform(
         init_waveform=init_waveform,
         tolerance=tolerance,
         gradient=gradient,
+        channels=channels,
     ).waveform
 
 
@@ -197,6 +201,7 @@ def mel_to_waveform(
     init_waveform: Tensor | None = None,
     tolerance: float | None = None,
     gradient: Gradient = "unrolled",
+    channels: bool = False,
     check: bool = True,
 ) -> Tensor:
     """Invert mel spectrograms to waveforms, as `MelInverter` does.
@@ -215,6 +220,8 @@ def mel_to_waveform(
         init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
         tolerance: Relative change of an iteration at which an item stops.
         gradient: How gradients pass through the iterations, as in `MelInverter`.
+        channels: The dimension before the last two has the channels of one recording, which share
+            the initial phase.
         check: Check the values of the mel.
 
     Returns:
@@ -244,6 +251,7 @@ def mel_to_waveform(
         momentum=momentum,
         tolerance=tolerance,
         gradient=gradient,
+        channels=channels,
         check=check,
     )
     return inverter(mel, lengths=lengths, length=length, init_waveform=init_waveform)
@@ -333,6 +341,7 @@ def mfcc_to_waveform(
     init_waveform: Tensor | None = None,
     tolerance: float | None = None,
     gradient: Gradient = "unrolled",
+    channels: bool = False,
     check: bool = True,
 ) -> Tensor:
     """Invert MFCCs to waveforms: `mfcc_to_mel`, then `mel_to_waveform`.
@@ -351,6 +360,8 @@ def mfcc_to_waveform(
         init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
         tolerance: Relative change of an iteration at which an item stops.
         gradient: How gradients pass through the iterations, as in `MelInverter`.
+        channels: The dimension before the last two has the channels of one recording, which share
+            the initial phase.
         check: Check the values of the mel.
 
     Returns:
@@ -387,6 +398,7 @@ def mfcc_to_waveform(
         init_waveform=init_waveform,
         tolerance=tolerance,
         gradient=gradient,
+        channels=channels,
         check=check,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -33,9 +34,9 @@ from torchmelinv.transforms.stft import STFT
 __all__ = ["MelInverter"]
 
 
-def _check_flag(value: Any) -> None:
+def _check_flag(name: str, value: Any) -> None:
     if not isinstance(value, bool):
-        raise InputError(f"check is {value!r}; it must be True or False")
+        raise InputError(f"{name} is {value!r}; it must be True or False")
 
 
 # Settings that each call reads, with the check of a new value.
@@ -45,7 +46,8 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "seed": lambda value: check_options(0, value, None, None),
     "tolerance": lambda value: check_options(0, 0, None, value),
     "gradient": check_gradient,
-    "check": _check_flag,
+    "channels": functools.partial(_check_flag, "channels"),
+    "check": functools.partial(_check_flag, "check"),
 }
 _FIXED = ("convention", "magnitude", "phase", "momentum", "stft", "filterbank")
 
@@ -87,11 +89,14 @@ class MelInverter(nn.Module):
             ``"phase_detached"``, through one projection at the phase that was found; ``"none"``.
             The initial phase always counts as a constant. `metrics.gradient_norm` measures how
             large the gradient is.
+        channels: The dimension before the mel's last two has the channels of one recording, such as
+            stereo. They share the initial phase, so that channels that are alike stay correlated
+            and do not cancel in a mono downmix.
         check: Check the values of each mel. Set False to skip this check, which waits for the
             device and may warn about half-trained models.
 
     Attributes:
-        n_iter, init, seed, tolerance, gradient, check: The options, which may be set later.
+        n_iter, init, seed, tolerance, gradient, channels, check: The options, which may be set later.
         convention, magnitude, phase, momentum: The other options, read-only.
         stft: The `STFT` of the convention.
         filterbank: The `MelFilterbank` of the convention.
@@ -124,6 +129,7 @@ class MelInverter(nn.Module):
         momentum: float | None = None,
         tolerance: float | None = None,
         gradient: Gradient = "unrolled",
+        channels: bool = False,
         check: bool = True,
     ) -> None:
         super().__init__()
@@ -134,7 +140,7 @@ class MelInverter(nn.Module):
         self.add_module("stft", STFT(self._convention))
         self.add_module("filterbank", MelFilterbank(self._convention))
         self.n_iter, self.init, self.seed, self.tolerance = n_iter, init, seed, tolerance
-        self.gradient, self.check = gradient, check
+        self.gradient, self.channels, self.check = gradient, channels, check
 
     @property
     def convention(self) -> MelConvention:
@@ -341,6 +347,7 @@ class MelInverter(nn.Module):
                 init_waveform=init_waveform,
                 tolerance=self.tolerance,
                 gradient=self.gradient,
+                channels=self.channels,
                 mel=LinearMel(linear_mel, self.filterbank, self.convention),
                 **diagnostics,
             )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import frames_first
+from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.validation import check_features, check_real, check_whole
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError, nearest
@@ -82,6 +83,33 @@ def init_spectrum(
             )
         init = _FROM_MAGNITUDE[init](magnitude, convention, seed)
     return torch.complex(magnitude * init.cos(), magnitude * init.sin())
+
+
+def shared_angles(
+    init: str, seed: int, magnitude: Tensor, n_channels: int, convention: STFTConvention
+) -> Tensor | None:
+    """Return one initial phase for all channels of a recording, or None for the usual phases.
+
+    Channels with phases of their own would lose their correlation and cancel each other in a mono
+    downmix. The phase is estimated from the root of the sum of the channels' power.
+
+    Args:
+        init: Name of an initial phase.
+        seed: Seed of random phases.
+        magnitude: Magnitude (items · channels, n_frames, n_freqs).
+        n_channels: Channels of each recording.
+        convention: The convention of the STFT.
+
+    Returns:
+        Angles like the magnitude; None if the phase does not depend on the magnitude anyway.
+    """
+    if check_init(init) not in _FROM_MAGNITUDE:
+        return None
+    channels = magnitude.detach().unflatten(0, (-1, n_channels))
+    peak = channels.amax((1, 2, 3), keepdim=True)
+    power = safe_divide(channels, peak).square().sum(1)
+    angles = _FROM_MAGNITUDE[init](power.sqrt(), convention, seed)
+    return angles.repeat_interleave(n_channels, 0)
 
 
 def initial_phase(

@@ -23,7 +23,12 @@ from torchmelinv._utils.validation import (
 )
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
-from torchmelinv.phase.initial_phase import check_angles, copy_phase, init_spectrum
+from torchmelinv.phase.initial_phase import (
+    check_angles,
+    copy_phase,
+    init_spectrum,
+    shared_angles,
+)
 from torchmelinv.phase.iterate_stages import Loop, iterate_stages
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.problem import PhaseProblem
@@ -60,12 +65,19 @@ def _prepare(
     lengths: Any,
     length: int | None,
     init: str | Tensor,
+    seed: int,
     init_waveform: Tensor | None,
     mel: LinearMel | None,
+    channels: bool,
 ) -> tuple[_Inputs, int]:
     """Check the inputs; return them with the number of samples to iterate on."""
     convention = stft.convention
     magnitude = check_features(magnitude, "magnitude", convention.n_freqs)
+    if channels and magnitude.ndim < 3:
+        raise InputError(
+            f"channels is True, and the input has shape (…, {magnitude.shape[-1]}) without a "
+            "dimension of channels; it must be (…, channels, features, n_frames)"
+        )
     items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
     n_samples = convention.n_samples(n_frames) if length is None else length
     # If as many samples have other frames than these, iterate on the default number of samples; the
@@ -80,6 +92,11 @@ def _prepare(
     if isinstance(init, Tensor):
         angles = check_angles(init, magnitude).expand(magnitude.shape)
         angles = angles.reshape(-1, *magnitude.shape[-2:]).mT
+    elif channels and init_waveform is None:
+        masked = rows
+        if frame_counts is not None:
+            masked = torch.where(length_mask(frame_counts, n_frames)[..., None], rows, 0)
+        angles = shared_angles(init, seed, masked, items[-1], convention)
     if init_waveform is not None:
         if init_waveform.shape[:-1] != items or init_waveform.shape[-1] == 0:
             allowed = ", ".join([*map(str, items), "n_samples ≥ 1"])
@@ -113,6 +130,7 @@ def reconstruct(
     keep_best: bool = False,
     hook: Callable[[int, Any], None] | None = None,
     mel: LinearMel | None = None,
+    channels: bool = False,
 ) -> Solution:
     """Find the waveform of a magnitude by a phase method.
 
@@ -133,6 +151,8 @@ def reconstruct(
         hook: Called with the iteration and the state after each iteration; states are those of
             items divided by a power of two near their peak.
         mel: The linear mel spectrogram that the magnitude was found for.
+        channels: The dimension before the last two has the channels of one recording, which share
+            the initial phase.
 
     Returns:
         The solution. Without `return_info`, only its waveform is meaningful.
@@ -147,7 +167,9 @@ def reconstruct(
         given = "init_waveform" if init_waveform is not None else "init (angles)"
         if init_waveform is not None or isinstance(init, Tensor):
             raise InputError(f"{given} has no effect on {method!r}, which finds its own phases")
-    inputs, n_samples = _prepare(magnitude, stft, lengths, length, init, init_waveform, mel)
+    inputs, n_samples = _prepare(
+        magnitude, stft, lengths, length, init, seed, init_waveform, mel, channels
+    )
     whole_plan = stft.plan(inputs.magnitude.shape[1], n_samples, inputs.magnitude)
 
     def solve(*tensors: Any) -> tuple[Tensor, ...]:
