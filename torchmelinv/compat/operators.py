@@ -81,8 +81,6 @@ def griffin_lim(
         n_fft=n_fft, hop_length=hop_length, win_length=len(values), window=values
     )
     magnitude = safe_pow(check_features(specgram, "specgram", convention.n_freqs).relu(), 1 / power)
-    if length is None and magnitude.shape[-1] > 1:
-        length = hop_length * (magnitude.shape[-1] - 1) + n_fft % 2
     init = 2 * math.pi * torch.rand_like(magnitude) if rand_init else "zero"
     method = GriffinLim(momentum)
     stft = STFT(convention)
