@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 
 import librosa
 import numpy as np
@@ -13,7 +14,12 @@ import torch
 
 from tests.problems import tones
 from torchmelinv.compat import librosa as compat
-from torchmelinv.errors import InputError, MelValueWarning, TorchmelinvError
+from torchmelinv.errors import (
+    EmptyFilterWarning,
+    InputError,
+    MelValueWarning,
+    TorchmelinvError,
+)
 
 REFERENCE = {
     "griffinlim": librosa.griffinlim,
@@ -130,7 +136,9 @@ def test_initial_phases():
     ids=str,
 )
 @pytest.mark.parametrize("power", [1.0, 2.0])
-@pytest.mark.filterwarnings("ignore:Empty filters:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Empty filters:UserWarning", "ignore:.* mel filters are empty:UserWarning"
+)
 def test_magnitude_has_the_mel(dtype, filters, power):
     basis = librosa.filters.mel(n_mels=40, dtype=np.float64, **BASIC, **filters)
     spectrum = librosa.stft(np.stack([WAVE, WAVE[::-1]]), n_fft=512)[..., 9:11]
@@ -299,6 +307,21 @@ def test_unknown_arguments_and_warnings():
     with pytest.warns(UserWarning, match="momentum is 2; above 1"):
         compat.griffinlim(np.zeros((33, 3)), momentum=2)
     assert issubclass(InputError, ValueError)
+
+
+@pytest.mark.parametrize("fmin", [0.0, 50.0])
+@pytest.mark.parametrize("n_mels", [20, 24, 32, 128])
+def test_empty_filters_warn_where_librosa_warns(n_mels, fmin):
+    """Of 24 filters from 0 Hz on, only the first one is empty."""
+    settings = {"sr": 8000, "n_fft": 64, "fmin": fmin}
+    found = []
+    for function in (compat.mel_to_stft, librosa.feature.inverse.mel_to_stft):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            function(np.ones((n_mels, 2)), **settings)
+        found.append([warning.message for warning in caught])
+    assert len(found[0]) == len(found[1])
+    assert all(isinstance(message, EmptyFilterWarning) for message in found[0])
 
 
 @pytest.mark.parametrize("name", ["mel_to_stft", "mel_to_audio"])

@@ -6,6 +6,7 @@ import inspect
 import io
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
@@ -14,12 +15,12 @@ import torchaudio.transforms as reference
 from tests.problems import tones
 from torchmelinv.compat import torchaudio as compat
 from torchmelinv.conventions.interop import from_torchaudio
-from torchmelinv.errors import InputError
+from torchmelinv.errors import EmptyFilterWarning, InputError
 
 SMALL = {"n_fft": 128, "hop_length": 32}
 pytestmark = pytest.mark.filterwarnings(
     "ignore:At least one mel filterbank:UserWarning",  # torchaudio's, for empty filters
-    "ignore:.* filters reach none:UserWarning",
+    "ignore:.* mel filters are empty:UserWarning",
     "ignore:`torch.jit:DeprecationWarning",
 )
 
@@ -229,8 +230,20 @@ def test_errors_and_warnings():
             make()
     with pytest.warns(UserWarning, match="onesided does nothing"):
         compat.MelSpectrogram(onesided=True)
-    with pytest.warns(UserWarning, match="of the 128 filters reach none of the 65 bins"):
-        compat.MelScale(n_stft=65)
+
+
+@pytest.mark.parametrize("name", ["MelScale", "InverseMelScale", "MelSpectrogram"])
+def test_empty_filters_warn_where_torchaudio_warns(name):
+    geometry = {"n_fft": 128} if name == "MelSpectrogram" else {"n_stft": 65}
+    with pytest.warns(UserWarning, match="mel filterbank has all zero values"):
+        getattr(reference, name)(**geometry)
+    with pytest.warns(EmptyFilterWarning, match="of the 128 mel filters are empty") as caught:
+        getattr(compat, name)(**geometry)
+    assert [warning.filename for warning in caught] == [__file__]
+    for library in (compat, reference):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            getattr(library, name)(**geometry, n_mels=16)
 
 
 def test_originals_are_not_imported():

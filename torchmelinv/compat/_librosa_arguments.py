@@ -18,7 +18,12 @@ from torchmelinv._utils.validation import check_number, check_whole
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.conventions.interop import PAD_MODES, window_of
 from torchmelinv.errors import ConventionError, InputError
-from torchmelinv.transforms.mel_filterbank import MelFilterbank, mel_edges, mel_filters
+from torchmelinv.transforms.mel_filterbank import (
+    MelFilterbank,
+    mel_edges,
+    mel_filters,
+    warn_of_empty_filters,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,6 +142,9 @@ def make_filterbank(
     scale = "htk" if htk else "slaney"
     edges = mel_edges(n_mels, fmin, fmax, scale)
     matrix = mel_filters(bins, edges, scale, "slaney" if norm == "slaney" else None)
+    # As in librosa, filters that begin at 0 Hz do not count.
+    empty = (matrix.max(1) == 0) & (edges[:-2] > 0)
+    warn_of_empty_filters(int(empty.sum()), n_mels, len(bins))
     return MelFilterbank(torch.from_numpy(_normalize(matrix, norm)))
 
 

@@ -301,7 +301,8 @@ class MelConvention(STFTConvention):
         magnitude_offset: Number added to |STFT|², at least 0.
         magnitude_floor: Lower bound of |STFT|², at least 0. Only one of the two may be set.
         power: Exponent of the magnitude: 1 for magnitude, 2 for power, or any number above 0.
-        n_mels: Number of mel bands, at least 1.
+        n_mels: Number of mel bands, at least 1. Filters narrower than the spacing of the bins may
+            be empty; `MelFilterbank` warns of many.
         f_min: Lowest frequency of the filterbank in Hz, at least 0.
         f_max: Highest frequency of the filterbank in Hz, above `f_min`. Default (0): half of
             `filterbank_sample_rate`, which is also its upper bound.

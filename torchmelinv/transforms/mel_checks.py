@@ -11,15 +11,13 @@ warns where many frames exceed it.
 from __future__ import annotations
 
 import math
-import os
-import sys
-import warnings
 from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from torchmelinv._utils.validation import check_real
+from torchmelinv._utils.warning import warn_caller
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError, MelValueWarning
 from torchmelinv.transforms.compression import compress
@@ -31,17 +29,6 @@ _MARGIN = 100.0  # factor beyond the bounds of waveforms in [−1, 1] at which t
 _LOUD_FRAMES = 0.1  # part of the frames: a few loud ones may be clicks, or a network's mistakes
 _ROUNDING = 1e-6  # of the peak: resampling and files may leave a linear mel this far below 0
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))
-
-
-def _caller_level() -> int:
-    """Return the `stacklevel` at which a warning names the line that called this package."""
-    internal = (_PACKAGE, os.path.dirname(torch.__file__))
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(internal):
-        level, frame = level + 1, frame.f_back
-    return level
-
 
 def clamp_linear_mel(mel: Tensor) -> Tensor:
     """Return a linear mel of unknown convention with negative values set to 0.
@@ -49,11 +36,10 @@ def clamp_linear_mel(mel: Tensor) -> Tensor:
     On the CPU it warns if most values are negative; accelerators are not checked.
     """
     if mel.device.type == "cpu" and float((mel.detach() < 0).float().mean()) > 0.5:
-        warnings.warn(
-            f"most of the mel's values are negative (down to {float(mel.min()):.3g}) and count as "
-            "0: is this a log mel? A linear mel is needed here; MelInverter takes log mels",
+        warn_caller(
+            "most of the mel's values are negative and count as 0: is this a log mel? A linear mel "
+            "is needed here; MelInverter takes log mels",
             MelValueWarning,
-            stacklevel=_caller_level(),
         )
     return mel.relu()
 
@@ -100,7 +86,7 @@ def check_mel_values(mel: Tensor, convention: MelConvention, mask: Tensor | None
     """
     problem = find_value_problem(mel, convention, mask)
     if problem is not None:
-        warnings.warn(problem, MelValueWarning, stacklevel=_caller_level())
+        warn_caller(problem, MelValueWarning)
 
 
 def find_value_problem(
