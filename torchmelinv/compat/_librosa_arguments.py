@@ -179,18 +179,25 @@ def default_length(convention: STFTConvention, n_frames: int, center: bool) -> i
     return (samples - 2 * (convention.n_fft // 2) if center else samples) or None
 
 
-def random_angles(shape: tuple[int, ...], random_state: RandomState | None) -> Tensor:
-    """Return the angles in float64 that librosa draws for the same `random_state`."""
+def random_angles(
+    shape: tuple[int, ...], random_state: RandomState | None, rng: RandomState | None
+) -> Tensor:
+    """Return the angles in float64 that librosa draws for the same `random_state` or `rng`.
+
+    An integer `rng` seeds `numpy.random.default_rng`, an integer `random_state` a `RandomState`.
+    """
+    if random_state is not None and rng is not None:
+        raise InputError("random_state and rng are given; give one of them")
+    name, seed = ("random_state", random_state) if rng is None else ("rng", rng)
     generator: np.random.RandomState | np.random.Generator
-    if random_state is None:
-        generator = np.random.default_rng()
-    elif isinstance(random_state, (np.random.RandomState, np.random.Generator)):
-        generator = random_state
-    elif isinstance(random_state, numbers.Integral):
-        generator = np.random.RandomState(int(random_state))
+    if isinstance(seed, (np.random.RandomState, np.random.Generator)):
+        generator = seed
+    elif seed is None or (name == "rng" and isinstance(seed, numbers.Integral) and seed >= 0):
+        generator = np.random.default_rng(seed)
+    elif name == "random_state" and isinstance(seed, numbers.Integral):
+        generator = np.random.RandomState(int(seed))
     else:
         raise InputError(
-            f"random_state is {random_state!r}; it must be None, an integer, or one of numpy's "
-            "generators"
+            f"{name} is {seed!r}; it must be None, an integer, or one of numpy's generators"
         )
     return torch.from_numpy(2 * np.pi * generator.random(size=shape))

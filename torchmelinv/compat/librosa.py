@@ -171,6 +171,7 @@ def griffinlim(
     momentum: float = 0.99,
     init: str | None = "random",
     random_state: RandomState | None = None,
+    rng: RandomState | None = None,
 ) -> Array:
     """Invert a magnitude by fast Griffin-Lim, as `librosa.griffinlim`.
 
@@ -189,9 +190,11 @@ def griffinlim(
         length: Number of output samples. Default: as many as `librosa.istft` returns.
         pad_mode: ``"constant"`` or ``"reflect"``.
         momentum: Momentum, at least 0. Above 1 the iteration may not settle, which warns.
-        init: ``"random"``: the phases that librosa draws for the same `random_state`. None: phases
-            of 0, or those of a complex `S`.
-        random_state: Seed or generator of numpy.
+        init: ``"random"``: the phases that librosa draws for the same `random_state` or `rng`.
+            None: phases of 0, or those of a complex `S`.
+        random_state: Seed of a `numpy.random.RandomState`, or a generator of numpy.
+        rng: Seed of `numpy.random.default_rng`, or a generator of numpy, as in librosa 1.0. Give
+            only one of the two.
 
     Returns:
         Signal (…, length).
@@ -225,7 +228,7 @@ def griffinlim(
     convention = STFTConvention(**fields)
     magnitude = check_features(magnitude, "S", convention.n_freqs)
     if init == "random":
-        initial = random_angles(tuple(magnitude.shape), random_state).to(magnitude.dtype)
+        initial = random_angles(tuple(magnitude.shape), random_state, rng).to(magnitude.dtype)
         initial = initial.to(magnitude.device)
     elif init is not None:
         raise InputError(f"init is {init!r}; it must be 'random' or None")
