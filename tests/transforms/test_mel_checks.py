@@ -196,6 +196,15 @@ def test_equal_problems_have_equal_texts():
         )
 
 
+def test_extreme_conventions_are_checked():
+    """A filterbank without any weight, and the smallest floor that a float has."""
+    level = Compression(log="ln", floor=5e-324)
+    empty = TINY_LOG.replace(f_min=1000.01, f_max=1000.02, level=level)
+    mel = MelSpectrogram(empty)(tones(1600, dtype=torch.float64))
+    assert find_value_problem(mel, empty) is None
+    assert "beyond what a waveform" in find_value_problem(mel.clamp(min=-5), empty)
+
+
 ZEROS = "whole frames or bands are exactly 0, which is not silence here"
 
 

@@ -81,8 +81,10 @@ def check_mel_values(mel: Tensor, convention: MelConvention, mask: Tensor | None
 
     Raises:
         InputError: If the values cannot be the convention's: NaN, infinite, negative in a linear
-            convention, or too large. Values that only look like another convention's give a
-            `MelValueWarning`.
+            convention, or too large.
+
+    Warns:
+        MelValueWarning: If they only look like another convention's.
     """
     problem = find_value_problem(mel, convention, mask)
     if problem is not None:
@@ -161,11 +163,13 @@ def _find_log_problem(statistics: LogStatistics, convention: MelConvention) -> s
     absolute = not level.reference_max
     loud = absolute and statistics.loud > _LOUD_FRAMES
     lowest, highest = linear_bounds(convention)
+    # A logarithm needs a floor or an offset, so that this is above 0 even if all filters are empty.
+    largest = max(float(highest.max()), level.floor or level.offset)
     if absolute and statistics.lowest >= 0 and (loud or _near_zero(statistics, convention)):
         problem = "all values mean bands louder than 1: this looks like a linear mel, not a log mel"
-    elif level.floor is not None and statistics.lowest < math.log(level.floor / _MARGIN):
+    elif level.floor is not None and statistics.lowest < math.log(level.floor) - math.log(_MARGIN):
         problem = f"some values are far below this convention's floor: this looks like {other}"
-    elif absolute and statistics.highest > math.log(_MARGIN * float(highest.max())):
+    elif absolute and statistics.highest > math.log(_MARGIN * largest):
         problem = (
             "some values are beyond what a waveform in [-1, 1] gives: "
             f"this looks like {other}, or a linear mel"
