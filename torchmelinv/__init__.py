@@ -47,6 +47,7 @@ from torchmelinv.cuda.backend import backend
 from torchmelinv.errors import (
     ConventionError,
     DependencyError,
+    EmptyFilterWarning,
     FileError,
     InputError,
     MelValueWarning,
@@ -68,6 +69,7 @@ __all__ = [
     "ConventionError",
     "Conversion",
     "DependencyError",
+    "EmptyFilterWarning",
     "FileError",
     "InputError",
     "MelConvention",

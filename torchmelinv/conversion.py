@@ -203,7 +203,7 @@ def convert(
         lengths: Frames of each item of a padded batch, (…).
         init: Name of the initial phase; for audio.
         seed: Seed of the random initial phase; for audio.
-        momentum: Momentum of a phase method that is given by name. Default: the method's own.
+        momentum: Momentum of a phase method that is given by name, from 0 to 1. Default: its own.
         tolerance: Relative change of an iteration at which an item stops; for audio.
         gradient: How gradients pass through the iterations; for audio.
         check: Check the values of the mel.

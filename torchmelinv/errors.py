@@ -8,6 +8,7 @@ from collections.abc import Iterable
 __all__ = [
     "ConventionError",
     "DependencyError",
+    "EmptyFilterWarning",
     "FileError",
     "InputError",
     "MelValueWarning",
@@ -75,6 +76,23 @@ class DependencyError(TorchmelinvError, ImportError):
         >>> import torchmelinv as tmi
         >>> issubclass(tmi.DependencyError, ImportError)
         True
+    """
+
+
+class EmptyFilterWarning(UserWarning):
+    """Warns that many filters of a mel filterbank lie between two bins and are empty.
+
+    Their bands hold nothing, and the inversion can only guess what lies around them. Fewer bands, a
+    larger FFT or a wider range of frequencies helps.
+
+    Example:
+        >>> import warnings
+        >>> import torchmelinv as tmi
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     filterbank = tmi.MelFilterbank(tmi.preset("hifigan_22k", f_max=100))
+        >>> caught[0].category.__name__
+        'EmptyFilterWarning'
     """
 
 

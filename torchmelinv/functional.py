@@ -143,7 +143,7 @@ def magnitude_to_waveform(
         init: Initial phase: ``"pghi"``, ``"spsi"``, ``"random"`` or ``"zero"``, or angles in
             radians that broadcast to the magnitude.
         seed: Seed of the random initial phase.
-        momentum: Momentum of a method that is given by name. Default: the method's own.
+        momentum: Momentum of a method that is given by name, from 0 to 1. Default: its own.
         lengths: Frames of each item of a padded batch, (…).
         length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
         init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
@@ -214,7 +214,7 @@ def mel_to_waveform(
         n_iter: Number of iterations, at least 0.
         init: Initial phase: ``"pghi"``, ``"spsi"``, ``"random"`` or ``"zero"``.
         seed: Seed of the random initial phase.
-        momentum: Momentum of a phase method that is given by name. Default: the method's own.
+        momentum: Momentum of a phase method that is given by name, from 0 to 1. Default: its own.
         lengths: Frames of each item of a padded batch, (…).
         length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
         init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
@@ -354,7 +354,7 @@ def mfcc_to_waveform(
         n_iter: Number of iterations, at least 0.
         init: Initial phase: ``"pghi"``, ``"spsi"``, ``"random"`` or ``"zero"``.
         seed: Seed of the random initial phase.
-        momentum: Momentum of a phase method that is given by name. Default: the method's own.
+        momentum: Momentum of a phase method that is given by name, from 0 to 1. Default: its own.
         lengths: Frames of each item of a padded batch, (…).
         length: Number of output samples. Default: ``convention.mel.n_samples(n_frames)``.
         init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.

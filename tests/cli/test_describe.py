@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.tiny import TINY
-from torchmelinv.cli.describe import describe_compression, format_fields, format_table
+from torchmelinv.cli.describe import (
+    describe_compression,
+    describe_filterbank,
+    format_fields,
+    format_table,
+)
 from torchmelinv.conventions import Compression
 from torchmelinv.conventions.presets import preset
 
@@ -32,6 +37,18 @@ from torchmelinv.conventions.presets import preset
 )
 def test_compressions_in_words(convention, words):
     assert words in describe_compression(convention)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("hifigan_22k", "80 of 80 bands are independent"),
+        ("whisper_128", "106 of 128 bands are independent"),
+        ("torchaudio_melspectrogram", "107 of 128 bands are independent, 4 filters are empty"),
+    ],
+)
+def test_filterbanks_in_words(name, text):
+    assert describe_filterbank(preset(name)) == text
 
 
 def test_tables_and_fields():

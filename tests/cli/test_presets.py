@@ -50,6 +50,7 @@ def test_a_preset_as_json_is_a_convention_file(run):
 def test_all_fields_of_a_preset(name):
     lines, row = format_preset(name), preset_info(name)
     text = " ".join(" ".join(lines).split())
+    assert "bands are independent" in text
     for word in (row.source, row.commit, row.note, row.statistics, f"n_mels {preset(name).n_mels}"):
         assert word in text
     assert max(map(len, lines)) <= WIDTH

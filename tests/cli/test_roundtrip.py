@@ -65,7 +65,7 @@ def test_outputs_are_checked_first(output, figure, subtype, message):
 
 
 def test_outputs_and_their_report():
-    loud = measure_roundtrip(4 * tone(), MelInverter(TINY, n_iter=4))
+    loud = measure_roundtrip(2.2 * tone(), MelInverter(TINY, n_iter=4))
     written = save_outputs(loud, "out/x.flac", "out/x.png", title="a title", subtype="PCM_24")
     assert read_audio("out/x.flac")[0].shape == (1, 1600)
     assert Path("out/x.png").read_bytes().startswith(b"\x89PNG")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 
 import librosa
 import numpy as np
@@ -13,7 +14,12 @@ import torch
 
 from tests.problems import tones
 from torchmelinv.compat import librosa as compat
-from torchmelinv.errors import InputError, MelValueWarning, TorchmelinvError
+from torchmelinv.errors import (
+    EmptyFilterWarning,
+    InputError,
+    MelValueWarning,
+    TorchmelinvError,
+)
 
 REFERENCE = {
     "griffinlim": librosa.griffinlim,
@@ -46,12 +52,15 @@ def mel_error(basis, magnitude, power, mel):
 @pytest.mark.parametrize("name", REFERENCE)
 def test_signatures(name):
     parameters, expected = (
-        inspect.signature(function).parameters.values()
+        {
+            each.name: (each.default, each.kind)
+            for each in inspect.signature(function).parameters.values()
+        }
         for function in (getattr(compat, name), REFERENCE[name])
     )
-    assert [(each.name, each.default, each.kind) for each in parameters] == [
-        (each.name, each.default, each.kind) for each in expected
-    ]
+    if "rng" not in expected:  # since librosa 1.0
+        parameters.pop("rng", None)
+    assert list(parameters.items()) == list(expected.items())
 
 
 def test_all_names_are_compared():
@@ -117,6 +126,15 @@ def test_initial_phases():
     assert not np.array_equal(*(compat.griffinlim(magnitude, n_iter=2) for _ in range(2)))
 
 
+def test_rng_is_a_seed_or_a_generator():
+    magnitude = np.abs(librosa.stft(WAVE, n_fft=512))
+    expected = librosa.griffinlim(magnitude, n_iter=2, random_state=np.random.default_rng(3))
+    for rng in (3, np.int64(3), np.random.default_rng(3)):
+        assert deviation(compat.griffinlim(magnitude, n_iter=2, rng=rng), expected) < 1e-10
+    old = compat.griffinlim(magnitude, n_iter=2, rng=np.random.RandomState(3))
+    np.testing.assert_array_equal(old, compat.griffinlim(magnitude, n_iter=2, random_state=3))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     "filters",
@@ -130,7 +148,9 @@ def test_initial_phases():
     ids=str,
 )
 @pytest.mark.parametrize("power", [1.0, 2.0])
-@pytest.mark.filterwarnings("ignore:Empty filters:UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Empty filters:UserWarning", "ignore:.* mel filters are empty:UserWarning"
+)
 def test_magnitude_has_the_mel(dtype, filters, power):
     basis = librosa.filters.mel(n_mels=40, dtype=np.float64, **BASIC, **filters)
     spectrum = librosa.stft(np.stack([WAVE, WAVE[::-1]]), n_fft=512)[..., 9:11]
@@ -258,6 +278,9 @@ INVALID = [
     (lambda: compat.griffinlim(np.ones((33, 3)), momentum=-1), "momentum is -1"),
     (lambda: compat.griffinlim(np.ones((33, 3)), init="zeros"), "init is 'zeros'"),
     (lambda: compat.griffinlim(np.ones((33, 3)), random_state="seed"), "random_state is 'seed'"),
+    (lambda: compat.griffinlim(np.ones((33, 3)), rng="seed"), "rng is 'seed'"),
+    (lambda: compat.griffinlim(np.ones((33, 3)), rng=-1), "rng is -1"),
+    (lambda: compat.griffinlim(np.ones((33, 3)), random_state=1, rng=1), "give one of them"),
     (lambda: compat.griffinlim(np.ones((33, 3)), pad_mode="wrap"), "pad_mode is 'wrap'"),
     (lambda: compat.griffinlim(np.ones((33, 3)), window="hamster"), "window is 'hamster'"),
     (lambda: compat.griffinlim(np.ones((33, 3)), window=np.ones(5)), r"window has shape \(5,\)"),
@@ -299,6 +322,21 @@ def test_unknown_arguments_and_warnings():
     with pytest.warns(UserWarning, match="momentum is 2; above 1"):
         compat.griffinlim(np.zeros((33, 3)), momentum=2)
     assert issubclass(InputError, ValueError)
+
+
+@pytest.mark.parametrize("fmin", [0.0, 50.0])
+@pytest.mark.parametrize("n_mels", [20, 24, 32, 128])
+def test_empty_filters_warn_where_librosa_warns(n_mels, fmin):
+    """Of 24 filters from 0 Hz on, only the first one is empty."""
+    settings = {"sr": 8000, "n_fft": 64, "fmin": fmin}
+    found = []
+    for function in (compat.mel_to_stft, librosa.feature.inverse.mel_to_stft):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            function(np.ones((n_mels, 2)), **settings)
+        found.append([warning.message for warning in caught])
+    assert len(found[0]) == len(found[1])
+    assert all(isinstance(message, EmptyFilterWarning) for message in found[0])
 
 
 @pytest.mark.parametrize("name", ["mel_to_stft", "mel_to_audio"])

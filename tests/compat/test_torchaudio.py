@@ -6,20 +6,23 @@ import inspect
 import io
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
+import torchaudio.functional
 import torchaudio.transforms as reference
 
 from tests.problems import tones
 from torchmelinv.compat import torchaudio as compat
 from torchmelinv.conventions.interop import from_torchaudio
-from torchmelinv.errors import InputError
+from torchmelinv.errors import EmptyFilterWarning, InputError
 
 SMALL = {"n_fft": 128, "hop_length": 32}
+CLASSES = [name for name in compat.__all__ if inspect.isclass(getattr(compat, name))]
 pytestmark = pytest.mark.filterwarnings(
     "ignore:At least one mel filterbank:UserWarning",  # torchaudio's, for empty filters
-    "ignore:.* filters reach none:UserWarning",
+    "ignore:.* mel filters are empty:UserWarning",
     "ignore:`torch.jit:DeprecationWarning",
 )
 
@@ -29,7 +32,7 @@ def deviation(result, expected):
     return float((result - expected).abs().max() / expected.abs().max())
 
 
-@pytest.mark.parametrize("name", compat.__all__)
+@pytest.mark.parametrize("name", CLASSES)
 def test_signatures_and_attributes(name):
     given = {"n_stft": 201} if name == "InverseMelScale" else {}
     for method in ("__init__", "forward"):
@@ -117,6 +120,34 @@ def test_griffin_lim_from_zero_phases_is_torchaudios(settings, n_iter):
     assert deviation(result, expected) < 1e-10
 
 
+def test_griffinlim_is_torchaudios():
+    assert list(inspect.signature(compat.griffinlim).parameters) == list(
+        inspect.signature(torchaudio.functional.griffinlim).parameters
+    )
+    window = torch.hamming_window(301, dtype=torch.float64)
+    specgram = reference.Spectrogram(401, 301, 70, power=1.5).double()(
+        tones(3000, (2, 1), torch.float64)
+    )
+    for length in (None, 3000):
+        result, expected, scripted = (
+            function(specgram, window, 401, 70, 301, 1.5, 8, 0.9, length, False)
+            for function in (
+                compat.griffinlim,
+                torchaudio.functional.griffinlim,
+                torch.jit.script(compat.griffinlim),
+            )
+        )
+        assert result.shape == expected.shape
+        assert deviation(result, expected) < 1e-10
+        assert torch.equal(result, scripted)
+    torch.manual_seed(1)
+    result = compat.griffinlim(specgram, window, 401, 70, 301, 1.5, 8, 0.9, None, True)
+    transform = compat.GriffinLim(401, 8, 301, 70, torch.hamming_window, 1.5, momentum=0.9).double()
+    transform.window.copy_(window)
+    torch.manual_seed(1)
+    assert torch.equal(result, transform(specgram))
+
+
 def test_random_phases_follow_torchs_global_generator():
     specgram = reference.Spectrogram(**SMALL)(tones(2000))
     transform = compat.GriffinLim(**SMALL, n_iter=20)
@@ -178,7 +209,7 @@ def test_results_follow_the_buffers():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", compat.__all__)
+@pytest.mark.parametrize("name", CLASSES)
 def test_torchscript(name, dtype):
     settings = {"GriffinLim": {**SMALL, "rand_init": False}, "MelScale": {"n_stft": 65}}
     settings["InverseMelScale"] = {"n_stft": 65, "n_mels": 20}
@@ -204,6 +235,19 @@ def test_gradients():
     assert (silence.grad == 0).all()
 
 
+@pytest.mark.parametrize("power", [0.3, 0.5, 1.0, 1.5, 2.0, 3.0])
+def test_gradients_of_silence_are_finite(power):
+    waveform = torch.cat([tones(1000), torch.zeros(1000)]).requires_grad_()
+    module, original = compat.MelSpectrogram(power=power), reference.MelSpectrogram(power=power)
+    mel = module(waveform)
+    assert deviation(mel.detach(), original(waveform).detach()) < 1e-6
+    mel.sum().backward()
+    assert waveform.grad.isfinite().all()
+    assert (waveform.grad[:500] != 0).any()
+    scripted = torch.jit.script(module)
+    assert torch.equal(scripted(waveform), mel)
+
+
 def test_from_torchaudio_reads_the_convention():
     settings = {"sample_rate": 22050, "n_mels": 40, "f_max": 8000.0, **SMALL}
     assert from_torchaudio(compat.MelSpectrogram(**settings)) == from_torchaudio(
@@ -222,6 +266,12 @@ def test_errors_and_warnings():
         lambda: compat.InverseMelScale(201, 64)(torch.rand(32, 4)),
         lambda: compat.GriffinLim()(torch.rand(6, 201)),
         lambda: compat.InverseMelScale(201, f_min=9000.0),
+        lambda: compat.griffinlim(
+            torch.rand(65, 4), torch.ones(128), 128, 32, 128, 1.0, 2, 1.0, None, False
+        ),
+        lambda: compat.griffinlim(
+            torch.rand(65, 4), torch.ones(128), 128, 32, 100, 1.0, 2, 0.9, None, False
+        ),
     ):
         with pytest.raises(InputError):
             make()
@@ -229,8 +279,20 @@ def test_errors_and_warnings():
             make()
     with pytest.warns(UserWarning, match="onesided does nothing"):
         compat.MelSpectrogram(onesided=True)
-    with pytest.warns(UserWarning, match="of the 128 filters reach none of the 65 bins"):
-        compat.MelScale(n_stft=65)
+
+
+@pytest.mark.parametrize("name", ["MelScale", "InverseMelScale", "MelSpectrogram"])
+def test_empty_filters_warn_where_torchaudio_warns(name):
+    geometry = {"n_fft": 128} if name == "MelSpectrogram" else {"n_stft": 65}
+    with pytest.warns(UserWarning, match="mel filterbank has all zero values"):
+        getattr(reference, name)(**geometry)
+    with pytest.warns(EmptyFilterWarning, match="of the 128 mel filters are empty") as caught:
+        getattr(compat, name)(**geometry)
+    assert [warning.filename for warning in caught] == [__file__]
+    for library in (compat, reference):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            getattr(library, name)(**geometry, n_mels=16)
 
 
 def test_originals_are_not_imported():

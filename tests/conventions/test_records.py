@@ -312,14 +312,50 @@ def test_samples_of_frames() -> None:
     # Centered frames span one hop less than their number, and at least one hop.
     assert [n_samples(n_frames) for n_frames in (1, 2, 5)] == [16, 16, 64]
     assert n_samples(5, drop_last_frame=True) == 80
-    for padding in ("same_reflect", "same_reflect_win", "none"):
+    for padding in ("same_reflect", "same_reflect_win"):
         assert [n_samples(n_frames, padding=padding) for n_frames in (1, 5)] == [16, 80]
+    # Without padding the last frame ends with the waveform.
+    assert [n_samples(n_frames, padding="none") for n_frames in (1, 5)] == [64, 128]
+    assert n_samples(5, padding="none", window_align="left", win_length=40) == 104
+    # An odd n_fft reaches one sample farther than the padding.
+    odd = STFTConvention(n_fft=63, hop_length=16)
+    assert [odd.n_samples(n_frames) for n_frames in (1, 5)] == [16, 65]
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in preset_names() if preset(name).padding != "none"]
-)
+GEOMETRIES = [(64, 16, 64), (63, 16, 63), (63, 17, 41), (64, 40, 24), (64, 80, 30), (65, 65, 65)]
+
+
+@pytest.mark.parametrize("drop_last_frame", [False, True])
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_as_many_samples_have_these_frames(
+    padding: Any, geometry: tuple[int, int, int], drop_last_frame: bool
+) -> None:
+    n_fft, hop_length, win_length = geometry
+    convention = STFTConvention(
+        n_fft=n_fft,
+        hop_length=hop_length,
+        win_length=win_length,
+        padding=padding,
+        drop_last_frame=drop_last_frame,
+    )
+    for n_frames in range(1, 7):
+        agree_on_frames(convention, n_frames)
+        aligned = convention.replace(window_align="left")
+        assert aligned.n_frames(aligned.n_samples(n_frames)) >= n_frames
+
+
+@pytest.mark.parametrize("name", preset_names())
 def test_samples_and_frames_of_a_preset_agree(name: str) -> None:
-    convention = preset(name)
-    for n_frames in (2, 7, 50):
-        assert convention.n_frames(convention.n_samples(n_frames)) == n_frames
+    for n_frames in (1, 2, 3, 4, 5, 6, 50):
+        agree_on_frames(preset(name), n_frames)
+
+
+def agree_on_frames(convention: STFTConvention, n_frames: int) -> None:
+    n_samples, shortest = convention.n_samples(n_frames), convention.min_samples(n_frames)
+    # At least one hop: with centered frames that has a second one.
+    second = n_frames == 1 and convention.ends_on_frame and convention.n_frames(n_samples) == 2
+    assert second or convention.n_frames(n_samples) == n_frames
+    assert n_samples >= shortest
+    assert convention.n_frames(shortest) >= n_frames
+    assert shortest == 1 or convention.n_frames(shortest - 1) < n_frames

@@ -7,7 +7,9 @@ import torch
 
 from tests.problems import TINY, TINY_LOG, TINY_POWER
 from torchmelinv.analysis import MelSpectrogram
-from torchmelinv.transforms.mel_bounds import linear_bounds
+from torchmelinv.conventions import Compression
+from torchmelinv.transforms.compression import compress, decompress
+from torchmelinv.transforms.mel_bounds import linear_bounds, relative_energy
 
 CONVENTIONS = [
     TINY,
@@ -15,6 +17,10 @@ CONVENTIONS = [
     TINY_POWER,
     TINY.replace(pre_emphasis=0.97),
     TINY.replace(magnitude_floor=1e-4),
+    TINY.replace(remove_dc=True, pre_emphasis=0.5),
+    TINY.replace(power=0.5, n_fft=127, win_length=100),
+    TINY.replace(power=3, level=Compression(log="log10", offset=1e-3)),
+    TINY_LOG.replace(level=Compression(log="ln", floor=1e-5, clip=(-2.0, 1.0))),
 ]
 
 
@@ -42,3 +48,25 @@ def test_no_waveform_leaves_the_bounds(convention):
 def test_silence_has_the_lowest_mel(convention):
     silence = MelSpectrogram(convention).linear_mel(torch.zeros(640, dtype=torch.float64))
     torch.testing.assert_close(silence, linear_bounds(convention)[0].expand_as(silence))
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_no_frame_has_more_energy_than_the_highest(convention):
+    linear = MelSpectrogram(convention).linear_mel(extreme_waveforms(1024))
+    mel = decompress(compress(linear, convention.level), convention.level)
+    energy = relative_energy(mel, convention)
+    assert energy.shape == (len(linear), linear.shape[-1])
+    assert (energy <= 1).all()
+    assert (energy[-1] < 1e-12).all()  # silence
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 2, 3])
+def test_the_energy_is_that_of_the_waveform(power):
+    """A sine of amplitude a has a²/2 of the highest energy; the filters hide some of it."""
+    convention = TINY.replace(power=power, filter_norm=None)
+    sine = torch.sin(0.7 * torch.arange(1024, dtype=torch.float64))
+    for amplitude in (1, 0.1, 10):
+        mel = MelSpectrogram(convention).linear_mel(amplitude * sine)
+        ratio = relative_energy(mel, convention)[4:-4] / (amplitude**2 / 2)
+        assert (ratio <= 1 + 1e-9).all()
+        assert (ratio > 0.4).all()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from tests.problems import TINY, TINY_LOG, tones
+from tests.shared import AUDIO, needs_audio
+from tests.transforms.test_mel_bounds import extreme_waveforms
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import Compression
 from torchmelinv.conventions.presets import preset, preset_names
 from torchmelinv.errors import InputError, MelValueWarning
 from torchmelinv.invert import MelInverter
+from torchmelinv.io.audio import read_audio
+from torchmelinv.io.resample import resample
 from torchmelinv.transforms.mel_checks import (
     check_mel_shape,
     check_mel_values,
@@ -105,6 +111,12 @@ def test_values_of_another_level_give_a_warning(mel, message):
         check_mel_values(mel, TINY_LOG)
 
 
+@pytest.mark.parametrize("mel", [MEL / 10, LOG / 12 + 1], ids=["linear", "from 0 to 1"])
+def test_quiet_values_above_zero_give_a_warning(mel):
+    with pytest.warns(MelValueWarning, match="looks like a linear mel"):
+        check_mel_values(mel, TINY_LOG)
+
+
 def test_ln_values_in_a_log10_convention_give_a_warning():
     with pytest.warns(MelValueWarning, match="far below this convention's floor"):
         check_mel_values(LOG, TINY_LOG.replace(level=Compression(log="log10", floor=1e-3)))
@@ -118,12 +130,116 @@ def test_the_problem_can_be_returned_instead():
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_real_mels_of_every_preset_pass_without_a_warning(name):
+def test_full_scale_mels_of_every_preset_pass_without_a_warning(name):
     convention = preset(name)
-    waveform = tones(max(4000, 2 * convention.n_fft))
-    for gain in (1.0, 0.0):
-        mel = MelSpectrogram(convention)(gain * waveform)
+    n_samples = max(4000, 2 * convention.n_fft)
+    waveforms = (tones(n_samples), *extreme_waveforms(n_samples).float())
+    for waveform in waveforms:
+        mel = MelSpectrogram(convention)(waveform)
         check_mel_values(check_mel_shape(mel, convention), convention)
+
+
+@needs_audio
+@pytest.mark.parametrize("name", ["speech_lj_LJ001-0002.wav", "music_sms_piano.wav"])
+def test_recordings_at_full_scale_pass_without_a_warning(name):
+    waveform, rate = read_audio(AUDIO / name)
+    waveform = waveform.mean(0)[: int(rate)]
+    resampled = {rate: waveform}
+    for convention in map(preset, preset_names()):
+        new_rate = convention.sample_rate
+        if new_rate not in resampled:
+            resampled[new_rate] = resample(waveform, rate, new_rate)
+        full_scale = resampled[new_rate] / resampled[new_rate].abs().max()
+        check_mel_values(MelSpectrogram(convention)(full_scale), convention)
+
+
+def speechlike() -> torch.Tensor:
+    """The mel of hifigan_22k of tones with pauses, (80, 62)."""
+    gate = (torch.arange(16000) // 2000 % 2).clamp(min=1e-3)
+    return MelSpectrogram("hifigan_22k")(tones(16000) * gate)
+
+
+WRONG_LEVELS = {
+    "mean and deviation": lambda mel: (mel - mel.mean()) / mel.std(),
+    "from -1 to 1": lambda mel: 2 * (mel - mel.min()) / (mel.max() - mel.min()) - 1,
+    "coqui_default": lambda mel: (mel * 20 / math.log(10) - 20 + 50) / 12.5,
+}
+
+
+@pytest.mark.parametrize("name", WRONG_LEVELS)
+def test_frames_with_too_much_energy_give_a_warning(name):
+    """Each band stays within 100 times its bound."""
+    mel = WRONG_LEVELS[name](speechlike())
+    with pytest.warns(MelValueWarning, match="more energy than a waveform in .* normalized"):
+        check_mel_values(mel, preset("hifigan_22k"))
+    padded = torch.stack([torch.full_like(mel, -11.5), mel]).repeat(1, 1, 8)
+    mask = torch.arange(padded.shape[-1]) < torch.tensor([100, mel.shape[-1]])[:, None, None]
+    assert "more energy" in find_value_problem(padded, preset("hifigan_22k"), mask)
+    mask = torch.arange(padded.shape[-1]) < torch.tensor([100, 2])[:, None, None]
+    assert find_value_problem(padded, preset("hifigan_22k"), mask) is None
+
+
+def test_a_few_loud_frames_give_no_warning():
+    mel = speechlike()
+    mel[:, 30:34] = 1.5  # 4 of 62 frames
+    assert find_value_problem(mel, preset("hifigan_22k")) is None
+    mel[:, 30:40] = 1.5
+    assert "more energy" in find_value_problem(mel, preset("hifigan_22k"))
+
+
+def test_equal_problems_have_equal_texts():
+    """Python then shows each once."""
+    mel, convention = speechlike(), preset("hifigan_22k")
+    for damage in (torch.exp, lambda mel: 8.7 * mel, WRONG_LEVELS["mean and deviation"]):
+        assert find_value_problem(damage(mel), convention) == find_value_problem(
+            damage(mel + 0.1), convention
+        )
+
+
+def test_extreme_conventions_are_checked():
+    """A filterbank without any weight, and the smallest floor that a float has."""
+    level = Compression(log="ln", floor=5e-324)
+    empty = TINY_LOG.replace(f_min=1000.01, f_max=1000.02, level=level)
+    mel = MelSpectrogram(empty)(tones(1600, dtype=torch.float64))
+    assert find_value_problem(mel, empty) is None
+    assert "beyond what a waveform" in find_value_problem(mel.clamp(min=-5), empty)
+
+
+ZEROS = "whole frames or bands are exactly 0, which is not silence here"
+
+
+def test_frames_of_zeros_as_padding_give_a_warning():
+    mel, n_frames = speechlike(), speechlike().shape[-1]
+    padded = torch.cat([mel, torch.zeros(80, 50)], -1)
+    inverter = MelInverter("hifigan_22k", n_iter=0)
+    with pytest.warns(MelValueWarning, match=f"{ZEROS}.* lengths=.* value of silence, -11.51"):
+        inverter(padded)
+    inverter(padded[None], lengths=torch.tensor([n_frames]))  # no warning
+
+
+@pytest.mark.parametrize("where", [(slice(20, 30),), (slice(None), slice(9, 14))], ids=str)
+def test_masks_of_zeros_give_a_warning(where):
+    mel = speechlike()
+    mel[where] = 0
+    assert find_value_problem(mel, preset("hifigan_22k")).startswith(ZEROS)
+    batch = torch.stack([speechlike(), mel])
+    assert find_value_problem(batch, preset("hifigan_22k")).startswith(ZEROS)
+
+
+def test_zeros_that_mean_silence_or_an_average_give_no_warning():
+    mel, convention = speechlike(), preset("hifigan_22k")
+    crossing = mel.clone()
+    crossing[30:50, ::2] = 0  # a quarter of the bands, in half of the frames
+    assert find_value_problem(crossing, convention) is None
+    # 0 is the lowest value of a clipped mel, and the average of a normalized one.
+    clipped = preset("wavernn_fatchord")
+    silence = MelSpectrogram(clipped)(torch.zeros(16000))
+    assert (silence == 0).all()
+    assert find_value_problem(silence, clipped) is None
+    normalized = preset("matcha_ljspeech", model_space=True)
+    masked = MelSpectrogram(normalized)(tones(16000))
+    masked[:, :9] = 0
+    assert find_value_problem(masked, normalized) is None
 
 
 def test_rounding_below_zero_is_allowed():

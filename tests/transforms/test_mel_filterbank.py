@@ -12,8 +12,9 @@ import torch
 
 from tests.problems import DEFICIENT, TINY, stft_convention
 from torchmelinv.conventions import MelConvention
-from torchmelinv.conventions.presets import preset
-from torchmelinv.errors import ConventionError, InputError
+from torchmelinv.conventions.presets import preset, preset_names
+from torchmelinv.errors import ConventionError, EmptyFilterWarning, InputError
+from torchmelinv.invert import MelInverter
 from torchmelinv.transforms.mel_filterbank import LinearMap, MelFilterbank, band_edges, mel_matrix
 
 SIZES = [
@@ -89,6 +90,19 @@ def test_rank_and_norm():
     assert MelFilterbank(preset("whisper_128")).rank == 106
     assert MelFilterbank(preset("torchaudio_melspectrogram")).rank == 107
     assert LinearMap(torch.tensor([[3.0, 0], [0, -4]])).largest_singular_value == 4
+
+
+def test_many_empty_filters_give_a_warning():
+    with pytest.warns(EmptyFilterWarning, match="72 of the 80 mel filters are empty") as caught:
+        MelInverter(preset("hifigan_22k", f_max=100))
+    assert [warning.filename for warning in caught] == [__file__]
+    assert MelFilterbank(preset("torchaudio_melspectrogram")).n_empty == 4
+
+
+@pytest.mark.filterwarnings("error::torchmelinv.errors.EmptyFilterWarning")
+@pytest.mark.parametrize("name", preset_names())
+def test_no_preset_warns_of_empty_filters(name):
+    MelFilterbank(name)
 
 
 def test_band_edges():

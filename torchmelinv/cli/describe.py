@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from torchmelinv.conventions import MelConvention
+from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
 WIDTH = 118  # columns
 
@@ -58,3 +59,10 @@ def describe_compression(convention: MelConvention) -> str:
     if level.band_mean is not None or level.band_scale is not None:
         phrases.append("statistics of each band")
     return ", ".join(phrases)
+
+
+def describe_filterbank(convention: MelConvention) -> str:
+    """Return how many bands are independent, and how many filters are empty."""
+    filterbank = MelFilterbank(convention)
+    text = f"{filterbank.rank} of {filterbank.n_mels} bands are independent"
+    return f"{text}, {filterbank.n_empty} filters are empty" if filterbank.n_empty else text

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from torchmelinv.cli.console import EXIT_OK, print_json, print_message
-from torchmelinv.cli.describe import describe_compression, format_fields, format_table
+from torchmelinv.cli.describe import (
+    describe_compression,
+    describe_filterbank,
+    format_fields,
+    format_table,
+)
 from torchmelinv.conventions.preset_table import Row
 from torchmelinv.conventions.presets import preset, preset_info, preset_names
 
@@ -70,6 +75,7 @@ def format_preset(name: str) -> list[str]:
         if field.name == "level":
             value = describe_compression(convention)
         fields.append((field.name, f"{value:g}" if isinstance(value, float) else str(value)))
+    fields.append(("filterbank", describe_filterbank(convention)))
     fields.append(("source", _origin(row)))
     if row.note:
         fields.append(("note", row.note))

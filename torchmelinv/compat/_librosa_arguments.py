@@ -18,7 +18,12 @@ from torchmelinv._utils.validation import check_number, check_whole
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.conventions.interop import PAD_MODES, window_of
 from torchmelinv.errors import ConventionError, InputError
-from torchmelinv.transforms.mel_filterbank import MelFilterbank, mel_edges, mel_filters
+from torchmelinv.transforms.mel_filterbank import (
+    MelFilterbank,
+    mel_edges,
+    mel_filters,
+    warn_of_empty_filters,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,6 +142,9 @@ def make_filterbank(
     scale = "htk" if htk else "slaney"
     edges = mel_edges(n_mels, fmin, fmax, scale)
     matrix = mel_filters(bins, edges, scale, "slaney" if norm == "slaney" else None)
+    # As in librosa, filters that begin at 0 Hz do not count.
+    empty = (matrix.max(1) == 0) & (edges[:-2] > 0)
+    warn_of_empty_filters(int(empty.sum()), n_mels, len(bins))
     return MelFilterbank(torch.from_numpy(_normalize(matrix, norm)))
 
 
@@ -171,18 +179,25 @@ def default_length(convention: STFTConvention, n_frames: int, center: bool) -> i
     return (samples - 2 * (convention.n_fft // 2) if center else samples) or None
 
 
-def random_angles(shape: tuple[int, ...], random_state: RandomState | None) -> Tensor:
-    """Return the angles in float64 that librosa draws for the same `random_state`."""
+def random_angles(
+    shape: tuple[int, ...], random_state: RandomState | None, rng: RandomState | None
+) -> Tensor:
+    """Return the angles in float64 that librosa draws for the same `random_state` or `rng`.
+
+    An integer `rng` seeds `numpy.random.default_rng`, an integer `random_state` a `RandomState`.
+    """
+    if random_state is not None and rng is not None:
+        raise InputError("random_state and rng are given; give one of them")
+    name, seed = ("random_state", random_state) if rng is None else ("rng", rng)
     generator: np.random.RandomState | np.random.Generator
-    if random_state is None:
-        generator = np.random.default_rng()
-    elif isinstance(random_state, (np.random.RandomState, np.random.Generator)):
-        generator = random_state
-    elif isinstance(random_state, numbers.Integral):
-        generator = np.random.RandomState(int(random_state))
+    if isinstance(seed, (np.random.RandomState, np.random.Generator)):
+        generator = seed
+    elif seed is None or (name == "rng" and isinstance(seed, numbers.Integral) and seed >= 0):
+        generator = np.random.default_rng(seed)
+    elif name == "random_state" and isinstance(seed, numbers.Integral):
+        generator = np.random.RandomState(int(seed))
     else:
         raise InputError(
-            f"random_state is {random_state!r}; it must be None, an integer, or one of numpy's "
-            "generators"
+            f"{name} is {seed!r}; it must be None, an integer, or one of numpy's generators"
         )
     return torch.from_numpy(2 * np.pi * generator.random(size=shape))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from torchmelinv.conventions.records import FILTER_NORMS
 from torchmelinv.errors import InputError
-from torchmelinv.transforms.mel_filterbank import mel_filters
+from torchmelinv.transforms.mel_filterbank import mel_filters, warn_of_empty_filters
 from torchmelinv.transforms.mel_scale import hz_to_mel
 
 # mel to Hz in torch's arithmetic, whose rounding moves a narrow filter by up to 1e-5
@@ -54,11 +53,5 @@ def make_filters(
     edges = _MEL_TO_HZ[mel_scale](torch.linspace(low, high, n_mels + 2)).numpy()
     bins = torch.linspace(0, sample_rate // 2, n_stft).numpy()
     filters = mel_filters(bins, edges, mel_scale, norm)
-    n_empty = int((filters.max(1) == 0).sum())
-    if n_empty:
-        warnings.warn(
-            f"{n_empty} of the {n_mels} filters reach none of the {n_stft} bins; "
-            "use a larger n_fft or fewer n_mels",
-            stacklevel=3,
-        )
+    warn_of_empty_filters(int((filters.max(1) == 0).sum()), n_mels, n_stft)
     return torch.from_numpy(filters).T.contiguous()

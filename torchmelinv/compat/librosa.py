@@ -17,7 +17,6 @@ is loaded, the error is also its `ParameterError`. librosa itself is not importe
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.validation import check_features, check_number, check_real, check_whole
+from torchmelinv._utils.warning import warn_caller
 from torchmelinv.compat._librosa_arguments import (
     Array,
     DType,
@@ -136,6 +136,7 @@ def mel_to_stft(
 
     Warns:
         MelValueWarning: If most values are negative.
+        EmptyFilterWarning: If a filter is empty, as librosa warns.
 
     Shape:
         - M: (…, n_mels, n)
@@ -170,6 +171,7 @@ def griffinlim(
     momentum: float = 0.99,
     init: str | None = "random",
     random_state: RandomState | None = None,
+    rng: RandomState | None = None,
 ) -> Array:
     """Invert a magnitude by fast Griffin-Lim, as `librosa.griffinlim`.
 
@@ -188,9 +190,11 @@ def griffinlim(
         length: Number of output samples. Default: as many as `librosa.istft` returns.
         pad_mode: ``"constant"`` or ``"reflect"``.
         momentum: Momentum, at least 0. Above 1 the iteration may not settle, which warns.
-        init: ``"random"``: the phases that librosa draws for the same `random_state`. None: phases
-            of 0, or those of a complex `S`.
-        random_state: Seed or generator of numpy.
+        init: ``"random"``: the phases that librosa draws for the same `random_state` or `rng`.
+            None: phases of 0, or those of a complex `S`.
+        random_state: Seed of a `numpy.random.RandomState`, or a generator of numpy.
+        rng: Seed of `numpy.random.default_rng`, or a generator of numpy, as in librosa 1.0. Give
+            only one of the two.
 
     Returns:
         Signal (…, length).
@@ -216,7 +220,7 @@ def griffinlim(
     """
     spectrum = to_matrices(S, "S")
     if momentum > 1:
-        warnings.warn(f"momentum is {momentum}; above 1 the iteration may not settle", stacklevel=3)
+        warn_caller(f"momentum is {momentum}; above 1 the iteration may not settle")
     initial: str | Tensor = spectrum.angle() if spectrum.is_complex() else "zero"
     magnitude = check_real(spectrum.abs(), "S")
     n_fft = 2 * (magnitude.shape[-2] - 1) if n_fft is None else n_fft
@@ -224,7 +228,7 @@ def griffinlim(
     convention = STFTConvention(**fields)
     magnitude = check_features(magnitude, "S", convention.n_freqs)
     if init == "random":
-        initial = random_angles(tuple(magnitude.shape), random_state).to(magnitude.dtype)
+        initial = random_angles(tuple(magnitude.shape), random_state, rng).to(magnitude.dtype)
         initial = initial.to(magnitude.device)
     elif init is not None:
         raise InputError(f"init is {init!r}; it must be 'random' or None")
@@ -279,6 +283,7 @@ def mel_to_audio(
 
     Warns:
         MelValueWarning: If most values are negative.
+        EmptyFilterWarning: If a filter is empty, as librosa warns.
 
     Shape:
         - M: (…, n_mels, n)
@@ -358,9 +363,8 @@ def mfcc_to_mel(
         weights = 1 + lifter / 2 * (math.pi * order / lifter).sin()
         lost = weights.abs() < torch.finfo(coefficients.dtype).eps
         if lost.any():
-            warnings.warn(
-                f"a lifter of {lifter} lost {int(lost.sum())} of the coefficients; they count as 0",
-                stacklevel=3,
+            warn_caller(
+                f"a lifter of {lifter} lost {int(lost.sum())} of the coefficients; they count as 0"
             )
         inverse = inverse * torch.where(lost, 0, 1 / weights)
     inverse = inverse.to(coefficients.dtype).to(coefficients.device)

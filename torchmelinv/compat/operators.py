@@ -18,6 +18,7 @@ from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_features
 from torchmelinv.conventions import STFTConvention
+from torchmelinv.errors import InputError
 from torchmelinv.magnitude.entropic import entropic
 from torchmelinv.phase.griffin_lim import GriffinLim
 from torchmelinv.phase.reconstruct import reconstruct
@@ -43,6 +44,12 @@ def _cached(buffer: Tensor, make: Callable[[Tensor], T]) -> T:
     if entry is None or entry[0] != version:
         entry = _cache[buffer] = (version, make(buffer.detach()))
     return entry[1]
+
+
+def check_momentum(momentum: float) -> None:
+    """Raise `InputError` unless the momentum is in torchaudio's range."""
+    if not 0 <= momentum < 1:
+        raise InputError(f"momentum is {momentum}; it must be in the range [0, 1)")
 
 
 @full_precision
@@ -74,15 +81,15 @@ def griffin_lim(
         Waveform (…, length).
 
     Raises:
-        InputError: If the spectrogram has another shape or dtype.
+        InputError: If the spectrogram has another shape or dtype, or the momentum is out of its
+            range.
     """
+    check_momentum(momentum)
     values = _cached(window, lambda window: tuple(window.double().tolist()))
     convention = STFTConvention(
         n_fft=n_fft, hop_length=hop_length, win_length=len(values), window=values
     )
     magnitude = safe_pow(check_features(specgram, "specgram", convention.n_freqs).relu(), 1 / power)
-    if length is None and magnitude.shape[-1] > 1:
-        length = hop_length * (magnitude.shape[-1] - 1) + n_fft % 2
     init = 2 * math.pi * torch.rand_like(magnitude) if rand_init else "zero"
     method = GriffinLim(momentum)
     stft = STFT(convention)

@@ -1,9 +1,9 @@
 """torchaudio's transforms for analysis and inversion, with its arguments and attributes.
 
-`Spectrogram`, `MelScale` and `MelSpectrogram` equal torchaudio's to rounding. So does `GriffinLim`
-from zero phases. `InverseMelScale` is the entropic inverse instead of clipped least squares: it has
-the given mel, is positive, and supports rank-deficient filterbanks, on any device. Checkpoints of
-either library load in the other.
+`Spectrogram`, `MelScale` and `MelSpectrogram` equal torchaudio's to rounding. So do `GriffinLim`
+and the function `griffinlim` from zero phases. `InverseMelScale` is the entropic inverse instead of
+clipped least squares: it has the given mel, is positive, and supports rank-deficient filterbanks,
+on any device. Checkpoints of either library load in the other.
 
 Gradients are exact, half precisions come back as float32, and `torch.jit.script` compiles all
 classes. A process that loads a scripted `GriffinLim` or `InverseMelScale` must import this module.
@@ -18,14 +18,82 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-import torchmelinv.compat.operators  # noqa: F401  defines the operators of torch.ops.torchmelinv
 from torchmelinv.compat._torchaudio_filters import make_filters, make_window
+
+# Importing it defines the operators of torch.ops.torchmelinv, too.
+from torchmelinv.compat.operators import check_momentum
 from torchmelinv.errors import InputError
 
-__all__ = ["GriffinLim", "InverseMelScale", "MelScale", "MelSpectrogram", "Spectrogram"]
+__all__ = [
+    "GriffinLim",
+    "InverseMelScale",
+    "MelScale",
+    "MelSpectrogram",
+    "Spectrogram",
+    "griffinlim",
+]
 
 _DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 _NORMALIZATIONS = {False: "", True: "window", "window": "window", "frame_length": "frame_length"}
+
+
+def griffinlim(
+    specgram: Tensor,
+    window: Tensor,
+    n_fft: int,
+    hop_length: int,
+    win_length: int,
+    power: float,
+    n_iter: int,
+    momentum: float,
+    length: int | None,
+    rand_init: bool,
+) -> Tensor:
+    """Invert a spectrogram by fast Griffin-Lim, as `torchaudio.functional.griffinlim`.
+
+    It is `GriffinLim` as a function: the same iteration, initial phases and gradients.
+
+    Args:
+        specgram: Spectrogram |STFT|^power (…, n_fft // 2 + 1, time).
+        window: Window (win_length,).
+        n_fft: Size of the FFT.
+        hop_length: Hop in samples.
+        win_length: Length of the window in samples.
+        power: Exponent of the spectrogram.
+        n_iter: Number of iterations.
+        momentum: Momentum, from 0 to below 1.
+        length: Number of output samples. None: as many as `torch.istft` returns.
+        rand_init: Whether initial phases are random, else 0.
+
+    Returns:
+        Waveform (…, length).
+
+    Raises:
+        InputError: If the spectrogram or the window has another shape or dtype, or the momentum is
+            out of its range; a ValueError.
+
+    Shape:
+        - specgram: (…, n_fft // 2 + 1, time)
+        - window: (win_length,)
+        - output: (…, length)
+
+    References:
+        N. Perraudin, P. Balazs and P. L. Søndergaard, "A fast Griffin-Lim algorithm", WASPAA 2013.
+
+    Example:
+        >>> import torch
+        >>> from torchmelinv.compat.torchaudio import griffinlim
+        >>> specgram, window = torch.rand(2, 257, 20), torch.hann_window(512)
+        >>> griffinlim(specgram, window, 512, 128, 512, 2.0, 4, 0.99, None, True).shape
+        torch.Size([2, 2432])
+    """
+    if window.ndim != 1 or len(window) != win_length:
+        raise InputError(
+            f"the window has shape {list(window.shape)}; it must be (win_length,) = ({win_length},)"
+        )
+    return torch.ops.torchmelinv.griffin_lim(
+        specgram, window, n_fft, hop_length, power, n_iter, momentum, length, rand_init
+    )
 
 
 class GriffinLim(nn.Module):
@@ -87,8 +155,7 @@ class GriffinLim(nn.Module):
         rand_init: bool = True,
     ) -> None:
         super().__init__()
-        if not 0 <= momentum < 1:
-            raise InputError(f"momentum is {momentum}; it must be in the range [0, 1)")
+        check_momentum(momentum)
         self.n_fft, self.n_iter = n_fft, n_iter
         self.win_length = n_fft if win_length is None else win_length
         self.hop_length = self.win_length // 2 if hop_length is None else hop_length
@@ -258,6 +325,8 @@ class InverseMelScale(nn.Module):
 class Spectrogram(nn.Module):
     """Compute a spectrogram, as `torchaudio.transforms.Spectrogram`.
 
+    A zero of the spectrum passes no gradient.
+
     Args:
         n_fft: Size of the FFT.
         win_length: Length of the window in samples. Default: `n_fft`.
@@ -350,7 +419,13 @@ class Spectrogram(nn.Module):
             return spectrum
         if self.power == 2.0:
             return torch.view_as_real(spectrum).square().sum(-1)
-        return spectrum.abs().pow(self.power)
+        magnitude = spectrum.abs()
+        if self.power >= 1.0:
+            return magnitude.pow(self.power)
+        # As `safe_pow`, which TorchScript cannot compile: the slope is infinite at 0 and overflows
+        # float32 below its smallest normal number.
+        vanishing = magnitude < 1.2e-38
+        return magnitude.masked_fill(vanishing, 1.0).pow(self.power).masked_fill(vanishing, 0.0)
 
 
 class MelSpectrogram(nn.Module):

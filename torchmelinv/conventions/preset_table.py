@@ -113,7 +113,7 @@ ROWS = (
         note="version 1 states an f_max of 12000 Hz, version 2 states none: both are the same"),
     Row("bigvgan_v2_44k_128_256x", "NVIDIA/BigVGAN", "7d2b454",
         "meldataset.py, configs/bigvgan_v2_44khz_128band_256x.json", _BIGVGAN_44K,
-        note="118 of the 128 bands are independent: 21 filters cover a single bin"),
+        note="21 of the 128 filters cover a single bin"),
     Row("bigvgan_v2_44k_128_512x", "NVIDIA/BigVGAN", "7d2b454",
         "meldataset.py, configs/bigvgan_v2_44khz_128band_512x.json",
         _mel(_BIGVGAN_44K, n_fft=2048, hop_length=512)),
@@ -172,9 +172,9 @@ ROWS = (
              "0.6.3 that it pins does (librosa 0.9 and newer pad with zeros: "
              "padding='center_zero')"),
     Row("whisper_80", "openai/whisper", "c0d2f62", "whisper/audio.py", _WHISPER,
-        note=f"{_FLOOR_80DB}, and so is the last frame; 79 of the 80 bands are independent"),
+        note=f"{_FLOOR_80DB}, and so is the last frame"),
     Row("whisper_128", "openai/whisper", "c0d2f62", "whisper/audio.py", _mel(_WHISPER, n_mels=128),
-        note=f"{_FLOOR_80DB}, and so is the last frame; 106 of the 128 bands are independent"),
+        note=f"{_FLOOR_80DB}, and so is the last frame"),
     Row("tortoise_univnet", "neonbjb/tortoise-tts", "8a2563e",
         "tortoise/utils/audio.py, tortoise/utils/stft.py",
         _mel(_BIGVGAN_24K, padding="center_reflect", magnitude_offset=0),
@@ -245,14 +245,13 @@ ROWS = (
         "src/torchaudio/transforms/_transforms.py",
         _mel(sample_rate=16000, n_fft=400, hop_length=200, power=2, n_mels=128, mel_scale="htk",
              filter_norm=None),
-        note="linear; 107 of the 128 bands are independent, 4 filters are empty"),
+        note="linear"),
     Row("kaldi_fbank", "pytorch/audio", "v2.11.0", "src/torchaudio/compliance/kaldi.py", _KALDI,
         note="Kaldi's samples have the scale of 16-bit integers, torchaudio's have any; "
              f"{_KALDI_LOSS}"),
     Row("ast", "YuanGongND/ast", "31088be", "src/dataloader.py, src/run.py",
         _mel(_KALDI, n_mels=128, window="hann_symmetric",
              level=_KALDI_LEVEL.replace(affine=(-4.2677393, 9.1379948))),
-        note="its data loader first subtracts the waveform's mean; 116 of the 128 bands are "
-             f"independent; {_KALDI_LOSS}"),
+        note=f"its data loader first subtracts the waveform's mean; {_KALDI_LOSS}"),
 )
 # fmt: on

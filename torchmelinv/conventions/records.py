@@ -160,8 +160,7 @@ class STFTConvention(ValidatedRecord):
         """Return the default length of a waveform that is made from frames.
 
         The length is (n_frames − 1) · hop_length if the last frame is centered on the waveform's
-        end, else n_frames · hop_length, and at least one hop. Without padding this leaves off the
-        tail of the last frame, which fewer windows reach; pass `length` to an inversion to get it.
+        end, else n_frames · hop_length; it is at least one hop, and never below `min_samples`.
 
         Args:
             n_frames: Number of frames.
@@ -174,7 +173,25 @@ class STFTConvention(ValidatedRecord):
             >>> tmi.preset("hifigan_22k").n_samples(86)
             22016
         """
-        return self.hop_length * max(1, n_frames - self.ends_on_frame)
+        hops = max(1, n_frames - self.ends_on_frame)
+        return max(self.hop_length * hops, self.min_samples(n_frames))
+
+    def min_samples(self, n_frames: int) -> int:
+        """Return the length of the shortest waveform that has so many frames.
+
+        Args:
+            n_frames: Number of frames, at least 1.
+
+        Returns:
+            Number of samples, at least 1.
+
+        Example:
+            >>> import torchmelinv as tmi
+            >>> tmi.preset("kaldi_fbank").min_samples(2)
+            560
+        """
+        hops = n_frames - 1 + self.drop_last_frame
+        return max(1, self.support + self.hop_length * hops - 2 * self.left_padding)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -284,7 +301,8 @@ class MelConvention(STFTConvention):
         magnitude_offset: Number added to |STFT|², at least 0.
         magnitude_floor: Lower bound of |STFT|², at least 0. Only one of the two may be set.
         power: Exponent of the magnitude: 1 for magnitude, 2 for power, or any number above 0.
-        n_mels: Number of mel bands, at least 1.
+        n_mels: Number of mel bands, at least 1. Filters narrower than the spacing of the bins may
+            be empty; `MelFilterbank` warns of many.
         f_min: Lowest frequency of the filterbank in Hz, at least 0.
         f_max: Highest frequency of the filterbank in Hz, above `f_min`. Default (0): half of
             `filterbank_sample_rate`, which is also its upper bound.

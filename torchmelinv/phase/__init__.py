@@ -48,14 +48,14 @@ def as_phase_method(
 
     Args:
         phase: A key of `PHASES`, or a method.
-        momentum: Momentum of a method that is given by its name; None for its default.
+        momentum: Momentum of a method that is given by its name, from 0 to 1; None for its default.
         name: The argument's name, for errors.
 
     Returns:
         The method.
 
     Raises:
-        InputError: If there is no such method, or it takes no momentum.
+        InputError: If there is no such method, or it takes no momentum or not this one.
     """
     if isinstance(phase, PhaseMethod):
         if momentum is not None:
@@ -72,5 +72,6 @@ def as_phase_method(
     method = PHASES[phase]()
     if momentum is None:
         return method
-    check_number("momentum", momentum, 0, hint="0.99 is usual")
+    # Above 1 no method settles reliably; an object such as GriffinLim(1.1) takes it anyway.
+    check_number("momentum", momentum, 0, 1, hint="0.99 is usual")
     return method.with_momentum(momentum)

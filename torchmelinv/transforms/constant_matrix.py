@@ -43,6 +43,11 @@ class ConstantMatrix:
         return int((singular > RANK_TOLERANCE * singular[0]).sum())
 
     @functools.cached_property
+    def n_empty(self) -> int:
+        """Number of rows that are 0."""
+        return int((self.table == 0).all(1).sum())
+
+    @functools.cached_property
     def largest_singular_value(self) -> float:
         """The largest singular value, the matrix's spectral norm."""
         return float(torch.linalg.matrix_norm(self.table, 2))

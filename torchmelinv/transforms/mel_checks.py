@@ -2,38 +2,32 @@
 
 Each mistake has one error: what came, what is allowed and what to do. The check of the values makes
 the host wait for the device once; ``check=False`` and CUDA graph capture skip that.
+
+A waveform outside [−1, 1] is possible, but rarely what was meant. The bounds of single bands have a
+wide margin, since one loud band proves little. The energy of a frame is bounded almost tightly, and
+warns where many frames exceed it.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import sys
-import warnings
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from torchmelinv._utils.validation import check_real
+from torchmelinv._utils.warning import warn_caller
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError, MelValueWarning
-from torchmelinv.transforms.compression import logarithmic
+from torchmelinv.transforms.compression import compress
+from torchmelinv.transforms.log_statistics import LogStatistics, log_statistics
 from torchmelinv.transforms.mel_bounds import linear_bounds
 
 _LARGEST = 1e18  # linear mel; its square still fits float32
 _MARGIN = 100.0  # factor beyond the bounds of waveforms in [−1, 1] at which the level is doubtful
+_LOUD_FRAMES = 0.1  # part of the frames: a few loud ones may be clicks, or a network's mistakes
 _ROUNDING = 1e-6  # of the peak: resampling and files may leave a linear mel this far below 0
-
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))
-
-
-def _caller_level() -> int:
-    """Return the `stacklevel` at which a warning names the line that called this package."""
-    internal = (_PACKAGE, os.path.dirname(torch.__file__))
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(internal):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def clamp_linear_mel(mel: Tensor) -> Tensor:
@@ -42,11 +36,10 @@ def clamp_linear_mel(mel: Tensor) -> Tensor:
     On the CPU it warns if most values are negative; accelerators are not checked.
     """
     if mel.device.type == "cpu" and float((mel.detach() < 0).float().mean()) > 0.5:
-        warnings.warn(
-            f"most of the mel's values are negative (down to {float(mel.min()):.3g}) and count as "
-            "0: is this a log mel? A linear mel is needed here; MelInverter takes log mels",
+        warn_caller(
+            "most of the mel's values are negative and count as 0: is this a log mel? A linear mel "
+            "is needed here; MelInverter takes log mels",
             MelValueWarning,
-            stacklevel=_caller_level(),
         )
     return mel.relu()
 
@@ -88,12 +81,14 @@ def check_mel_values(mel: Tensor, convention: MelConvention, mask: Tensor | None
 
     Raises:
         InputError: If the values cannot be the convention's: NaN, infinite, negative in a linear
-            convention, or too large. Values that only look like another convention's give a
-            `MelValueWarning`.
+            convention, or too large.
+
+    Warns:
+        MelValueWarning: If they only look like another convention's.
     """
     problem = find_value_problem(mel, convention, mask)
     if problem is not None:
-        warnings.warn(problem, MelValueWarning, stacklevel=_caller_level())
+        warn_caller(problem, MelValueWarning)
 
 
 def find_value_problem(
@@ -101,28 +96,27 @@ def find_value_problem(
 ) -> str | None:
     """Like `check_mel_values`, but return the warning's text, or None.
 
-    For threads: warnings are global to the process.
+    For threads: warnings are global to the process. The text has no numbers of the mel: Python
+    shows equal warnings once.
     """
     mel = mel.detach()
-    _check_finite(mel, mask)
-    values = mel if mask is None else mel[mask.expand_as(mel)]
-    low, high = float(values.min()), float(values.max())
+    # Padding frames count as their item's first frame.
+    values = mel if mask is None else torch.where(mask, mel, mel[..., :1])
     if convention.level.log is None:
+        low, high = torch.stack([values.min(), values.max()]).tolist()
+        if not math.isfinite(low + high):
+            _raise_not_finite(mel, mask)
         _check_linear(low, high, convention)
         return None
-    # Padding frames count as their item's first frame.
-    valid = mel if mask is None else torch.where(mask, mel, mel[..., :1])
-    return _find_log_problem(logarithmic(valid, convention.level), low, high, convention)
+    statistics = log_statistics(values, convention, mask)
+    if not math.isfinite(statistics.low + statistics.high):
+        _raise_not_finite(mel, mask)
+    return _find_log_problem(statistics, convention)
 
 
-def _check_finite(mel: Tensor, mask: Tensor | None) -> None:
+def _raise_not_finite(mel: Tensor, mask: Tensor | None) -> NoReturn:
     """Raise `InputError` for NaN and infinite values."""
-    values = mel if mask is None else torch.where(mask, mel, 0)
-    if torch.isfinite(values.sum()):
-        return
-    finite = torch.isfinite(values)
-    if finite.all():  # only the sum overflows
-        return
+    finite = torch.isfinite(mel if mask is None else torch.where(mask, mel, 0))
     bad_frames = (~finite).any(-2).nonzero()
     *item, frame = bad_frames[0].tolist()
     place = f"frame {frame}"
@@ -146,36 +140,51 @@ def _check_linear(low: float, high: float, convention: MelConvention) -> None:
         )
 
 
-def _find_log_problem(
-    logs: Tensor, low: float, high: float, convention: MelConvention
-) -> str | None:
-    """Return the warning's text for the logarithms of a mel with values from `low` to `high`."""
+def _near_zero(statistics: LogStatistics, convention: MelConvention) -> bool:
+    """Whether values that are all above 0 lie as near to 0 as linear ones.
+
+    The log mel of loud noise may lie above 0, too, but not near it, or over a wider range.
+    """
+    span = (statistics.highest - statistics.lowest) / convention.power
+    quarter = statistics.high / 4
+    return statistics.mean < quarter or (statistics.low < quarter and span < 1)
+
+
+def _find_log_problem(statistics: LogStatistics, convention: MelConvention) -> str | None:
+    """Return the warning's text for a logarithmic mel."""
     level = convention.level
-    base = 1.0 if level.log == "ln" else math.log(10)
-    # From here on in natural logarithms
-    lowest, highest = float(logs.min()) * base, float(logs.max()) * base
-    if highest > math.log(_LARGEST):
+    if statistics.highest > math.log(_LARGEST):
         raise InputError(
-            f"the mel's values, up to {high:.3g}, stand for more than {_LARGEST:g}: "
+            f"the mel's values, up to {statistics.high:.3g}, stand for more than {_LARGEST:g}: "
             "they were made with another level"
         )
     other = "dB or log10 values" if level.log == "ln" else "dB or ln values"
     # With `reference_max` values are relative to the item's peak, so no value is too loud.
     absolute = not level.reference_max
-    if absolute and lowest >= 0:
+    loud = absolute and statistics.loud > _LOUD_FRAMES
+    lowest, highest = linear_bounds(convention)
+    # A logarithm needs a floor or an offset, so that this is above 0 even if all filters are empty.
+    largest = max(float(highest.max()), level.floor or level.offset)
+    if absolute and statistics.lowest >= 0 and (loud or _near_zero(statistics, convention)):
+        problem = "all values mean bands louder than 1: this looks like a linear mel, not a log mel"
+    elif level.floor is not None and statistics.lowest < math.log(level.floor) - math.log(_MARGIN):
+        problem = f"some values are far below this convention's floor: this looks like {other}"
+    elif absolute and statistics.highest > math.log(_MARGIN * largest):
         problem = (
-            f"all values (from {low:.3g} to {high:.3g}) mean bands louder than 1: "
-            "this looks like a linear mel, not a log mel"
-        )
-    elif level.floor is not None and lowest < math.log(level.floor) - math.log(_MARGIN):
-        problem = (
-            f"values down to {low:.3g} are far below this convention's floor: "
-            f"this looks like {other}"
-        )
-    elif absolute and highest > math.log(_MARGIN * float(linear_bounds(convention)[1].max())):
-        problem = (
-            f"values up to {high:.3g} are beyond what a waveform in [-1, 1] gives: "
+            "some values are beyond what a waveform in [-1, 1] gives: "
             f"this looks like {other}, or a linear mel"
+        )
+    elif statistics.zero_depth > math.log(_MARGIN):
+        silence = float(compress(lowest, level.replace(reference_max=False)).min())
+        return (
+            "whole frames or bands are exactly 0, which is not silence here but far louder than "
+            "the rest: padding or masks? Give lengths=... for padding, or fill it with the value "
+            f"of silence, {silence:.4g}"
+        )
+    elif loud:
+        problem = (
+            "many frames have more energy than a waveform in [-1, 1] can have: this looks like "
+            "a mel of another model, or one that was normalized"
         )
     else:
         return None

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from torchmelinv._utils.precision import full_precision, outside_inference_mode
 from torchmelinv._utils.validation import check_features, check_real
+from torchmelinv._utils.warning import warn_caller
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
-from torchmelinv.errors import InputError
+from torchmelinv.errors import EmptyFilterWarning, InputError
 from torchmelinv.transforms.constant_matrix import (
     ConstantMatrix,
     adjoint_product,
@@ -29,6 +30,10 @@ from torchmelinv.transforms.constant_matrix import (
 from torchmelinv.transforms.mel_scale import hz_to_mel, mel_to_hz
 
 __all__ = ["LinearMap", "MelFilterbank"]
+
+# The part of empty filters that needs no warning: nobody can change published mels, of which
+# torchaudio's defaults have 4 of 128 and AST has 1 of 128.
+_USUAL_EMPTY = 1 / 20
 
 
 @functools.lru_cache(maxsize=64)
@@ -88,6 +93,17 @@ def mel_matrix(convention: MelConvention) -> Tensor:
     if convention.mel_scale == "kaldi":
         matrix[:, -1] = 0
     return torch.from_numpy(matrix)
+
+
+def warn_of_empty_filters(n_empty: int, n_mels: int, n_freqs: int) -> None:
+    """Warn if there are empty filters."""
+    if n_empty:
+        warn_caller(
+            f"{n_empty} of the {n_mels} mel filters are empty: they reach none of the {n_freqs} "
+            "bins, so their bands hold nothing; use fewer bands, a larger n_fft, or a wider range "
+            "of frequencies",
+            EmptyFilterWarning,
+        )
 
 
 @functools.lru_cache(maxsize=64)
@@ -240,6 +256,9 @@ class MelFilterbank(LinearMap):
         InputError: If the source is none of these, or the matrix is not finite and ≥ 0.
         ConventionError: If there is no such convention.
 
+    Warns:
+        EmptyFilterWarning: If more than a twentieth of a convention's filters are empty.
+
     Example:
         >>> import torch, torchmelinv as tmi
         >>> filterbank = tmi.MelFilterbank("whisper_80")
@@ -258,12 +277,19 @@ class MelFilterbank(LinearMap):
             )
         if not isinstance(source, Tensor):
             super().__init__(shared_matrix(as_convention(source)))
+            if self.n_empty > _USUAL_EMPTY * self.n_mels:
+                warn_of_empty_filters(self.n_empty, self.n_mels, self.n_freqs)
             return
         super().__init__(source)
         if (self.table < 0).any():
             raise InputError(
                 "the matrix of a MelFilterbank must be ≥ 0; this one has entries below 0"
             )
+
+    @property
+    def n_empty(self) -> int:
+        """Number of filters that reach no bin."""
+        return self.matrix.n_empty
 
     @property
     def is_tridiagonal(self) -> bool:

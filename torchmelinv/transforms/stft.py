@@ -72,12 +72,6 @@ class STFT(nn.Module):
         # Without the fields that a mel convention adds, so that equal STFTs share their tables.
         self.convention = as_stft_convention(convention)
 
-    def _fewest_samples(self) -> int:
-        """Return the smallest number of samples that gives a frame."""
-        convention = self.convention
-        samples = convention.support + convention.hop_length * convention.drop_last_frame
-        return max(1, samples - 2 * convention.left_padding)
-
     def extra_repr(self) -> str:
         """Return the convention as text."""
         return repr(self.convention)
@@ -102,11 +96,8 @@ class STFT(nn.Module):
             n_frames: Number of frames, or a tensor with one number per item.
 
         Returns:
-            ``convention.n_samples(n_frames)``; without padding also the tail of the last frame.
-            Never waits for the device.
+            ``convention.n_samples(n_frames)``. Never waits for the device.
         """
-        if self.convention.padding == "none":
-            return self.convention.hop_length * (n_frames - 1) + self.convention.support
         if isinstance(n_frames, Tensor):
             return self.sample_counts(n_frames)
         return self.convention.n_samples(n_frames)
@@ -120,8 +111,11 @@ class STFT(nn.Module):
         Returns:
             Numbers of samples, of the same shape.
         """
-        hops = frame_counts - int(self.convention.ends_on_frame)
-        return self.convention.hop_length * hops.clamp(min=1)
+        convention, hop_length = self.convention, self.convention.hop_length
+        hops = frame_counts - int(convention.ends_on_frame)
+        # `min_samples` of each count
+        needed = convention.support + hop_length * (frame_counts - 1 + convention.drop_last_frame)
+        return torch.maximum(hop_length * hops.clamp(min=1), needed - 2 * convention.left_padding)
 
     def frame_counts(self, sample_counts: Tensor) -> Tensor:
         """Return ``convention.n_frames`` of each count, without a host sync.
@@ -180,7 +174,7 @@ class STFT(nn.Module):
         if n_frames == 0:
             raise InputError(
                 f"a waveform of {n_samples} samples gives no frame; this convention needs "
-                f"{self._fewest_samples()}"
+                f"{convention.min_samples(1)}"
             )
         signal = waveform.reshape(-1, n_samples)
         plan = self.plan(n_frames, n_samples, signal)
