@@ -67,29 +67,38 @@ def problem(convention: STFTConvention) -> tuple[Tensor, Tensor, Projections]:
     return magnitude, angles, projections
 
 
-def missing_share(matrix: Tensor) -> Tensor:
-    """Return, for each bin, the share of the filter after the last one, (n_freqs,).
+def with_edge_bands(M: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a filterbank and a mel (n_mels, frames) with bands for bins beyond the outer centers.
 
-    Above 0 only between the last filter's center and its end, and only where it ends below half of
-    the sampling rate.
+    Each new filter fills up what the outermost filter leaves of its peak. Its band has the mean
+    density of the outermost band. Neither DC nor the four bins below the first center belong to it.
     """
-    share = matrix.sum(0)
-    missing = torch.zeros_like(share)
-    if not share[-2:].any():
-        center = int(matrix[matrix.any(1)][-1].argmax())
-        end = int(share.nonzero()[-1]) + 1
-        missing[center:end] = 1 - (share[center:end] / share[center]).clamp(max=1)
-    return missing
+    filters, bands = list(M), list(mel)
+    nonempty = [k for k in range(len(M)) if M[k].any()]
+    share, n_freqs = M.sum(0).tolist(), M.shape[1]
+    covered = [f for f in range(n_freqs) if share[f] > 0]
+    first, last = nonempty[0], nonempty[-1]
+    bottom, top = int(M[first].argmax()), int(M[last].argmax())
+    end = n_freqs - 1 if covered[-1] == n_freqs - 2 else covered[-1]
+    above = {f: share[top] - share[f] for f in range(top, end + 1)}
+    below = {f: share[bottom] - share[f] for f in range(max(1, covered[0]), bottom - 3)}
+    for missing, k in ((above, last), (below, first)):
+        edge = torch.zeros_like(M[0])
+        for f, value in missing.items():
+            edge[f] = max(0.0, value)
+        if edge.any():
+            filters.append(edge)
+            bands.append(mel[k] * edge.sum() / M[k].sum())
+    return torch.stack(filters), torch.stack(bands)
 
 
 def impose_mel(
     mel: Tensor, convention: MelConvention, inner_iter: int, damping: float
 ) -> Callable[[Tensor], Tensor]:
     """Return P_M: s = (|c|² + offset)^(p/2), s ← s · Mᵀ(m / Ms) / Mᵀ1, c ← c · gain^(damping/p)."""
-    M = mel_matrix(convention)
+    M, mel = with_edge_bands(mel_matrix(convention), mel)
     nonempty, share = M.any(1), M.sum(0)[:, None]
     M_norm_T = torch.where(share > 0, M[nonempty].T / torch.where(share > 0, share, 1), 0)
-    missing = missing_share(M)[:, None]
     free_dc = bool(share[0] == 0 < share[1])  # no filter covers bin 0, and one covers bin 1
 
     def impose(c: Tensor) -> Tensor:
@@ -99,7 +108,7 @@ def impose_mel(
         s = before = torch.where(positive, s, 0)
         for _ in range(inner_iter):
             ratio = mel[nonempty] / (M[nonempty] @ s)
-            gain = (1 - missing) * (M_norm_T @ ratio) + missing * mel.any(0)
+            gain = M_norm_T @ ratio
             if free_dc:
                 gain[0] = mel.any(0)
             s = s * gain

@@ -13,6 +13,7 @@ import torch
 
 from tests.solve import solve
 from torchmelinv.conventions import STFTConvention
+from torchmelinv.phase import rtisi
 from torchmelinv.phases import LWS, RTISILA, GriffinLim, PhaseMethod
 
 # Samples of a frame, `bins` of LWS, iterations and momentum of RTISI-LA.
@@ -83,7 +84,7 @@ def rtisi_la(magnitude: np.ndarray, hop: int, n_iter: int) -> np.ndarray:
     sumsquare = np.zeros(8 * N)
     for first in range(0, 7 * N, hop):
         sumsquare[first : first + N] += HANN**2
-    floor = 0.01 * sumsquare.max()
+    floor = 0.1 * sumsquare.max()
     # Angle 0 at the window's center, N/2 samples after the frame's first.
     centered = np.array([(-1.0) ** k for k in range(F)])
     c: dict[int, np.ndarray] = {}
@@ -225,8 +226,9 @@ def test_the_transcription_keeps_a_consistent_spectrum():
         (4, {}),
     ],
 )
-def test_lock_step_after_rtisi_la(hop, parameters):
-    """RTISI-LA's signal, each of LWS's spectra, and the waveform."""
+def test_lock_step_after_rtisi_la(hop, parameters, monkeypatch):
+    """RTISI-LA's signal, each of LWS's spectra, and the waveform; without noise in new frames."""
+    monkeypatch.setattr(rtisi, "structure_weight", lambda relative, *_: torch.ones_like(relative))
     after = 6
     magnitude = np.abs(analysis(signal_of(hop * (FRAMES - 1)), hop, FRAMES))
     method = LWS(rtisi_iter=RTISI_ITER, **parameters)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.phase.papers import missing_share
+from tests.phase.papers import with_edge_bands
 from tests.problems import DEFICIENT, TINY, TINY_POWER, tones
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
@@ -67,18 +67,22 @@ def inconsistent_mel(convention: MelConvention) -> Tensor:
     return mel * (0.5 * torch.randn_like(mel)).exp()
 
 
+def extended(mel: Tensor, convention: MelConvention) -> tuple[Tensor, Tensor]:
+    """Return the filterbank and the mel (items, frames, n_mels) with the bands at the edges."""
+    M, bands = with_edge_bands(MelFilterbank(convention).table, mel.movedim(-1, 0))
+    return M, bands.movedim(0, -1)
+
+
 def transcription(
     spectrum: Tensor, mel: Tensor, convention: MelConvention, inner_iter: int, damping: float
 ) -> Tensor:
     """Iterate s ← s · Mᵀ(m / Ms) / Mᵀ1 with a dense M; return c · (gain of s)^(damping / p)."""
-    M = MelFilterbank(convention).table
+    M, mel = extended(mel, convention)
     nonempty, share = M.any(1), M.sum(0)
-    missing = missing_share(M)
     s = before = input_of(spectrum, convention)
     for _ in range(inner_iter):
         ratio = mel[..., nonempty] / (s @ M[nonempty].T)
         gain = torch.where(share > 0, ratio @ M[nonempty] / share, 0)
-        gain = (1 - missing) * gain + missing * mel.any(-1, keepdim=True)
         if share[0] == 0 < share[1]:
             gain[..., 0] = mel.any(-1)  # no filter covers DC, which is free
         s = s * gain
@@ -98,7 +102,7 @@ def test_updates_equal_the_dense_equation(convention, inner_iter, damping):
 @pytest.mark.parametrize("damping", [1.0, 0.5, 0.1])
 @CONVENTIONS
 def test_an_update_never_raises_the_divergence(convention, damping):
-    """KL(m ‖ Ms) = Σ m log(m / Ms) − m + Ms.
+    """KL(m ‖ Ms) = Σ m log(m / Ms) − m + Ms, with the bands at the edges.
 
     The bound holds for damped updates, too: the function that majorizes the divergence is convex
     in log s. It does not hold with an offset, where only |c| is multiplied.
@@ -107,10 +111,11 @@ def test_an_update_never_raises_the_divergence(convention, damping):
     mel, spectrum = inconsistent_mel(convention), spectrum_of(convention)
     mel = torch.where(MelFilterbank(convention).table.any(1), mel, 0)
     target = target_of(mel, convention, 1, damping)
+    M, m = extended(mel, convention)
 
     def divergence(spectrum: Tensor) -> Tensor:
-        Ms = mel_of(spectrum, convention)
-        return (torch.xlogy(mel, mel / torch.where(mel > 0, Ms, 1)) - mel + Ms).sum(-1)
+        Ms = input_of(spectrum, convention) @ M.T
+        return (torch.xlogy(m, m / torch.where(m > 0, Ms, 1)) - m + Ms).sum(-1)
 
     divergences = [divergence(spectrum)]
     for _ in range(30):
@@ -123,12 +128,20 @@ def test_an_update_never_raises_the_divergence(convention, damping):
 @pytest.mark.parametrize("inner_iter", [1, 3])
 @CONVENTIONS
 def test_a_spectrum_with_the_mel_is_a_fixed_point(convention, inner_iter):
-    """Except bins that no filter covers: they become 0, except DC beside the first filter."""
+    """With the bands at the edges, too. Bins that no filter covers become 0, except DC."""
     spectrum = spectrum_of(convention)
     target = target_of(mel_of(spectrum, convention), convention, inner_iter)
+    M = extended(mel_of(spectrum, convention), convention)[0]
+    n_mels, edge = convention.n_mels, input_of(spectrum, convention) @ M[convention.n_mels :].T
+    # `with_edge_bands` appends the upper band, then the lower one.
+    n_lower = len(target.tables.edges.lower)
+    values = target.values.clone()
+    values[..., n_lower + n_mels :] = edge[..., : edge.shape[-1] - n_lower]
+    values[..., :n_lower] = edge[..., edge.shape[-1] - n_lower :]
+    target = target.with_values(values)
     zero = torch.zeros(2, 1, dtype=F64)
     torch.testing.assert_close(target.distance(spectrum), zero, atol=1e-12, rtol=0)
-    kept = MelFilterbank(convention).table.any(0)
+    kept = M.any(0)
     kept[0] = kept[1]
     expected = torch.where(kept, spectrum, 0)
     torch.testing.assert_close(target.impose(spectrum.clone()), expected, atol=1e-12, rtol=0)

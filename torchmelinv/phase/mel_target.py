@@ -150,7 +150,7 @@ class MelTarget(NamedTuple):
         )
 
     def envelope(self) -> Tensor:
-        density = self.values.detach() * self.tables.per_band
+        density = self.values * self.tables.per_band
         return safe_pow(self.tables.M_norm_T.of_rows(density), 1 / self.power)
 
     def impose(self, spectrum: Tensor) -> Tensor:

@@ -271,7 +271,7 @@ class RTISILA(PhaseMethod):
         before = torch.cat([buffer.waiting, zeros[:, None]], 1)
         known = torch.cat([buffer.present, torch.zeros_like(present)[:, None]], 1)
         weight, envelope = window_sum(known), target.envelope()
-        noise, noise_part = _noise_frame(envelope, frame, tables)
+        noise, noise_part = _noise_frame(envelope.detach(), frame, tables)
         # A gain that is smooth along frequency hardly changes the signal along time, so noise would
         # fade out in each frame. Where few frames have arrived, new noise takes its place.
         known_part = (weight / peak).clamp(max=1)
@@ -279,7 +279,8 @@ class RTISILA(PhaseMethod):
         signal = signal_of(before, weight) * (1 - noise_part * (1 - known_part))
         signal = signal + pad(noise, missing) * (1 - known_part).sqrt()
         guess = stft(signal)
-        spectra = target.impose(torch.where(guess == 0, envelope * unreached, guess))
+        reached = guess.abs() > TOLERANCE * envelope.amax(-1, keepdim=True)
+        spectra = target.impose(torch.where(reached, guess, envelope * unreached))
         if self.n_iter > 1:
             weight = window_sum(all_present)
 

@@ -34,7 +34,7 @@ class Target(Protocol):
         """Return the same kind of target for other frames, from their values."""
 
     def envelope(self) -> Tensor:
-        """Return a magnitude (items, frames, n_freqs) near the target, without gradient."""
+        """Return a magnitude (items, frames, n_freqs) near the target."""
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """Return the spectrum changed to have the target, angles kept; may overwrite its input."""
@@ -61,7 +61,7 @@ class MagnitudeTarget(NamedTuple):
         return MagnitudeTarget(values)
 
     def envelope(self) -> Tensor:
-        return self.values.detach()
+        return self.values
 
     def impose(self, spectrum: Tensor) -> Tensor:
         return impose_magnitude(spectrum, self.values)
@@ -76,4 +76,4 @@ class MagnitudeTarget(NamedTuple):
         return None
 
     def cuda_args(self) -> Tensor:
-        return self.values.detach()
+        return self.values

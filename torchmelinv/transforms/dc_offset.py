@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_pow
+from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv.conventions import MelConvention
 from torchmelinv.transforms.mel_filterbank import mel_matrix
 from torchmelinv.transforms.window import window_table
@@ -42,6 +43,7 @@ class _Offset(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
+@outside_inference_mode
 def _offset_of(convention: MelConvention) -> _Offset | None:
     """Return the looks of an offset; None if a filter covers DC or no band tells it from tones."""
     M = mel_matrix(convention)
