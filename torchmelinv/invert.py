@@ -79,7 +79,8 @@ class MelInverter(nn.Module):
             or ``"zero"``.
         seed: Seed of the random initial phase. The phase of a bin depends on seed, frame and bin
             alone.
-        momentum: Momentum of a phase method that is given by name. Default: the method's own.
+        momentum: Momentum of a phase method that is given by name, from 0 to 1. Default: the
+            method's own.
         tolerance: An item stops when an iteration changes its waveform (its spectrum, for methods
             that iterate on spectra) by at most this fraction of its norm: a change, not the
             residual. Default: do all iterations.
@@ -96,7 +97,8 @@ class MelInverter(nn.Module):
             device and may warn about half-trained models.
 
     Attributes:
-        n_iter, init, seed, tolerance, gradient, channels, check: The options, which may be set later.
+        n_iter, init, seed, tolerance, gradient, channels, check: The options, which may be set
+            later.
         convention, magnitude, phase, momentum: The other options, read-only.
         stft: The `STFT` of the convention.
         filterbank: The `MelFilterbank` of the convention.

@@ -349,9 +349,7 @@ class StreamingInverter:
             rows, present, *first = tensors
             buffer, hops = RTISIBuffer(*first[:-1]), [first[-1]]
             scale = present.new_ones(len(present), 1, 1)
-            mel = MelData(
-                self._edges.mel(buffer.target), scale, self._filterbank, self.convention
-            )
+            mel = MelData(self._edges.mel(buffer.target), scale, self._filterbank, self.convention)
             make_target = self.phase.make_target(scale, mel).with_values
             tables = rtisi_tables(self.convention.stft, rows)
             for frame, row in enumerate(rows.unbind(1), n_before):

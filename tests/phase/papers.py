@@ -70,8 +70,9 @@ def problem(convention: STFTConvention) -> tuple[Tensor, Tensor, Projections]:
 def with_edge_bands(M: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
     """Return a filterbank and a mel (n_mels, frames) with bands for bins beyond the outer centers.
 
-    Each new filter fills up what the outermost filter leaves of its peak. Its band has the mean
-    density of the outermost band. Neither DC nor the four bins below the first center belong to it.
+    Each new filter fills up what the outermost filter leaves of its peak. From its neighbor to the
+    outermost band the mean density rises or falls; it falls on, or stays. Neither DC nor
+    the four bins below the first center belong to it.
     """
     filters, bands = list(M), list(mel)
     nonempty = [k for k in range(len(M)) if M[k].any()]
@@ -82,13 +83,17 @@ def with_edge_bands(M: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
     end = n_freqs - 1 if covered[-1] == n_freqs - 2 else covered[-1]
     above = {f: share[top] - share[f] for f in range(top, end + 1)}
     below = {f: share[bottom] - share[f] for f in range(max(1, covered[0]), bottom - 3)}
-    for missing, k in ((above, last), (below, first)):
+    inside = (nonempty[-2], nonempty[1]) if len(nonempty) > 1 else (last, first)
+    density = [band / max(float(row.sum()), 1e-30) for row, band in zip(M, mel, strict=True)]
+    for missing, k, beside in ((above, last, inside[0]), (below, first, inside[1])):
         edge = torch.zeros_like(M[0])
         for f, value in missing.items():
             edge[f] = max(0.0, value)
         if edge.any():
             filters.append(edge)
-            bands.append(mel[k] * edge.sum() / M[k].sum())
+            d, before = density[k], density[beside]
+            fall = torch.where(before > 0, d / torch.where(before > 0, before, 1), 1)
+            bands.append(d * fall.clamp(max=1) * edge.sum())
     return torch.stack(filters), torch.stack(bands)
 
 

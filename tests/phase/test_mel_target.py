@@ -134,7 +134,7 @@ def test_a_spectrum_with_the_mel_is_a_fixed_point(convention, inner_iter):
     M = extended(mel_of(spectrum, convention), convention)[0]
     n_mels, edge = convention.n_mels, input_of(spectrum, convention) @ M[convention.n_mels :].T
     # `with_edge_bands` appends the upper band, then the lower one.
-    n_lower = len(target.tables.edges.lower)
+    n_lower = len(target.tables.edges.lower.filter)
     values = target.values.clone()
     values[..., n_lower + n_mels :] = edge[..., : edge.shape[-1] - n_lower]
     values[..., :n_lower] = edge[..., edge.shape[-1] - n_lower :]

@@ -22,8 +22,8 @@ from tests.phase.sinusoids import (
     spectrum_of,
 )
 from tests.problems import stft_convention, tones
-from torchmelinv.conventions import STFTConvention
 from torchmelinv._utils.numerics import safe_divide
+from torchmelinv.conventions import STFTConvention
 from torchmelinv.phase.fine_structure import structure_weight
 from torchmelinv.phase.pghi import (
     _GAUSSIAN,

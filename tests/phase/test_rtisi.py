@@ -11,8 +11,8 @@ from tests.problems import stft_convention, tones
 from tests.solve import solve
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
-from torchmelinv.phase.bin_angle import window_center
 from torchmelinv.phase import rtisi
+from torchmelinv.phase.bin_angle import window_center
 from torchmelinv.phase.rtisi import rtisi_tables
 from torchmelinv.phase.target import MagnitudeTarget
 from torchmelinv.phases import LWS, RTISILA, GriffinLim, MelConsistent, Then

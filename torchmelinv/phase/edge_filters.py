@@ -3,10 +3,13 @@
 Beyond the center of the last filter no other filter takes over: the weights fall to 0, and the mel
 says less and less about these bins. The same holds before the center of the first filter. An edge
 filter has the weight that is missing there, so that all bins of the filterbank weigh about the
-same, and its band has the mean density of the band beside it: for the last filter M_K, with m_K its
-band and v the weights of the edge filter,
+same. Its band goes on from the last two bands: with the mean densities d_k = m_k / Σ_f M_kf, the
+last filter K and the weights v of the edge filter,
 
-    v_f = max(0, Σ_k M_k,f* − Σ_k M_k,f)  for f ≥ f* = argmax_f M_K,f,    m_v = m_K Σ_f v_f / Σ_f M_K,f.
+    v_f = max(0, Σ_k M_k,f* − Σ_k M_k,f)  for f ≥ f* = argmax_f M_K,f,
+    m_v = d_K min(1, d_K / d_K−1) Σ_f v_f.
+
+A spectrum that falls toward the edge, as that of most recordings, falls on; none rises.
 
 The lower edge leaves out DC, which is unrelated to the bins beside it, and bins so near the first
 center that they and DC reach each other by leakage: there the first band says enough.
@@ -24,49 +27,63 @@ from torchmelinv.transforms.constant_matrix import ConstantMatrix
 MAIN_LOBES = 4  # bins of the main lobes of DC and of the center, two each for a Hann window
 
 
-class EdgeFilters(NamedTuple):
-    """The edge filters of a filterbank: at most one at each end."""
+class Edge(NamedTuple):
+    """The filter at one end of a filterbank, or none."""
 
-    lower: Tensor  # (0 or 1, n_freqs), float64 on the CPU
-    upper: Tensor
-    lower_factor: float  # m_v / m_k of the lower edge
-    upper_factor: float
-    first: int  # the first filter that is not empty
-    last: int
+    filter: Tensor  # v, (0 or 1, n_freqs), float64
+    outer: int  # the band at this end
+    inner: int  # the band beside it
+    factor: float  # Σ v_f / Σ_f M_outer,f
+    relative_sum: float  # Σ_f M_inner,f / Σ_f M_outer,f
+
+    def band(self, mel: Tensor) -> Tensor:
+        """Return m_v of a linear mel (…, n_mels), (…, 0 or 1)."""
+        if not len(self.filter):
+            return mel[..., :0]
+        outer, inner = (mel[..., band : band + 1] for band in (self.outer, self.inner))
+        positive = inner > 0
+        fall = self.relative_sum * outer / torch.where(positive, inner, 1)
+        return self.factor * outer * torch.where(positive, fall, 1).clamp(max=1)
+
+
+class EdgeFilters(NamedTuple):
+    """The edge filters of a filterbank."""
+
+    lower: Edge
+    upper: Edge
 
     def extend(self, mel: Tensor) -> Tensor:
         """Return a linear mel (…, n_mels) with the bands of the edge filters, (…, rows)."""
-        lower = mel[..., self.first : self.first + len(self.lower)] * self.lower_factor
-        upper = mel[..., self.last : self.last + len(self.upper)] * self.upper_factor
-        return torch.cat([lower, mel, upper], -1)
+        return torch.cat([self.lower.band(mel), mel, self.upper.band(mel)], -1)
 
     def mel(self, rows: Tensor) -> Tensor:
         """Return the mel (…, n_mels) of extended rows (…, rows)."""
-        return rows[..., len(self.lower) : rows.shape[-1] - len(self.upper)]
+        return rows[..., len(self.lower.filter) : rows.shape[-1] - len(self.upper.filter)]
 
 
 def edge_filters(matrix: ConstantMatrix) -> EdgeFilters:
     """Return the edge filters of a filterbank (n_mels, n_freqs)."""
     M = matrix.table
-    none = M[:0]
     nonempty = M.any(1).nonzero().flatten().tolist()
     if not nonempty:
-        return EdgeFilters(none, none, 0.0, 0.0, 0, 0)
-    first, last = nonempty[0], nonempty[-1]
+        none = Edge(M[:0], 0, 0, 0.0, 1.0)
+        return EdgeFilters(none, none)
     share, bins = M.sum(0), torch.arange(M.shape[1])
     covered = share.nonzero().flatten()
     # The bin of half the sampling rate belongs to a filter that ends there with weight 0.
     end = int(covered[-1]) + (int(covered[-1]) == M.shape[1] - 2)
 
-    def edge(band: int, region: Tensor) -> tuple[Tensor, float]:
-        center = int(M[band].argmax())
-        missing = torch.where(region, (share[center] - share).clamp(min=0), 0)
-        if not missing.any():
-            return none, 0.0
-        return missing[None], float(missing.sum() / M[band].sum())
+    def edge(outer: int, inner: int, region: Tensor) -> Edge:
+        missing = (share[int(M[outer].argmax())] - share).clamp(min=0)
+        missing = torch.where(region, missing, 0)
+        sums = M.sum(1)
+        factor, relative_sum = missing.sum() / sums[outer], sums[inner] / sums[outer]
+        filter = missing[None] if missing.any() else M[:0]
+        return Edge(filter, outer, inner, float(factor), float(relative_sum))
 
+    several = len(nonempty) > 1
+    first, last = nonempty[0], nonempty[-1]
+    second, before_last = (nonempty[1], nonempty[-2]) if several else (first, last)
     beyond = (bins >= int(M[last].argmax())) & (bins <= end)
     before = (bins <= int(M[first].argmax()) - MAIN_LOBES) & (bins >= covered[0]) & (bins > 0)
-    upper, upper_factor = edge(last, beyond)
-    lower, lower_factor = edge(first, before)
-    return EdgeFilters(lower, upper, lower_factor, upper_factor, first, last)
+    return EdgeFilters(edge(first, second, before), edge(last, before_last, beyond))

@@ -14,7 +14,7 @@ Angles are kept: after `inner_iter` updates with the gains g₁, g₂, … the s
 Toward the outer edges of the filterbank a bin counts ever less in any mel. Without more, it would
 still take the whole ratio of its filter, and a tone there could carry the energy of the whole
 band. So `edge_filters` fill up what the first and the last filter leave of the bins beyond their
-centers, and each edge filter has the mean density of the band beside it. M and m stand for the
+centers, and its band follows from the bands beside it. M and m stand for the
 filterbank and the mel with these rows from here on, and the bound on the divergence holds for them.
 
 Bins that no filter covers become 0. DC, where the first filter starts at bin 0, is left free unless
@@ -94,7 +94,7 @@ def mel_target_tables(
 ) -> MelTargetTables:
     """Build the tables on the CPU in float64, then move them."""
     edges = edge_filters(matrix)
-    M = torch.cat([edges.lower, matrix.table, edges.upper])
+    M = torch.cat([edges.lower.filter, matrix.table, edges.upper.filter])
     share = M.sum(0)
     M_norm = safe_divide(M, share)
     return MelTargetTables(
