@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchmelinv._utils.batching import frame_mask
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.validation import check_lengths, check_options
+from torchmelinv._utils.validation import check_flag, check_lengths, check_options
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
@@ -34,11 +34,6 @@ from torchmelinv.transforms.stft import STFT
 __all__ = ["MelInverter"]
 
 
-def _check_flag(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise InputError(f"{name} is {value!r}; it must be True or False")
-
-
 # Settings that each call reads, with the check of a new value.
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "n_iter": lambda value: check_options(value, 0, None, None),
@@ -46,8 +41,8 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "seed": lambda value: check_options(0, value, None, None),
     "tolerance": lambda value: check_options(0, 0, None, value),
     "gradient": check_gradient,
-    "channels": functools.partial(_check_flag, "channels"),
-    "check": functools.partial(_check_flag, "check"),
+    "channels": functools.partial(check_flag, "channels"),
+    "check": functools.partial(check_flag, "check"),
 }
 _FIXED = ("convention", "magnitude", "phase", "momentum", "stft", "filterbank")
 

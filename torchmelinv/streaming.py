@@ -29,6 +29,7 @@ from torch import Tensor
 from torchmelinv._utils.batching import frames_first, map_batch
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.validation import check_channels, check_flag
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
@@ -97,11 +98,14 @@ class StreamingInverter:
             file.
         phase: ``MelConsistent(RTISILA(...))``. Its `look_ahead` sets the latency (default: all
             frames that overlap one), its `n_iter` the work per frame.
+        channels: The dimension before the mel's last two has the channels of one recording. New
+            frames of all channels take the phase of their sum, so that channels that are alike stay
+            correlated.
         check: Check the values of each push, which waits for an accelerator. May be set later.
 
     Raises:
         ConventionError: If there is no such convention.
-        InputError: If `phase` needs later frames than it looks ahead.
+        InputError: If `phase` needs later frames than it looks ahead, or `channels` is not a bool.
 
     Example:
         >>> import torch, torchmelinv as tmi
@@ -113,6 +117,7 @@ class StreamingInverter:
 
     __slots__ = (
         "__weakref__",
+        "_channels",
         "_convention",
         "_edges",
         "_filterbank",
@@ -130,6 +135,7 @@ class StreamingInverter:
         convention: MelConvention | str | os.PathLike[str],
         phase: MelConsistent = DEFAULT_STREAM,
         *,
+        channels: bool = False,
         check: bool = True,
     ) -> None:
         if not isinstance(phase, MelConsistent) or not isinstance(phase.method, RTISILA):
@@ -138,6 +144,7 @@ class StreamingInverter:
                 "a fixed number of later frames"
             )
         self._convention, self._phase, self.check = as_convention(convention), phase, check
+        self._channels = check_flag("channels", channels)
         self._method = phase.method
         self._filterbank = MelFilterbank(self._convention)
         self._edges = edge_filters(self._filterbank.matrix)
@@ -147,7 +154,8 @@ class StreamingInverter:
         self._state_bytes = sum(tensor.nbytes for tensor in first)
 
     def __repr__(self) -> str:
-        return f"StreamingInverter({self.convention!r}, phase={self.phase!r}, check={self.check})"
+        options = f"phase={self.phase!r}, channels={self.channels}, check={self.check}"
+        return f"StreamingInverter({self.convention!r}, {options})"
 
     @property
     def convention(self) -> MelConvention:
@@ -158,6 +166,11 @@ class StreamingInverter:
     def phase(self) -> MelConsistent:
         """The phase method. Read-only."""
         return self._phase
+
+    @property
+    def channels(self) -> bool:
+        """Whether the last leading dimension has the channels of one recording. Read-only."""
+        return self._channels
 
     @property
     def latency(self) -> Latency:
@@ -196,6 +209,8 @@ class StreamingInverter:
         """
         mel = check_mel_shape(mel, self.convention)
         items = tuple(mel.shape[:-2])
+        if self.channels:
+            check_channels(mel)
         rows = frames_first(mel)
         state = self._state
         if state is None:
@@ -273,7 +288,7 @@ class StreamingInverter:
         Returns:
             Tensors and plain values, for `torch.save`.
         """
-        identity = {"convention": self.convention.to_json(), "phase": repr(self.phase)}
+        identity = self._identity()
         if self._state is None:
             return identity
         n_frames, items, buffer, last_hop = self._state
@@ -287,13 +302,21 @@ class StreamingInverter:
             state: The result of `state_dict`; ``torch.load(..., map_location=...)`` moves it.
 
         Raises:
-            InputError: If another convention or phase made the state, or if it is incomplete.
+            InputError: If the state belongs to another convention, phase or `channels`, or is
+                incomplete.
         """
-        identity = {"convention": self.convention.to_json(), "phase": repr(self.phase)}
-        for name, value in identity.items():
+        for name, value in self._identity().items():
             if not isinstance(state, dict) or state.get(name) != value:
                 raise InputError(f"this is not the state of a stream with the same {name}: {value}")
         self._state = self._read_state(state) if "n_frames" in state else None
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what a state belongs to."""
+        return {
+            "convention": self.convention.to_json(),
+            "phase": repr(self.phase),
+            "channels": self.channels,
+        }
 
     def _read_state(self, values: dict[str, Any]) -> _State:
         """Return the state with these values, which are untrusted input."""
@@ -344,9 +367,10 @@ class StreamingInverter:
         """
         hop_length, left_padding = self.convention.hop_length, self.convention.left_padding
         n_before, n_after = state.n_frames, state.n_frames + rows.shape[1]
+        n_channels = state.items[-1] if self.channels else 1
 
-        def advance(*tensors: Tensor) -> tuple[Tensor, ...]:
-            rows, present, *first = tensors
+        def advance(*recordings: Tensor) -> tuple[Tensor, ...]:
+            rows, present, *first = (each.flatten(0, 1) for each in recordings)
             buffer, hops = RTISIBuffer(*first[:-1]), [first[-1]]
             scale = present.new_ones(len(present), 1, 1)
             mel = MelData(self._edges.mel(buffer.target), scale, self._filterbank, self.convention)
@@ -357,13 +381,18 @@ class StreamingInverter:
                 # computed together.
                 linear = decompress(row[..., None], self.convention.level)[..., 0]
                 linear = self._edges.extend(torch.where(present > 0, linear, 0))
-                buffer = self._method.advance(tables, make_target, buffer, linear, present, frame)
+                buffer = self._method.advance(
+                    tables, make_target, buffer, linear, present, frame, n_channels
+                )
                 position = (frame - self.latency.frames) * hop_length - left_padding
                 hops.append(self._de_emphasize(buffer.finished, hops[-1], position))
-            return torch.cat(hops, -1), *buffer, hops[-1]
+            results = (torch.cat(hops, -1), *buffer, hops[-1])
+            return tuple(each.unflatten(0, (-1, n_channels)) for each in results)
 
-        samples, *buffer, last_hop = map_batch(
-            advance, rows, present, *state.buffer, state.last_hop
+        tensors = (rows, present, *state.buffer, state.last_hop)
+        recordings = (each.unflatten(0, (-1, n_channels)) for each in tensors)
+        samples, *buffer, last_hop = (
+            each.flatten(0, 1) for each in map_batch(advance, *recordings)
         )
         # If the latency is longer than the method's, samples wait in `last_hop`.
         n_waiting = self.latency.samples - hop_length * self.latency.frames - left_padding

@@ -139,3 +139,20 @@ def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:
         raise InputError(
             f"tolerance is {tolerance!r}; it must be a number above 0, or None to do all iterations"
         )
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return an option that is on or off; refuse anything else."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} is {value!r}; it must be True or False")
+    return value
+
+
+def check_channels(features: Tensor) -> None:
+    """Refuse features (…, features, n_frames) without a dimension of channels before them."""
+    if features.ndim < 3:
+        shape = tuple(features.shape)
+        raise InputError(
+            f"channels is True, and the input has shape {shape}, without a dimension of channels; "
+            "it must be (…, channels, features, n_frames)"
+        )

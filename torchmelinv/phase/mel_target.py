@@ -162,7 +162,8 @@ class MelTarget(NamedTuple):
     def distance(self, spectrum: Tensor) -> Tensor:
         """Return ‖M |c|^power − m‖ / ‖m‖ of each item for the mel alone, (items, 1)."""
         difference = self.tables.M.of_rows(self.filterbank_input(spectrum)) - self.values
-        return relative_norm(*map(self.tables.edges.mel, (difference, self.values)))
+        mel_of = self.tables.edges.mel
+        return relative_norm(mel_of(difference), mel_of(self.values))
 
     def _offset_power(self, spectrum: Tensor) -> Tensor:
         """Return |c|² + offset."""

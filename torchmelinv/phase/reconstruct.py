@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from torchmelinv._utils.batching import frames_first, length_mask, map_batch
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import (
+    check_channels,
     check_features,
     check_lengths,
     check_options,
@@ -73,11 +74,8 @@ def _prepare(
     """Check the inputs; return them with the number of samples to iterate on."""
     convention = stft.convention
     magnitude = check_features(magnitude, "magnitude", convention.n_freqs)
-    if channels and magnitude.ndim < 3:
-        raise InputError(
-            f"channels is True, and the input has shape (…, {magnitude.shape[-1]}) without a "
-            "dimension of channels; it must be (…, channels, features, n_frames)"
-        )
+    if channels:
+        check_channels(magnitude)
     items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
     n_samples = convention.n_samples(n_frames) if length is None else length
     # If as many samples have other frames than these, iterate on the default number of samples; the
@@ -167,6 +165,11 @@ def reconstruct(
         given = "init_waveform" if init_waveform is not None else "init (angles)"
         if init_waveform is not None or isinstance(init, Tensor):
             raise InputError(f"{given} has no effect on {method!r}, which finds its own phases")
+        if channels:
+            raise InputError(
+                f"channels has no effect on {method!r}, which finds its own phases; "
+                "use another phase method, or StreamingInverter(channels=True)"
+            )
     inputs, n_samples = _prepare(
         magnitude, stft, lengths, length, init, seed, init_waveform, mel, channels
     )

@@ -56,6 +56,12 @@ from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
 from torchmelinv.transforms.window import sumsquare_floor, window_sumsquare, window_table
 
 
+# Chosen on white noise in all presets, whose energy within a hop then varies by at most 2 dB more
+# than that of the input, and on speech, where PESQ and ESTOI do not fall.
+_FADE = 0.7  # exponent of the known part where the signal of the frames before fades into noise
+_STRUCTURE = 1.2  # nepers, times the part of a frame that is new: `full_structure`
+
+
 class RTISITables(NamedTuple):
     """What one convention needs, whatever the signal."""
 
@@ -109,7 +115,7 @@ def rtisi_tables(convention: STFTConvention, like: Tensor) -> RTISITables:
     )
     unreached = torch.complex(cosine, sine)
     new_part = convention.hop_length / convention.win_length
-    return RTISITables(convention.hop_length, window, peak, floor, unreached, new_part)
+    return RTISITables(convention.hop_length, window, peak, floor, unreached, _STRUCTURE * new_part)
 
 
 def _noise_frame(envelope: Tensor, frame: int, tables: RTISITables) -> tuple[Tensor, Tensor]:
@@ -233,6 +239,7 @@ class RTISILA(PhaseMethod):
         values: Tensor,
         present: Tensor,
         frame: int,
+        n_channels: int = 1,
     ) -> RTISIBuffer:
         """Take in one frame, and commit the frame `look_ahead` before it.
 
@@ -243,6 +250,8 @@ class RTISILA(PhaseMethod):
             values: Target values of the new frame, (items, rows); 0 after an item's last frame.
             present: 1 for a frame of the item, 0 after its last frame, (items, 1).
             frame: Index of the new frame, from 0.
+            n_channels: Channels of each recording; items are (recordings · channels). New frames
+                of all channels of a recording take the phase of their sum.
 
         Returns:
             The next buffer.
@@ -276,9 +285,13 @@ class RTISILA(PhaseMethod):
         # fade out in each frame. Where few frames have arrived, new noise takes its place.
         known_part = (weight / peak).clamp(max=1)
         missing = (weight.shape[-1] - n_fft, 0)
-        signal = signal_of(before, weight) * (1 - noise_part * (1 - known_part))
+        kept = 1 - noise_part * (1 - known_part**_FADE)
+        signal = signal_of(before, weight) * kept
         signal = signal + pad(noise, missing) * (1 - known_part).sqrt()
         guess = stft(signal)
+        if n_channels > 1:
+            newest = guess[:, -1].unflatten(0, (-1, n_channels)).sum(1)
+            guess = torch.cat([guess[:, :-1], newest.repeat_interleave(n_channels, 0)[:, None]], 1)
         reached = guess.abs() > TOLERANCE * envelope.amax(-1, keepdim=True)
         spectra = target.impose(torch.where(reached, guess, envelope * unreached))
         if self.n_iter > 1:

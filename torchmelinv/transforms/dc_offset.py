@@ -8,7 +8,8 @@ into the second band instead. With W the window's spectrum, an offset of magnitu
     m_k = a^power Σ_f M_kf |W_f / W_0|^power.
 
 Where m_1 / m_0 is closer to that of an offset than to that of the lowest tone that reaches the
-second band, the first bins become those of an offset with the given m_0.
+second band, the first bins become those of an offset with the given m_0. If most frames are like
+that, the others get the DC bin of their mean: there a low voice covers the offset.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _offset_of(convention: MelConvention) -> _Offset | None:
 
 
 def restore_dc(magnitude: Tensor, linear_mel: Tensor, convention: MelConvention) -> Tensor:
-    """Return the magnitude with the first bins of an offset in frames that look like one.
+    """Return the magnitude with the first bins of a constant offset, where the mel shows one.
 
     Args:
         magnitude: Magnitude (…, n_freqs, n_frames).
@@ -86,6 +87,13 @@ def restore_dc(magnitude: Tensor, linear_mel: Tensor, convention: MelConvention)
         return magnitude
     first, second = (linear_mel[..., band, None, :] for band in (offset.first, offset.second))
     shape = offset.shape.to(magnitude.dtype).to(magnitude.device)[:, None]
-    low, high = magnitude[..., : len(shape), :], magnitude[..., len(shape) :, :]
-    of_offset = shape * safe_pow(first.clamp(min=0), 1 / convention.power)
-    return torch.cat([torch.where(second < offset.ratio * first, of_offset, low), high], -2)
+    # a / shape_0: what the first band says if it has nothing but an offset.
+    level = safe_pow(first.clamp(min=0), 1 / convention.power)
+    alone = second < offset.ratio * first
+    n_alone = alone.sum(-1, keepdim=True)
+    usual = torch.where(alone, level, 0).sum(-1, keepdim=True) / n_alone.clamp(min=1)
+    steady = 2 * n_alone > (first > 0).sum(-1, keepdim=True)
+    beside = torch.where(steady, torch.minimum(usual, level), 0)
+    low, high = magnitude[..., 1 : len(shape), :], magnitude[..., len(shape) :, :]
+    dc = shape[:1] * torch.where(alone, level, beside)
+    return torch.cat([dc, torch.where(alone, shape[1:] * level, low), high], -2)
