@@ -90,6 +90,12 @@ def test_a_single_mel_and_a_logger(writer):
     assert list(writer.audio) == [("inversion/0", 0)]
 
 
+def test_channels_are_logged_as_items(writer):
+    log = LogInversion(MelInverter(TINY, n_iter=1, channels=True))
+    log.write(batch_of(0.2, 0.2), writer, 0)
+    assert writer.audio.keys() == {("inversion/0", 0), ("inversion/1", 0)}
+
+
 def test_lengths_remove_the_padding(writer):
     mels = batch_of(0.2, 0.2)
     mels[1, :, 40:] = torch.nan

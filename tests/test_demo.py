@@ -94,6 +94,10 @@ def test_the_demo_runs_on_a_recording(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "x.flac: to a mel of 80 bands" in out
     assert "resampled from 16000 to 22050 Hz" in err
+    assert all(
+        len(read_audio(tmp_path / "out" / name)[0]) == 2
+        for name in ("inverted.wav", "reference.wav")
+    )
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"inverted.wav", "reference.wav", "mels.png"}
 

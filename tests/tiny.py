@@ -31,6 +31,11 @@ def tiny_mel(seconds: float = 0.2, seed: int = 0) -> torch.Tensor:
     return MelSpectrogram(TINY)(tone(seconds, seed))
 
 
+def stereo(seconds: float = 0.2) -> torch.Tensor:
+    """Return two tones that share most of their sound, (2, n_samples)."""
+    return torch.stack([tone(seconds), 0.5 * tone(seconds, 1)])
+
+
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
     """Return a new current folder with tiny.json, mel.npy and speech.wav."""

@@ -80,11 +80,11 @@ class LogInversion:
     scaled down to a peak of 1, where ``add_audio`` would clip it. A second LogInversion for the
     true mels, with another tag, shows how good the first can sound.
 
-    Items are inverted one by one. An item that cannot be inverted (NaN, a wrong shape, no memory)
-    gives a RuntimeWarning and no audio, and the training continues. Only Lightning's sanity check,
-    before the training, raises an error for a key without a mel. Works on process zero alone, keeps
-    no gradient, leaves random generators unchanged and has no state to restore. Cost: `count`
-    inversions on the mels' device.
+    Items and channels are inverted one by one, as mono. An item that cannot be inverted (NaN, a
+    wrong shape, no memory) gives a RuntimeWarning and no audio, and the training continues. Only
+    Lightning's sanity check, before the training, raises an error for a key without a mel. Works on
+    process zero alone, keeps no gradient, leaves random generators unchanged and has no state to
+    restore. Cost: `count` inversions on the mels' device.
 
     Args:
         convention: How the mels were made: a `MelConvention`, a preset's name, the path of a JSON
@@ -169,8 +169,9 @@ class LogInversion:
         for index, (item, count) in enumerate(zip(mels, counts.reshape(-1).tolist(), strict=False)):
             name = f"{self.tag}/{first + index}"
             with _errors_as_warnings(name):
-                waveform = self.inverter(item[:, :count])
-                waveform = (waveform / waveform.abs().amax().clamp(min=1))[None].cpu()
+                # TensorBoard takes mono alone, so channels are logged as items.
+                waveform = self.inverter(item[None, :, :count])
+                waveform = (waveform / waveform.abs().amax().clamp(min=1)).cpu()
                 for writer in writers:
                     writer.add_audio(
                         name, waveform, global_step=step, sample_rate=convention.sample_rate

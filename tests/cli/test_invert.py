@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny import QUICK, TINY, console, tiny_mel, workplace  # noqa: F401
+from tests.tiny import QUICK, TINY, console, stereo, tiny_mel, workplace  # noqa: F401
+from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.cli import progress
 from torchmelinv.conventions import MfccConvention
 from torchmelinv.functional import mel_to_mfcc, mfcc_to_waveform
@@ -33,7 +34,7 @@ def test_folders_keep_their_structure(run, options, suffix):
     for name in ("in/a.npy", "in/deep/b.npy"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         np.save(name, tiny_mel().numpy())
-    torch.save(torch.stack([tiny_mel(), tiny_mel(seed=1)]), "in/two.pt")
+    torch.save(torch.stack([tiny_mel(), tiny_mel(seed=1)])[:, None], "in/two.pt")
     code, out, _ = run("invert", "in", "-o", "out", *QUICK, *options)
     files = [path for path in Path("out").rglob("*") if path.is_file()]
     written = sorted(str(path.relative_to("out")) for path in files)
@@ -43,6 +44,20 @@ def test_folders_keep_their_structure(run, options, suffix):
     *lines, summary = out.splitlines()
     assert len(lines) == 4
     assert summary.startswith("3 of 3 files done; 0.8 s of audio in ")
+
+
+def test_a_mel_with_channels_becomes_one_file(run):
+    mel = MelSpectrogram(TINY)(stereo())
+    np.save("stereo.npy", mel.numpy())
+    np.save("batch.npy", np.zeros((64, 8, 5), dtype=np.float32))
+    code, out, err = run("invert", "stereo.npy", "-o", "x.wav", *QUICK, "--subtype", "FLOAT")
+    assert (code, err) == (0, "")
+    assert out.startswith("stereo.npy -> x.wav, 2 channels, 0.20 s, mel error -")
+    expected = MelInverter(TINY, n_iter=2, channels=True)(mel)
+    assert torch.allclose(read_audio("x.wav")[0], expected, atol=1e-6)
+    code, _, err = run("invert", "batch.npy", "-o", "y.wav", *QUICK)
+    assert code == 1
+    assert "a batch of mono mels is (items, 1, n_mels, n_frames)" in err
 
 
 def test_broken_files_among_others(run):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tiny import QUICK, TINY, console, tone, workplace  # noqa: F401
+from tests.tiny import QUICK, TINY, console, stereo, tone, workplace  # noqa: F401
 from torchmelinv.cli.roundtrip import (
     check_outputs,
     format_roundtrip,
@@ -33,15 +33,29 @@ def test_the_command_reports_and_writes(run):
 
 
 def test_the_report_as_json_with_notes(run):
-    write_audio("stereo.wav", torch.stack([tone(), tone()]), 16000)
-    code, out, err = run("roundtrip", "stereo.wav", *QUICK, "--json")
+    write_audio("fast.wav", tone(), 16000)
+    code, out, err = run("roundtrip", "fast.wav", *QUICK, "--json")
     report = json.loads(out)
     assert code == 0
-    assert report["notes"] == ["resampled from 16000 to 8000 Hz", "2 channels mixed to one"]
-    assert err.count("torchmelinv: note: ") == 2
+    assert report["notes"] == ["resampled from 16000 to 8000 Hz"]
+    assert err.count("torchmelinv: note: ") == 1
+    assert report["n_channels"] == 1
     assert (report["n_samples"], report["n_frames"], report["output"]) == (800, 51, None)
     assert report["real_time_factor"] == pytest.approx(report["seconds"] / report["duration"])
     assert report["mel_error_db"] < 0
+
+
+def test_stereo_stays_stereo(run):
+    write_audio("stereo.wav", stereo(), TINY.sample_rate, "FLOAT")
+    options = [*QUICK, "-o", "back.wav", "--plot", "mels.png", "--json"]
+    code, out, err = run("roundtrip", "stereo.wav", *options)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["n_channels"] == 2
+    back, _ = read_audio("back.wav")
+    assert back.shape == (2, 1600)
+    # The recording's channels have 0.999, and 0.70 come back from phases of their own.
+    assert float(torch.corrcoef(back)[0, 1]) > 0.99
+    assert Path("mels.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_outputs_nothing_is_written(run):

@@ -25,6 +25,20 @@ def test_each_item_is_in_one_batch_within_the_limits(max_items, max_frames):
         assert max(lengths) <= 1.25 * min(lengths) + 1
 
 
+def test_channels_count_and_equally_many_share_a_batch():
+    items = [(length, 1 + index % 3) for index, length in enumerate(LENGTHS)]
+    limit = BatchLimit(8, 4000)
+    batches = list(batch_by_length(items, lambda item: item[0], limit, lambda item: item[1]))
+    assert sorted(item for batch in batches for item in batch) == sorted(items)
+    for batch in batches:
+        lengths, counts = zip(*batch, strict=True)
+        assert len(set(counts)) == 1
+        assert sum(counts) <= 8
+        assert sum(counts) * max(lengths) <= 4000 or len(batch) == 1
+    equal = batch_by_length([100] * 12, int, limit, lambda _: 2)
+    assert [len(batch) for batch in equal] == [4, 4, 4]
+
+
 def test_single_items_keep_their_order():
     batches = batch_by_length(LENGTHS, int, BatchLimit(1, 10))
     assert [batch for (batch,) in batches] == LENGTHS

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny import TINY, tiny_mel, workplace  # noqa: F401
+from tests.tiny import TINY, stereo, tiny_mel, workplace  # noqa: F401
+from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.file_inversion import invert_files, split_tasks
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
 from torchmelinv.corpus.planning import Task, plan
@@ -94,6 +95,27 @@ def test_files_of_several_mels_become_numbered_outputs(inverter):
     numbered = [f"out/many_{index:02d}.wav" for index in range(12)]
     assert [outcome.output for outcome in outcomes] == [*numbered, "out/single.wav"]
     assert torch.allclose(read_audio("out/many_07.wav")[0][0], inverter(mels[7]), atol=1e-6)
+
+
+def test_a_file_of_channels_becomes_one_output(inverter):
+    inverter.channels = True
+    mels = MelSpectrogram(TINY)(torch.stack([stereo(), stereo().flip(0)]))
+    save("in/recording.npy", mels[0])
+    save("in/two.npy", mels)
+    tasks = plan(["in"], "out")
+    with open_manifest(inverter) as manifest:
+        outcomes = invert_all(tasks, inverter, manifest=manifest, subtype="FLOAT")
+    assert [outcome.output for outcome in outcomes] == [
+        "out/recording.wav",
+        "out/two_0.wav",
+        "out/two_1.wav",
+    ]
+    for outcome, mel in zip(outcomes, mels[[0, 0, 1]], strict=True):
+        assert torch.allclose(read_audio(outcome.output)[0], inverter(mel), atol=1e-6)
+        assert (outcome.n_channels, outcome.n_frames, outcome.seconds) == (2, 101, 0.2)
+    with open_manifest(inverter) as manifest:
+        skipped, remaining = split_tasks(tasks, TINY.n_mels, manifest)
+    assert ([outcome.n_channels for outcome in skipped], remaining) == ([2, 2, 2], [])
 
 
 def test_numbered_outputs_never_replace_the_output_of_another_file(inverter):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import torchmelinv as tmi
-from tests.tiny import TINY, tiny_mel, workplace  # noqa: F401
+from tests.tiny import TINY, stereo, tiny_mel, workplace  # noqa: F401
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.inversion import BatchInverter, invert_many
 from torchmelinv.corpus.memory import bytes_per_frame
@@ -52,6 +52,50 @@ def test_files_and_tensors_of_several_mels():
         ("c", 0, 1),
     ]
     assert torch.equal(results[3].waveform, INVERTER(tiny_mel(seed=2)))
+
+
+# 26, 27 and 28 frames: one batch
+STEREO = {f"clip_{ms}": MelSpectrogram(TINY)(stereo(ms / 1000)) for ms in (50, 52, 54)}
+TOGETHER = MelInverter(TINY, n_iter=2, channels=True)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch": 6}])
+def test_channels_of_a_recording_stay_together(options):
+    sources = [*STEREO.items(), ("mono", tiny_mel()), ("one channel", tiny_mel()[None])]
+    results = {result.name: result for result in invert_many(sources, TOGETHER, **options)}
+    for name, mel in STEREO.items():
+        assert torch.equal(results[name].waveform, TOGETHER(mel))
+        assert (results[name].n_frames, results[name].count) == (mel.shape[-1], 1)
+    for name in ("mono", "one channel"):
+        assert torch.equal(results[name].waveform, INVERTER(tiny_mel()))
+    mel = STEREO["clip_54"]
+    estimate = MelSpectrogram(TINY).linear_mel(results["clip_54"].waveform)
+    expected = mel_error_db(estimate.flatten(0, 1), mel.exp().flatten(0, 1))
+    assert results["clip_54"].mel_error_db == float(expected)
+
+
+def test_without_channels_each_mel_is_one_recording():
+    mel = STEREO["clip_50"]
+    results = list(invert_many([("x", mel)], INVERTER))
+    assert [result.count for result in results] == [2, 2]
+    assert torch.equal(results[1].waveform, INVERTER(mel[1]))
+
+
+def test_a_padded_batch_of_channels_gives_the_waveforms_of_its_items(monkeypatch):
+    """As on an accelerator."""
+    tried = []
+
+    def waveforms(batch_inverter, mels):
+        tried.append(len(mels))
+        batch_inverter.inverter.channels = True
+        return batch_inverter._padded_waveforms(mels)
+
+    monkeypatch.setattr(BatchInverter, "waveforms", waveforms)
+    results = list(invert_many(STEREO.items(), TOGETHER, batch=6))
+    for result in results:
+        expected = TOGETHER(STEREO[result.name])
+        torch.testing.assert_close(result.waveform, expected, atol=1e-5, rtol=0)  # rounding
+    assert tried == [3]
 
 
 def test_the_mel_error_is_that_of_the_metric():
@@ -160,8 +204,9 @@ def test_it_is_exported():
 
 
 @pytest.mark.gpu
-def test_batches_on_a_gpu():
-    for result in invert_many(MELS.items(), INVERTER, device="cuda", batch=5):
-        expected = INVERTER(MELS[result.name])
+@pytest.mark.parametrize(("mels", "inverter"), [(MELS, INVERTER), (STEREO, TOGETHER)])
+def test_batches_on_a_gpu(mels, inverter):
+    for result in invert_many(mels.items(), inverter, device="cuda", batch=5):
+        expected = inverter(mels[result.name])
         tolerance = 1e-3 * float(expected.abs().max())
         torch.testing.assert_close(result.waveform, expected, atol=tolerance, rtol=0)

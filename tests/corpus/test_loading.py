@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny import TINY, tiny_mel, tone, workplace  # noqa: F401
+from tests.tiny import TINY, stereo, tiny_mel, workplace  # noqa: F401
 from torchmelinv.conventions import MfccConvention
 from torchmelinv.corpus.loading import load_mels, load_waveform
 from torchmelinv.io.audio import write_audio
@@ -36,6 +36,27 @@ def test_several_mels_come_one_by_one():
     items = load_mels(("x", mels.reshape(2, 3, 8, -1)), TINY)
     assert [(item.index, item.count) for item in items] == [(index, 6) for index in range(6)]
     assert all(torch.equal(item.mel, mel) for item, mel in zip(items, mels, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("leading", "items", "expected"),
+    [((), 1, ()), ((1,), 1, ()), ((4, 1), 4, ()), ((2,), 1, (2,)), ((3, 2), 3, (2,))],
+)
+def test_channels_stay_together(leading, items, expected):
+    mel = torch.randn(*leading, 8, 5)
+    found = load_mels(("x", mel), TINY, channels=True)
+    assert len(found) == items
+    assert all(item.mel.shape == (*expected, 8, 5) for item in found)
+    assert all(item.n_channels == math.prod(expected) for item in found)
+    assert torch.equal(torch.stack([item.mel for item in found]).reshape(mel.shape), mel)
+
+
+def test_a_batch_is_not_taken_for_channels():
+    (item,) = load_mels(("x", torch.zeros(9, 8, 5)), TINY, channels=True)
+    assert item.error == (
+        "the mel has shape (9, 8, 5), which means 9 channels of one recording; it must have at "
+        "most 8; a batch of mono mels is (items, 1, n_mels, n_frames)"
+    )
 
 
 def test_mfccs_become_smooth_mels():
@@ -71,13 +92,13 @@ def test_warnings_are_returned_not_emitted():
     assert "linear mel" in item.warnings[0]
 
 
-def test_waveforms_are_mixed_and_resampled():
-    stereo = torch.stack([tone(), 0.5 * tone()])
-    write_audio("stereo.wav", stereo, TINY.sample_rate, "FLOAT")
+def test_waveforms_are_resampled_and_keep_their_channels():
+    write_audio("stereo.wav", stereo(), TINY.sample_rate, "FLOAT")
     waveform, notes = load_waveform("stereo.wav", TINY)
-    assert torch.allclose(waveform, 0.75 * tone(), atol=1e-6)
-    assert notes == ["2 channels mixed to one"]
+    assert torch.equal(waveform, stereo())
+    assert notes == []
     waveform, notes = load_waveform("stereo.wav", TINY.replace(sample_rate=16000))
-    assert waveform.shape == (3200,)
-    assert notes == ["resampled from 8000 to 16000 Hz", "2 channels mixed to one"]
-    assert load_waveform("speech.wav", TINY)[1] == []
+    assert waveform.shape == (2, 3200)
+    assert notes == ["resampled from 8000 to 16000 Hz"]
+    waveform, notes = load_waveform("speech.wav", TINY)
+    assert (waveform.shape, notes) == ((1600,), [])

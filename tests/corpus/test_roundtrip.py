@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.tiny import TINY, tone
+from tests.tiny import TINY, stereo, tone
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.roundtrip import measure_roundtrip
 from torchmelinv.errors import InputError
@@ -26,6 +26,27 @@ def test_distances_are_those_of_the_parts():
     assert roundtrip.duration == pytest.approx(0.2)
     assert roundtrip.real_time_factor == roundtrip.seconds / roundtrip.duration
     assert roundtrip.original_mel.shape == roundtrip.result_mel.shape == (8, 101)
+
+
+def test_channels_share_the_initial_phase_and_the_distance():
+    roundtrip = measure_roundtrip(stereo(), MelInverter(TINY, n_iter=4))
+    mel_spectrogram, inverter = MelSpectrogram(TINY), MelInverter(TINY, n_iter=4, channels=True)
+    result = inverter(mel_spectrogram(stereo()), length=1600)
+    assert torch.allclose(roundtrip.result, result, atol=1e-6)
+    mels = [mel_spectrogram.linear_mel(each).flatten(0, 1) for each in (result, stereo())]
+    assert roundtrip.mel_error_db == pytest.approx(float(mel_error_db(*mels)), abs=1e-3)
+    assert roundtrip.duration == pytest.approx(0.2)
+
+
+def test_one_silent_channel_keeps_the_distance_finite():
+    waveform = torch.stack([tone(), torch.zeros(1600)])
+    with_silence = measure_roundtrip(waveform, MelInverter(TINY, n_iter=4))
+    alone = measure_roundtrip(tone(), MelInverter(TINY, n_iter=4))
+    # The silent channel adds what the inverter makes of the floor, 100 dB below a full band.
+    assert with_silence.mel_error_db == pytest.approx(alone.mel_error_db, abs=0.1)
+    assert with_silence.spectral_convergence_db == pytest.approx(
+        alone.spectral_convergence_db, abs=0.1
+    )
 
 
 @pytest.mark.parametrize("n_samples", [33, 64, 100, 1601])

@@ -114,6 +114,7 @@ def finish_task():
     task = Task(Path("out/a.wav"), Path("mel.npy"))
     info = {
         "n_frames": 3,
+        "n_channels": 2,
         "seconds": 1.0,
         "peak": 0.5,
         "gain_db": 0.0,
@@ -139,7 +140,8 @@ def read_manifest(settings, task):
     for each in skipped:
         assert isinstance(each, Outcome)
         assert each.output == "out/a.wav"
-        numbers = (each.seconds, each.peak, each.gain_db, each.mel_error_db, each.n_frames)
+        counts = (each.n_frames, each.n_channels)
+        numbers = (*counts, each.seconds, each.peak, each.gain_db, each.mel_error_db)
         assert isinstance(sum(numbers), float)
     return skipped
 

@@ -37,7 +37,7 @@ def make_corpus(seconds: float = 0.1) -> None:
     for index in range(N_FILES):
         path = Path("in", "deep" if index % 3 else "", f"clip_{index:02d}.npy")
         mel = tiny_mel(seconds * (1 + index * 7 % 10 / 5), seed=index).numpy()
-        np.save(path, np.stack([mel, mel]) if index == 11 else mel)
+        np.save(path, np.stack([mel, mel])[:, None] if index == 11 else mel)
         if index in BROKEN:
             path.write_bytes(path.read_bytes()[: 20 * index])
 

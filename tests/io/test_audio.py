@@ -40,6 +40,14 @@ def test_several_channels(tmp_path, wave):
     assert torch.equal(read_audio(tmp_path / "x.wav")[0], torch.stack([wave, -wave]))
 
 
+@pytest.mark.parametrize(("suffix", "most"), [(".wav", 1024), (".flac", 8)])
+def test_a_format_holds_so_many_channels(tmp_path, suffix, most):
+    write_audio(tmp_path / f"x{suffix}", torch.zeros(most, 4), RATE)
+    assert len(read_audio(tmp_path / f"x{suffix}")[0]) == most
+    with pytest.raises(InputError, match=f"{most + 1} channels; .* hold at most {most};"):
+        write_audio(tmp_path / f"y{suffix}", torch.zeros(most + 1, 4), RATE)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_any_floating_dtype_with_gradient(tmp_path, wave, dtype):
     write_audio(tmp_path / "x.wav", wave.to(dtype).requires_grad_(), RATE, "DOUBLE")

@@ -44,7 +44,8 @@ def add_parser(commands: Any) -> None:
         help="scores of generated files against references",
         description="Score generated files against their references. Files are paired by their "
         "relative path without suffix. Two waveforms have all metrics; of two mels, or a mel and a "
-        "waveform, the mels are compared. PESQ and ESTOI need the extra 'metrics'.",
+        "waveform, the mels are compared. The channels of audio are mixed to one. PESQ and ESTOI "
+        "need the extra 'metrics'.",
     )
     parser.add_argument(
         "--reference",

@@ -33,11 +33,13 @@ from torchmelinv.io.audio import AUDIO_FORMATS, audio_format
 
 _MAX_WARNINGS = 5  # printed for a job with many files
 
-_DESCRIPTION = """Invert mel files to audio files. An output folder keeps a record of finished files
-with checksums in manifest-*.jsonl: the same command resumes a job that was interrupted, and inverts
-changed files again. `torchrun --nproc-per-node N -m torchmelinv invert …` shares the files among N
-processes, each on its own GPU with --device cuda. There, failed files do not change the exit code
-without --strict, because the launcher would end all processes."""
+_DESCRIPTION = """Invert mel files to audio files. A mel (channels, n_mels, n_frames), of at most 8
+channels, becomes one audio file with these channels; (items, channels, n_mels, n_frames) becomes
+numbered files. Save a batch of mono mels as (items, 1, n_mels, n_frames). An output folder keeps a
+record of finished files with checksums in manifest-*.jsonl: the same command resumes a job that was
+interrupted, and inverts changed files again. `torchrun --nproc-per-node N -m torchmelinv invert …`
+shares the files among N processes, each on its own GPU with --device cuda. There, failed files do
+not change the exit code without --strict, because the launcher would end all processes."""
 
 
 def add_parser(commands: Any) -> None:
@@ -58,7 +60,8 @@ def add_parser(commands: Any) -> None:
         "--batch",
         type=_batch_size,
         metavar="N",
-        help="most mels in a batch (default: 64 on an accelerator, if memory allows; 1 on the CPU)",
+        help="most mels in a batch, each channel counted (default: 64 on an accelerator, if memory "
+        "allows; 1 on the CPU)",
     )
     parser.add_argument(
         "--strict",
@@ -84,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     """Invert the files, print a report and return the exit code."""
     world = launched_world()
     inverter, mfcc = inverter_from(options), mfcc_convention_from(options)
+    inverter.channels = True
     device = check_device(local_device(options.device, world))
     all_tasks = plan(options.input, options.out, f".{options.format}")
     _, subtype = audio_format(all_tasks[0].target, options.subtype)
@@ -119,7 +123,8 @@ def run(options: argparse.Namespace) -> int:
         )
         for outcome in stack.enter_context(contextlib.closing(outcomes)):
             report.add(outcome)
-            progress.add(1 / outcome.count, outcome.n_frames, outcome.seconds)
+            n_frames = outcome.n_channels * outcome.n_frames
+            progress.add(1 / outcome.count, n_frames, outcome.seconds)
             if outcome.error and options.strict:
                 break
     report.sort([str(task.source) for task in all_tasks])

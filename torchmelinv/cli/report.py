@@ -82,6 +82,8 @@ def format_outcome(outcome: Outcome) -> str:
     """Return a line about a finished file."""
     paths = printable(f"{outcome.input} -> {outcome.output}")
     parts = [paths, f"{outcome.seconds:.2f} s", f"mel error {decibels(outcome.mel_error_db)}"]
+    if outcome.n_channels > 1:
+        parts.insert(1, f"{outcome.n_channels} channels")
     if outcome.gain_db < 0:
         parts.append(f"scaled by {outcome.gain_db:.1f} dB, its peak was {outcome.peak:.2f}")
     return ", ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "audio",
         metavar="AUDIO",
-        help="any audio file; it is resampled to the convention's rate and mixed to one channel",
+        help="any audio file; it is resampled to the convention's rate and keeps its channels",
     )
     parser.add_argument("-o", "--out", metavar="OUT", help="wav or flac file for the result")
     parser.add_argument(
         "--plot",
         metavar="FIGURE",
-        help="plot both mels and their difference to this png, pdf or svg file",
+        help="plot both mels (means of the channels) and their difference to this png, pdf or svg "
+        "file",
     )
     add_inverter_options(parser)
     add_subtype_option(parser)
@@ -90,13 +92,19 @@ def save_outputs(
     title: str,
     subtype: str | None = None,
 ) -> WriteResult | None:
-    """Write the waveform and the figure, each if a path is given."""
+    """Write the waveform and the figure, each if a path is given.
+
+    The figure shows the mean of the channels' linear mels.
+    """
     convention, written = roundtrip.convention, None
     if output is not None:
         written = write_audio(output, roundtrip.result, convention.sample_rate, subtype)
     if figure is not None:
-        mels = roundtrip.original_mel, roundtrip.result_mel
-        plot.save(plot.compare_mels(*mels, convention, title=title), figure)
+        original, result = (
+            mel.reshape(-1, *mel.shape[-2:]).mean(0)
+            for mel in (roundtrip.original_mel, roundtrip.result_mel)
+        )
+        plot.save(plot.compare_mels(original, result, convention, title=title), figure)
     return written
 
 
@@ -107,6 +115,7 @@ def roundtrip_report(
     return {
         **info,
         "sample_rate": roundtrip.convention.sample_rate,
+        "n_channels": math.prod(roundtrip.original.shape[:-1]),
         "n_samples": roundtrip.original.shape[-1],
         "n_frames": roundtrip.original_mel.shape[-1],
         "mel_error_db": roundtrip.mel_error_db,

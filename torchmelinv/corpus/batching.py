@@ -25,9 +25,11 @@ _PENDING_BATCHES = 4  # full batches that all buckets together may hold
 class BatchLimit:
     """The largest batch. It may be lowered while batches are being made.
 
+    A single item may have more of both.
+
     Args:
-        max_items: Most items in a batch.
-        max_frames: Most padded frames in a batch. A single item may have more.
+        max_items: Most items in a batch, where each channel counts as one.
+        max_frames: Most padded frames of all channels in a batch.
     """
 
     max_items: int
@@ -48,7 +50,10 @@ def pad_stack(items: Sequence[Tensor], length: int) -> Tensor:
 
 
 def batch_by_length(
-    items: Iterable[Item], length: Callable[[Item], int], limit: BatchLimit
+    items: Iterable[Item],
+    length: Callable[[Item], int],
+    limit: BatchLimit,
+    n_channels: Callable[[Item], int] = lambda _: 1,
 ) -> Iterator[list[Item]]:
     """Group a stream of items into batches of similar length.
 
@@ -58,18 +63,25 @@ def batch_by_length(
         items: The items. The stream may be endless.
         length: Length of an item in frames, at least 1.
         limit: Limit of a batch, read again for each item.
+        n_channels: Number of channels of an item. A batch holds items of equally many channels.
 
     Yields:
         Batches as they fill up, at the end the remaining ones, longest first. Each item is in
         exactly one batch.
     """
-    buckets: dict[int, list[Item]] = {}
+    buckets: dict[tuple[int, int], list[Item]] = {}
+
+    def size(bucket: list[Item]) -> int:
+        return sum(map(n_channels, bucket))
 
     def padded_frames(bucket: list[Item]) -> int:
-        return len(bucket) * max(map(length, bucket))
+        return size(bucket) * max(map(length, bucket))
+
+    def too_large(bucket: list[Item]) -> bool:
+        return size(bucket) > limit.max_items or padded_frames(bucket) > limit.max_frames
 
     def too_many_pending() -> bool:
-        n_items = sum(map(len, buckets.values()))
+        n_items = sum(map(size, buckets.values()))
         n_frames = sum(map(padded_frames, buckets.values()))
         return (
             n_items > _PENDING_BATCHES * limit.max_items
@@ -77,13 +89,13 @@ def batch_by_length(
         )
 
     for item in items:
-        key = math.floor(math.log(max(1, length(item)), _LENGTH_RATIO))
+        key = math.floor(math.log(max(1, length(item)), _LENGTH_RATIO)), n_channels(item)
         bucket = buckets.get(key, [])
-        if bucket and padded_frames([*bucket, item]) > limit.max_frames:
+        if bucket and too_large([*bucket, item]):
             yield buckets.pop(key)
             bucket = []
         buckets[key] = bucket = [*bucket, item]
-        if len(bucket) >= limit.max_items:
+        if size(bucket) >= limit.max_items:
             yield buckets.pop(key)
         if too_many_pending():
             yield buckets.pop(max(buckets, key=lambda key: padded_frames(buckets[key])))

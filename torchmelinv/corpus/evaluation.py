@@ -130,7 +130,7 @@ def evaluate(
     batch: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[ScoredPair]:
-    """Score pairs of generated and reference files.
+    """Score pairs of generated and reference files. The channels of audio are mixed to one.
 
     Args:
         pairs: Pairs, from `pair_files`.

@@ -39,8 +39,9 @@ class Outcome:
         input: Path of the mel file.
         output: Path of the audio file; None with an error.
         index: Index of the mel in its file.
-        count: Number of mels in the file.
+        count: Number of mels in the file. The channels of one recording are one mel.
         n_frames: Number of frames of the mel.
+        n_channels: Number of channels of the audio.
         seconds: Duration of the audio.
         peak: Largest absolute sample before scaling.
         gain_db: Scaling in dB, below 0 if the waveform was scaled down to fit an integer format.
@@ -60,6 +61,7 @@ class Outcome:
     index: int = 0
     count: int = 1
     n_frames: int = 0
+    n_channels: int = 1
     seconds: float = 0.0
     peak: float = 0.0
     gain_db: float = 0.0
@@ -70,16 +72,15 @@ class Outcome:
 
 
 # Fields that a manifest keeps.
-_KEPT_FIELDS = ("n_frames", "seconds", "peak", "gain_db", "mel_error_db", "warnings")
+_KEPT_FIELDS = ("n_frames", "n_channels", "seconds", "peak", "gain_db", "mel_error_db", "warnings")
 
 
 def _has_valid_info(info: dict[str, Any]) -> bool:
     """Return whether the values are those that `invert_files` writes; manifests are untrusted."""
-    n_frames, warnings = info["n_frames"], info["warnings"]
+    counts, warnings = (info["n_frames"], info["n_channels"]), info["warnings"]
     finite = (info[name] for name in ("seconds", "peak", "gain_db"))
     return (
-        type(n_frames) is int
-        and 0 <= n_frames < 2**53
+        all(type(count) is int and 0 <= count < 2**53 for count in counts)
         and isinstance(info["mel_error_db"], float)
         and all(isinstance(value, float) and math.isfinite(value) for value in finite)
         and isinstance(warnings, list)
@@ -177,6 +178,7 @@ class _Writer:
         done = dataclasses.replace(
             outcome,
             output=str(path),
+            n_channels=math.prod(result.waveform.shape[:-1]),
             seconds=result.waveform.shape[-1] / self.sample_rate,
             mel_error_db=result.mel_error_db,
             **written._asdict(),
@@ -206,7 +208,8 @@ def invert_files(
 
     Args:
         tasks: Mel files and their outputs, from `plan`.
-        inverter: The inverter; it is not changed.
+        inverter: The inverter; it is not changed. If its `channels` is True, a file (channels,
+            n_mels, n_frames) becomes one audio file, as in `invert_many`.
         device: Where mels are inverted.
         batch: Most mels in a batch, as in `invert_many`.
         memory: Bytes that a batch may take, as in `invert_many`.

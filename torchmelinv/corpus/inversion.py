@@ -42,10 +42,13 @@ class Inverted:
 
     Args:
         name: Name of the source: its path, or the name that was given with it.
-        waveform: Waveform (n_samples,) in float32 on the CPU; None with an error.
+        waveform: Waveform (n_samples,), or (channels, n_samples) of several channels, in float32 on
+            the CPU; None with an error.
         n_frames: Number of frames of the mel.
-        mel_error_db: Distance in dB between the linear mel of the waveform and the linear mel.
-        index: Index among the mels of the source, whose leading dimensions are flattened.
+        mel_error_db: Distance in dB between the linear mel of the waveform and the linear mel, over
+            all channels together.
+        index: Index among the mels of the source, whose leading dimensions are flattened. The
+            channels of one recording are one mel.
         count: Number of mels in the source.
         warnings: Doubts about the values of the mel.
         error: The reason why there is no waveform.
@@ -101,35 +104,40 @@ class BatchInverter:
         bit that of its mel alone.
 
         Args:
-            mels: Mels (n_mels, n_frames) on the device.
+            mels: Mels (n_mels, n_frames) on the device, or all (channels, n_mels, n_frames).
 
         Returns:
-            Waveforms (n_samples,) on the device.
+            Waveforms (n_samples,) or (channels, n_samples) on the device.
         """
+        self.inverter.channels = mels[0].ndim > 2
         if self.device.type == "cpu":
             return [self.inverter(mel) for mel in mels]
-        lengths = [mel.shape[-1] for mel in mels]
-        padded = pad_stack(mels, max(lengths))
-        batch = self.inverter(padded, lengths=torch.tensor(lengths, device=self.device))
-        ends = map(self.inverter.convention.n_samples, lengths)
-        return [waveform[:end] for waveform, end in zip(batch, ends, strict=True)]
+        return self._padded_waveforms(mels)
+
+    def _padded_waveforms(self, mels: Sequence[Tensor]) -> list[Tensor]:
+        padded = pad_stack(mels, max(mel.shape[-1] for mel in mels))
+        lengths = torch.stack([torch.full(mel.shape[:-2], mel.shape[-1]) for mel in mels])
+        batch = self.inverter(padded, lengths=lengths.to(self.device))
+        ends = [self.inverter.convention.n_samples(mel.shape[-1]) for mel in mels]
+        return [waveform[..., :end] for waveform, end in zip(batch, ends, strict=True)]
 
     def mel_error_db(self, waveform: Tensor, mel: Tensor) -> float:
         """Measure how close a waveform comes to its mel, over the frames that both have.
 
         Args:
-            waveform: Waveform (n_samples,).
-            mel: Mel (n_mels, n_frames).
+            waveform: Waveform (n_samples,) or (channels, n_samples).
+            mel: Mel (n_mels, n_frames) or (channels, n_mels, n_frames).
 
         Returns:
-            Mel error in dB; NaN if the waveform is too short for a frame.
+            Mel error in dB over all channels; NaN if the waveform is too short for a frame.
         """
         if self.mel_spectrogram.convention.n_frames(waveform.shape[-1]) == 0:
             return math.nan
         estimate = self.mel_spectrogram.linear_mel(waveform)
         reference = decompress(mel, self.mel_spectrogram.convention.level)
         n_frames = min(estimate.shape[-1], reference.shape[-1])
-        return float(mel_error_db(estimate[..., :n_frames], reference[..., :n_frames]))
+        mels = (each[..., :n_frames].flatten(0, -2) for each in (estimate, reference))
+        return float(mel_error_db(*mels))
 
     def invert(self, items: Sequence[MelItem]) -> list[Inverted]:
         """Invert a batch; if that fails, invert its halves, down to single items.
@@ -160,7 +168,8 @@ class BatchInverter:
                 raise
             reason = "not enough memory to invert this mel"
             longest = max(item.n_frames for item in items)
-            self.limit.max_frames = max(1, len(items) * longest // 2)
+            n_rows = sum(item.n_channels for item in items)
+            self.limit.max_frames = max(1, n_rows * longest // 2)
         # Retry only here: the exception, now gone, held the tensors of the failed attempt.
         mels, done = [], []
         if len(items) == 1:
@@ -189,9 +198,11 @@ def invert_many(
     Args:
         sources: Paths of mel files, or pairs of a name with a path or a mel (…, n_mels, n_frames).
             The stream may be endless.
-        inverter: The inverter; it is not changed.
+        inverter: The inverter; it is not changed. If its `channels` is True, the dimension before a
+            mel's last two has the channels of one recording, at most 8, which stay together. A mel
+            (n_mels, n_frames) is one channel.
         device: Where mels are inverted.
-        batch: Most mels in a batch. Default: 64, on the CPU 1.
+        batch: Most mels in a batch, where each channel counts as one. Default: 64, on the CPU 1.
         memory: Bytes that a batch may take, approximately. Default: half of the free memory of a
             CUDA device, otherwise 1 GiB.
         mfcc: Convention of MFCCs, if the sources hold those, as in `functional.mfcc_to_waveform`.
@@ -229,7 +240,10 @@ def _invert_stream(
     """Yield results, with sources that cannot be read in between."""
     failed: deque[Inverted] = deque()
     limit = batch_inverter.limit
-    load = functools.partial(load_mels, convention=batch_inverter.inverter.convention, mfcc=mfcc)
+    inverter = batch_inverter.inverter
+    load = functools.partial(
+        load_mels, convention=inverter.convention, mfcc=mfcc, channels=inverter.channels
+    )
 
     def valid_items() -> Iterator[MelItem]:
         max_pending = 2 * limit.max_items + 2
@@ -237,7 +251,10 @@ def _invert_stream(
             yield from (item for item in items if item.error is None)
             failed.extend(_result(item, error=item.error) for item in items if item.error)
 
-    for items in batch_by_length(valid_items(), lambda item: item.n_frames, limit):
+    batches = batch_by_length(
+        valid_items(), lambda item: item.n_frames, limit, lambda item: item.n_channels
+    )
+    for items in batches:
         results = batch_inverter.invert(items)
         while failed:
             yield failed.popleft()

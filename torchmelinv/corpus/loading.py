@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv.conventions import MelConvention, MfccConvention
-from torchmelinv.errors import TorchmelinvError
+from torchmelinv.errors import InputError, TorchmelinvError
 from torchmelinv.io.audio import read_audio
 from torchmelinv.io.mels import read_mel
 from torchmelinv.io.resample import resample
@@ -20,6 +21,8 @@ from torchmelinv.transforms.mfcc import mfcc_to_mel
 # The path of a mel file, or a name with a path or a mel (…, n_mels, n_frames).
 MelSource = str | Path | tuple[Any, Tensor | str | Path]
 
+_MAX_CHANNELS = 8  # as many as FLAC holds; more are rather a batch
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MelItem:
@@ -27,7 +30,8 @@ class MelItem:
 
     Args:
         name: Name of the source: its path, or the name that was given with it.
-        mel: Mel (n_mels, n_frames) in float32; empty with an error.
+        mel: Mel (n_mels, n_frames), or (channels, n_mels, n_frames) of several channels, in
+            float32; empty with an error.
         index: Index among the mels of the source, whose leading dimensions are flattened.
         count: Number of mels in the source.
         warnings: Doubts about the values.
@@ -46,9 +50,30 @@ class MelItem:
         """Number of frames."""
         return self.mel.shape[-1]
 
+    @property
+    def n_channels(self) -> int:
+        """Number of channels."""
+        return math.prod(self.mel.shape[:-2])
+
+
+def _split(mel: Tensor, channels: bool) -> Tensor:
+    """Return the mels (items, n_mels, n_frames), or (items, channels, n_mels, n_frames)."""
+    if not channels or mel.ndim == 2 or mel.shape[-3] == 1:
+        return mel.reshape(-1, *mel.shape[-2:])
+    if mel.shape[-3] > _MAX_CHANNELS:
+        raise InputError(
+            f"the mel has shape {tuple(mel.shape)}, which means {mel.shape[-3]} channels of one "
+            f"recording; it must have at most {_MAX_CHANNELS}; a batch of mono mels is "
+            "(items, 1, n_mels, n_frames)"
+        )
+    return mel.reshape(-1, *mel.shape[-3:])
+
 
 def load_mels(
-    source: MelSource, convention: MelConvention, mfcc: MfccConvention | None = None
+    source: MelSource,
+    convention: MelConvention,
+    mfcc: MfccConvention | None = None,
+    channels: bool = False,
 ) -> list[MelItem]:
     """Load the mels of a file or a tensor, one by one. Errors are returned, not raised.
 
@@ -57,6 +82,8 @@ def load_mels(
         convention: The convention of the mels.
         mfcc: Convention of MFCCs (…, n_mfcc, n_frames), if the source holds those. They are turned
             into smooth mels.
+        channels: The dimension before the last two has the channels of one recording, which stay
+            together.
 
     Returns:
         The mels; a single item with `error` if something is wrong.
@@ -65,24 +92,25 @@ def load_mels(
     try:
         values = read_mel(given) if isinstance(given, str | Path) else given
         mel = check_mel_shape(mfcc_to_mel(values, mfcc) if mfcc else values, convention)
+        mels = _split(mel.detach().float(), channels)
         doubt = find_value_problem(mel, convention)
     except TorchmelinvError as error:
         reason = str(error) if isinstance(given, Tensor) else str(error).removeprefix(f"{given} ")
         return [MelItem(name, torch.empty(0), error=reason)]
-    mels = mel.detach().float().reshape(-1, *mel.shape[-2:])
     warnings = (doubt,) if doubt else ()
     return [MelItem(name, mels[index], index, len(mels), warnings) for index in range(len(mels))]
 
 
 def load_waveform(path: str | Path, convention: MelConvention) -> tuple[Tensor, list[str]]:
-    """Load a recording as one channel at the convention's sample rate.
+    """Load a recording at the convention's sample rate.
 
     Args:
         path: Audio file.
         convention: The convention that gives the sample rate.
 
     Returns:
-        Waveform (n_samples,), and notes about resampling and mixing.
+        Waveform (n_samples,), or (channels, n_samples) of several channels, and notes about
+        resampling.
 
     Raises:
         FileError: If the file cannot be read as audio.
@@ -92,6 +120,4 @@ def load_waveform(path: str | Path, convention: MelConvention) -> tuple[Tensor, 
     if rate != convention.sample_rate:
         waveform = resample(waveform, rate, convention.sample_rate)
         notes.append(f"resampled from {rate:g} to {convention.sample_rate:g} Hz")
-    if len(waveform) > 1:
-        notes.append(f"{len(waveform)} channels mixed to one")
-    return waveform.mean(0), notes
+    return waveform if len(waveform) > 1 else waveform[0], notes

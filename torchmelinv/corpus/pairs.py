@@ -159,7 +159,10 @@ def pair_files(generated: str | Path, reference: str | Path) -> list[Pair]:
 def _read(path: Path, mel_spectrogram: MelSpectrogram) -> tuple[Tensor, list[str]]:
     """Return a waveform (n_samples,) or a mel (n_mels, n_frames) as it is, and notes."""
     if path.suffix.lower() not in MEL_SUFFIXES:
-        return load_waveform(path, mel_spectrogram.convention)
+        waveform, notes = load_waveform(path, mel_spectrogram.convention)
+        if waveform.ndim == 1:
+            return waveform, notes
+        return waveform.mean(0), [*notes, f"{len(waveform)} channels mixed to one"]
     mel, *others = load_mels(path, mel_spectrogram.convention)
     if mel.error:
         raise FileError(f"{path}: {mel.error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
 
@@ -21,12 +22,14 @@ __all__ = ["Roundtrip", "measure_roundtrip"]
 class Roundtrip:
     """A waveform, its reconstruction from the mel, and the distances between the two.
 
+    A distance is that of all channels together.
+
     Args:
         convention: The convention of the mel.
-        original: Waveform (n_samples,).
-        result: Reconstructed waveform (n_samples,).
-        original_mel: Linear mel (n_mels, n_frames).
-        result_mel: Linear mel (n_mels, n_frames) of the result.
+        original: Waveform (n_samples,) or (channels, n_samples).
+        result: Reconstructed waveform of the same shape.
+        original_mel: Linear mel (n_mels, n_frames) or (channels, n_mels, n_frames).
+        result_mel: Linear mel of the result, of the same shape.
         mel_error_db: Distance of the linear mels in dB.
         spectral_convergence_db: Distance of the magnitudes of the convention's STFT in dB.
         seconds: Seconds that the inversion took.
@@ -65,8 +68,9 @@ def measure_roundtrip(
     """Analyze a waveform, invert its mel, and compare the two. Only the inversion is timed.
 
     Args:
-        waveform: Waveform (n_samples,) at the convention's sample rate.
-        inverter: The inverter; it is moved to `device`.
+        waveform: Waveform (n_samples,) or (channels, n_samples) at the convention's sample rate.
+        inverter: The inverter; it is moved to `device`. Channels share the initial phase, whatever
+            its `channels` is.
         device: Where to compute.
 
     Returns:
@@ -76,7 +80,7 @@ def measure_roundtrip(
         InputError: If the waveform is too short for a frame.
 
     Shape:
-        - waveform: (n_samples,)
+        - waveform: (n_samples,) or (channels, n_samples)
 
     Example:
         >>> import torch, torchmelinv as tmi
@@ -87,7 +91,8 @@ def measure_roundtrip(
         >>> roundtrip.mel_error_db < -20
         True
     """
-    inverter = inverter.to(device)
+    inverter = copy.copy(inverter.to(device))
+    inverter.channels = waveform.ndim > 1
     mel_spectrogram = MelSpectrogram(inverter.convention).to(device)
     original = waveform.to(device)
     with torch.inference_mode():
@@ -99,13 +104,16 @@ def measure_roundtrip(
         seconds = time.perf_counter() - start
         result_mel = mel_spectrogram.linear_mel(result)
         magnitudes = [mel_spectrogram.stft.forward(each).abs() for each in (result, original)]
+        # One silent channel alone would have an infinite distance.
+        mels = [each.flatten(0, -2) for each in (result_mel, original_mel)]
+        magnitudes = [each.flatten(0, -2) for each in magnitudes]
         return Roundtrip(
             inverter.convention,
             waveform,
             result_on_cpu,
             original_mel.cpu(),
             result_mel.cpu(),
-            float(mel_error_db(result_mel, original_mel)),
+            float(mel_error_db(*mels)),
             float(spectral_convergence_db(*magnitudes)),
             seconds,
         )

@@ -41,6 +41,7 @@ AUDIO_SUFFIXES = (
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64",
 )
 # fmt: on
+_MAX_CHANNELS = {"WAV": 1024, "FLAC": 8}  # of libsndfile
 _FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
 _BLOCK = 2**20  # samples that are read at once
 
@@ -206,8 +207,8 @@ def write_audio(
         The waveform's peak and the applied gain.
 
     Raises:
-        InputError: If the waveform is not real and finite, or the suffix, subtype or rate cannot be
-            written.
+        InputError: If the waveform is not real and finite, or the suffix, subtype, rate or number
+            of channels cannot be written.
         FileError: If the file cannot be written.
         DependencyError: If soundfile cannot be loaded.
 
@@ -225,6 +226,11 @@ def write_audio(
         raise InputError(
             f"the waveform is {came}; it must be floating point of shape (n_samples,) or "
             "(channels, n_samples)"
+        )
+    if waveform.ndim == 2 and len(waveform) > _MAX_CHANNELS[file_format]:
+        raise InputError(
+            f"the waveform has {len(waveform)} channels; {file_format} files hold at most "
+            f"{_MAX_CHANNELS[file_format]}; write its channels to several files"
         )
     dtype = torch.float64 if waveform.dtype == torch.float64 else torch.float32
     samples = waveform.detach().to("cpu", dtype)
