@@ -58,6 +58,7 @@ bench: $(METRICS)
 	$(BIN)/python -m benchmarks.corpus
 	$(BIN)/python -m benchmarks.gradients
 	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.sounds
 	$(BIN)/python -m benchmarks.training
 
 bench-gpu: $(INSTALLED)

@@ -89,8 +89,8 @@ def degraded(mel: Tensor, kind: str, convention: MelConvention) -> Tensor:
     return mfcc_to_mel(mel_to_mfcc(mel, mfcc_convention), mfcc_convention)
 
 
-def _stream(mel: Tensor, convention: MelConvention) -> Tensor:
-    stream = tmi.StreamingInverter(convention)
+def _stream(mel: Tensor, convention: MelConvention, channels: bool) -> Tensor:
+    stream = tmi.StreamingInverter(convention, channels=channels)
     return torch.cat([stream.push(mel), stream.flush()], -1)
 
 
@@ -101,14 +101,14 @@ def _by_channel(function: Callable[[Tensor], Tensor], mel: Tensor) -> Tensor:
 
 
 @functools.lru_cache
-def method(name: str, convention_name: str) -> Callable[[Tensor], Tensor]:
-    """Return a function from mels to waveforms.
+def method(name: str, convention_name: str, channels: bool = False) -> Callable[[Tensor], Tensor]:
+    """Return a function from mels to waveforms; `channels` is that of `MelInverter`.
 
     Raises ValueError or RuntimeError where a peer cannot invert these mels.
     """
     convention = tmi.preset(convention_name)
     if name == "stream":
-        return functools.partial(_stream, convention=convention)
+        return functools.partial(_stream, convention=convention, channels=channels)
     if name in PEERS:
         invert: Callable[[Tensor], Tensor] = functools.partial(
             peers.librosa_waveform, convention=convention
@@ -117,17 +117,18 @@ def method(name: str, convention_name: str) -> Callable[[Tensor], Tensor]:
             invert = peers.TorchaudioInverter(convention)
         return lambda mel: _by_channel(invert, decompress(mel, convention.level))
     if name == "random":
-        return tmi.MelInverter(convention, init="random")
+        return tmi.MelInverter(convention, init="random", channels=channels)
     if name == "cascade":
-        return tmi.MelInverter(convention, phase="fast_griffin_lim", init="random")
-    return tmi.MelInverter(convention)
+        options = {"phase": "fast_griffin_lim", "init": "random", "channels": channels}
+        return tmi.MelInverter(convention, **options)
+    return tmi.MelInverter(convention, channels=channels)
 
 
 def score(case: Case, waveform: Tensor, expected: Tensor) -> Record:
     """Return the measures of a sound, by name."""
     if waveform.shape != expected.shape:
         raise CheckFailed(f"{case}: shape {waveform.shape} instead of {expected.shape}")
-    if "channel_correlation" in case.sound.measures:
+    if case.sound.is_stereo:
         values = channel_scores(waveform, expected)
     else:
         values = sound_scores(waveform, expected, case.convention)
@@ -145,7 +146,7 @@ def measure(todo: Sequence[Case], seconds: float) -> tuple[Record, Record]:
         rows = scores.setdefault(case.mel, {})
         for name in METHODS:
             try:
-                invert = method(name, case.convention)
+                invert = method(name, case.convention, case.sound.is_stereo)
             except (RuntimeError, ValueError) as error:
                 if name not in PEERS:
                     raise

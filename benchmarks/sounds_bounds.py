@@ -12,7 +12,9 @@ LEVEL_DB = 0.3  # of noise
 EDGE_DB = 3.0  # above the original or the inversion from random phases, whichever is lower
 PERIODICITY = 0.1  # of a flat mel
 CREST_DB = 2.0  # of noise
-CORRELATION_LOSS = 0.1  # of stereo channels, or that from random phases if it is larger
+LINE_DB = 3.0  # of noise, above the cascade
+CORRELATION_LOSS = {"stereo_speech": 0.02, "stereo_strings": 0.14}
+DOWNMIX_DB = 1.0  # of stereo channels
 MODULATION_DB = 2.0  # of a stream of noise at the hop
 
 
@@ -38,6 +40,8 @@ def _noise(results: Record) -> Iterator[Record]:
         default, stream = methods["default"], methods["stream"]
         entry = functools.partial(_entry, f"white noise, {mel}", convention)
         yield entry("size of the crest factor, dB", abs(default["crest_factor_db"]), CREST_DB)
+        line, of_cascade = (methods[each]["tonal_line_db"] for each in ("default", "cascade"))
+        yield entry("tonal line, dB", line, of_cascade + LINE_DB)
         if mel == "flat":
             yield entry("periodicity at n_fft", default["periodicity"], PERIODICITY)
         else:
@@ -59,8 +63,13 @@ def _edges(results: Record) -> Iterator[Record]:
 def _channels(results: Record) -> Iterator[Record]:
     for name, sound in SOUNDS.items():
         for convention, mel, methods in _each(results, name):
-            if "channel_correlation" in sound.measures:
-                bound = max(CORRELATION_LOSS, -methods["random"]["channel_correlation"])
-                value = -methods["default"]["channel_correlation"]
-                case = f"{sound.label}, {mel}"
-                yield _entry(case, convention, "loss of channel correlation", value, bound)
+            if sound.is_stereo:
+                for name_of_method in ("default", "stream"):
+                    scores = methods[name_of_method]
+                    entry = functools.partial(
+                        _entry, f"{sound.label}, {mel}, {name_of_method}", convention
+                    )
+                    loss = -scores["channel_correlation"]
+                    yield entry("loss of channel correlation", loss, CORRELATION_LOSS[name])
+                    level = abs(scores["downmix_level_db"])
+                    yield entry("size of the mono level, dB", level, DOWNMIX_DB)

@@ -39,6 +39,11 @@ class Sound(NamedTuple):
     mels: tuple[str, ...] = ("clean",)  # in every convention
     degraded: tuple[str, ...] = ()  # in the first convention
 
+    @property
+    def is_stereo(self) -> bool:
+        """Whether the sound is (2, n_samples), and its channels are inverted together."""
+        return "channel_correlation" in self.measures
+
 
 def _generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)

@@ -70,7 +70,7 @@ def in_band(waveform: Tensor, convention: MelConvention) -> Tensor:
     return torch.fft.irfft(spectrum * inside, waveform.shape[-1])
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def inverted_noise(name: str, init: str = "pghi") -> tuple[Tensor, Tensor]:
     """Return noise through an inversion and the noise, (n_samples,) each."""
     convention = CONVENTIONS[name]
@@ -111,7 +111,7 @@ def test_noise_gets_no_whistle_or_rumble_at_the_edges(name):
 
 @for_each_convention
 def test_the_crest_factor_of_noise_stays(name):
-    """Measured −1 to 2.3 dB, by chance of a single peak. The first and last frames count as they are."""
+    """Measured −1 to 2.3 dB, by chance of a single peak; without the first and last frame."""
     convention = CONVENTIONS[name]
     ends = convention.n_fft
     waveform, noise = (each[ends:-ends] for each in inverted_noise(name))

@@ -1,0 +1,61 @@
+"""The weight of estimated phase: 1 for signals, 0 for smooth magnitudes, at any level."""
+
+from __future__ import annotations
+
+import torch
+
+from tests.problems import stft_convention, tones
+from torchmelinv.phase.fine_structure import FULL_STRUCTURE, structure_weight
+from torchmelinv.transforms.stft import STFT
+
+CONVENTION = stft_convention(n_fft=256, hop_length=64)
+FLOOR = 1e-6
+
+
+def weight_of(magnitude):
+    return structure_weight(magnitude / magnitude.amax((-2, -1), keepdim=True), FLOOR)
+
+
+def test_magnitudes_of_signals_have_structure_nearly_everywhere():
+    noise = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    click = torch.zeros(1, 8000)
+    click[:, 4000] = 1
+    for waveform in (noise, tones(8000, (1,), torch.float32)):
+        magnitude = STFT(CONVENTION)(waveform).abs().mT
+        loud = magnitude > 1e-3 * magnitude.max()
+        assert (weight_of(magnitude)[loud] == 1).float().mean() > 0.97
+    magnitude = STFT(CONVENTION)(click).abs().mT
+    loud = magnitude > 1e-2 * magnitude.max()
+    assert weight_of(magnitude)[loud].mean() > 0.9  # flat along frequency, steep along time
+
+
+def test_flat_magnitudes_have_none():
+    assert weight_of(torch.full((1, 5, 20), 3.0)).max() < 1e-3
+
+
+def test_the_weight_is_the_deviation_of_the_logarithm():
+    """Of 9 bins and 3 frames, added as squares; cut at the ends, without silent bins."""
+    generator = torch.Generator().manual_seed(1)
+    log = 0.05 * torch.randn(6, 30, generator=generator, dtype=torch.float64)
+    log[2, 20] = -20.0  # silent
+    magnitude = log.exp()
+    magnitude = magnitude / magnitude.max()
+    weight = structure_weight(magnitude[None], FLOOR)[0]
+    for frame, bin in [(0, 0), (3, 7), (5, 29), (2, 17), (3, 20), (4, 4)]:
+        along = magnitude[frame, max(0, bin - 4) : bin + 5]
+        across = magnitude[max(0, frame - 1) : frame + 2, bin]
+        variance = sum(
+            float(each[each > FLOOR].log().var(unbiased=False)) for each in (along, across)
+        )
+        expected = min(1.0, variance**0.5 / FULL_STRUCTURE)
+        torch.testing.assert_close(float(weight[frame, bin]), expected, atol=1e-9, rtol=1e-9)
+    assert weight[2, 20] == 0
+
+
+def test_silence_has_no_weight():
+    assert structure_weight(torch.zeros(2, 3, 4), FLOOR).eq(0).all()
+
+
+def test_one_frame_and_few_bins():
+    assert structure_weight(torch.tensor([[[1.0, 0.1]]]), FLOOR).eq(1).all()
+    assert structure_weight(torch.ones(1, 1, 1), FLOOR).eq(0).all()
