@@ -34,7 +34,7 @@ def test_flat_magnitudes_have_none():
 
 
 def test_the_weight_is_the_deviation_of_the_logarithm():
-    """Of 9 bins and 3 frames, added as squares; cut at the ends, without silent bins."""
+    """Of 9 bins, cut at the ends and without silent ones, and of 3 frames about a line."""
     generator = torch.Generator().manual_seed(1)
     log = 0.05 * torch.randn(6, 30, generator=generator, dtype=torch.float64)
     log[2, 20] = -20.0  # silent
@@ -43,13 +43,21 @@ def test_the_weight_is_the_deviation_of_the_logarithm():
     weight = structure_weight(magnitude[None], FLOOR)[0]
     for frame, bin in [(0, 0), (3, 7), (5, 29), (2, 17), (3, 20), (4, 4)]:
         along = magnitude[frame, max(0, bin - 4) : bin + 5]
-        across = magnitude[max(0, frame - 1) : frame + 2, bin]
-        variance = sum(
-            float(each[each > FLOOR].log().var(unbiased=False)) for each in (along, across)
-        )
-        expected = min(1.0, variance**0.5 / FULL_STRUCTURE)
-        torch.testing.assert_close(float(weight[frame, bin]), expected, atol=1e-9, rtol=1e-9)
+        middle = min(max(frame, 1), 4)  # the ends take the frame beside them
+        across = log[middle - 1 : middle + 2, bin]
+        slope = (across[2] - across[0]) / 2
+        line = across.mean() + slope * torch.tensor([-1.0, 0, 1])
+        variance = along[along > FLOOR].log().var(unbiased=False)
+        if bin != 20:
+            variance = variance + (across - line).square().mean()
+        expected = min(1.0, float(variance) ** 0.5 / FULL_STRUCTURE)
+        torch.testing.assert_close(float(weight[frame, bin]), expected, atol=1e-9, rtol=1e-7)
     assert weight[2, 20] == 0
+
+
+def test_a_decay_is_no_structure():
+    frames = torch.arange(8.0)[None, :, None]
+    assert weight_of((-0.5 * frames).exp().expand(1, 8, 20)).max() < 1e-3
 
 
 def test_silence_has_no_weight():

@@ -130,7 +130,7 @@ def _noise_frame(envelope: Tensor, frame: int, tables: RTISITables) -> tuple[Ten
         Samples (items, n_fft) whose windowed spectrum has about the magnitude of the noise; the
         part of the frame's energy that is noise, (items, 1).
     """
-    latest = envelope[:, -2:]
+    latest = envelope[:, -3:]
     relative = safe_divide(latest, latest.amax((-2, -1), keepdim=True))
     weight = structure_weight(relative, TOLERANCE, tables.full_structure)[:, -1]
     newest, window = envelope[:, -1], tables.window
