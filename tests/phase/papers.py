@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tests.problems import stft_convention, tones
 from torchmelinv.conventions import MelConvention, STFTConvention
+from torchmelinv.phase import rtisi
 from torchmelinv.transforms.mel_filterbank import mel_matrix
 
 F64 = torch.float64
@@ -65,6 +66,15 @@ def problem(convention: STFTConvention) -> tuple[Tensor, Tensor, Projections]:
     angles = 2 * torch.pi * torch.rand(magnitude.shape, dtype=F64)
     projections = Projections(lambda c: magnitude * c.sgn(), lambda x: stft(x, convention), istft)
     return magnitude, angles, projections
+
+
+def without_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let RTISI-LA run as in its paper: as if every frame had fine structure everywhere."""
+
+    def all_ones(relative: Tensor, *_: float) -> Tensor:
+        return torch.ones_like(relative[:, -1])
+
+    monkeypatch.setattr(rtisi, "newest_structure_weight", all_ones)
 
 
 def with_edge_bands(M: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:

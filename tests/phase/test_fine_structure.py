@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 
 from tests.problems import stft_convention, tones
-from torchmelinv.phase.fine_structure import FULL_STRUCTURE, structure_weight
+from torchmelinv.phase.fine_structure import (
+    FULL_STRUCTURE,
+    newest_structure_weight,
+    structure_weight,
+)
 from torchmelinv.transforms.stft import STFT
 
 CONVENTION = stft_convention(n_fft=256, hop_length=64)
@@ -26,11 +30,17 @@ def test_magnitudes_of_signals_have_structure_nearly_everywhere():
         assert (weight_of(magnitude)[loud] == 1).float().mean() > 0.97
     magnitude = STFT(CONVENTION)(click).abs().mT
     loud = magnitude > 1e-2 * magnitude.max()
-    assert weight_of(magnitude)[loud].mean() > 0.9  # flat along frequency, steep along time
+    # Flat along frequency, bent along time but for the flanks.
+    loudest = magnitude > 0.8 * magnitude.max()
+    assert weight_of(magnitude)[loudest].mean() > 0.9
+    assert weight_of(magnitude)[loud].mean() > 0.4
 
 
 def test_flat_magnitudes_have_none():
-    assert weight_of(torch.full((1, 5, 20), 3.0)).max() < 1e-3
+    magnitude = torch.full((1, 9, 20), 3.0)
+    assert weight_of(magnitude).max() < 1e-3
+    magnitude[:, 3] = 0
+    assert weight_of(magnitude).max() < 1e-3
 
 
 def test_the_weight_is_the_deviation_of_the_logarithm():
@@ -41,23 +51,36 @@ def test_the_weight_is_the_deviation_of_the_logarithm():
     magnitude = log.exp()
     magnitude = magnitude / magnitude.max()
     weight = structure_weight(magnitude[None], FLOOR)[0]
-    for frame, bin in [(0, 0), (3, 7), (5, 29), (2, 17), (3, 20), (4, 4)]:
+    for frame, bin in [(1, 0), (3, 7), (4, 29), (2, 17), (4, 20), (4, 4)]:
         along = magnitude[frame, max(0, bin - 4) : bin + 5]
-        middle = min(max(frame, 1), 4)  # the ends take the frame beside them
-        across = log[middle - 1 : middle + 2, bin]
+        across = log[frame - 1 : frame + 2, bin]
         slope = (across[2] - across[0]) / 2
         line = across.mean() + slope * torch.tensor([-1.0, 0, 1])
         variance = along[along > FLOOR].log().var(unbiased=False)
-        if bin != 20:
-            variance = variance + (across - line).square().mean()
+        variance = variance + (across - line).square().mean()
         expected = min(1.0, float(variance) ** 0.5 / FULL_STRUCTURE)
         torch.testing.assert_close(float(weight[frame, bin]), expected, atol=1e-9, rtol=1e-7)
     assert weight[2, 20] == 0
+    assert weight[1, 20] == weight[3, 20] == 1  # beside silence
+
+
+def test_the_newest_frame_has_the_weight_that_is_known():
+    generator = torch.Generator().manual_seed(1)
+    magnitude = (0.05 * torch.randn(1, 9, 30, generator=generator, dtype=torch.float64)).exp()
+    relative = magnitude / magnitude.max()
+    log = relative.log()
+    along = torch.stack([log[0, -1, max(0, k - 4) : k + 5].var(unbiased=False) for k in range(30)])
+    across = (log[0, -1] - 2 * log[0, -2] + log[0, -3]).square() / 18
+    expected = ((along + across).sqrt() / 0.3).clamp(max=1)[None]
+    result = newest_structure_weight(relative, FLOOR, 0.3)
+    torch.testing.assert_close(result, expected, atol=1e-9, rtol=1e-7)
+    alone = newest_structure_weight(relative[:, -1:], FLOOR, 0.3)
+    torch.testing.assert_close(alone, (along.sqrt() / 0.3)[None], atol=1e-9, rtol=1e-7)
 
 
 def test_a_decay_is_no_structure():
     frames = torch.arange(8.0)[None, :, None]
-    assert weight_of((-0.5 * frames).exp().expand(1, 8, 20)).max() < 1e-3
+    assert weight_of((-0.5 * frames).exp().expand(1, 8, 20)).max() < 0.02  # rounding
 
 
 def test_silence_has_no_weight():
@@ -67,3 +90,4 @@ def test_silence_has_no_weight():
 def test_one_frame_and_few_bins():
     assert structure_weight(torch.tensor([[[1.0, 0.1]]]), FLOOR).eq(1).all()
     assert structure_weight(torch.ones(1, 1, 1), FLOOR).eq(0).all()
+    assert newest_structure_weight(torch.ones(1, 1, 1), FLOOR, 0.2).eq(0).all()

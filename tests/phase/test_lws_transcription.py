@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.phase.papers import without_noise
 from tests.solve import solve
 from torchmelinv.conventions import STFTConvention
-from torchmelinv.phase import rtisi
 from torchmelinv.phases import LWS, RTISILA, GriffinLim, PhaseMethod
 
 # Samples of a frame, `bins` of LWS, iterations and momentum of RTISI-LA.
@@ -228,7 +228,7 @@ def test_the_transcription_keeps_a_consistent_spectrum():
 )
 def test_lock_step_after_rtisi_la(hop, parameters, monkeypatch):
     """RTISI-LA's signal, each of LWS's spectra, and the waveform; without noise in new frames."""
-    monkeypatch.setattr(rtisi, "structure_weight", lambda relative, *_: torch.ones_like(relative))
+    without_noise(monkeypatch)
     after = 6
     magnitude = np.abs(analysis(signal_of(hop * (FRAMES - 1)), hop, FRAMES))
     method = LWS(rtisi_iter=RTISI_ITER, **parameters)

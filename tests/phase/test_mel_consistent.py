@@ -18,6 +18,7 @@ from tests.phase.papers import (
     impose_mel,
     istft,
     stft,
+    without_noise,
 )
 from tests.problems import DEFICIENT, TINY, TINY_LOG, TINY_POWER, tones
 from tests.solve import MAGNITUDE_PHASES, solve_mel
@@ -27,7 +28,7 @@ from torchmelinv.errors import InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.magnitude.entropic import entropic
 from torchmelinv.metrics import mel_error_db
-from torchmelinv.phase import PHASES, rtisi
+from torchmelinv.phase import PHASES
 from torchmelinv.phases import (
     ADMM,
     LWS,
@@ -257,7 +258,7 @@ def test_gradients_equal_finite_differences(convention, method):
 
 def test_gradients_of_rtisi_la_equal_finite_differences(monkeypatch):
     """Without noise in new frames, which counts as a constant."""
-    monkeypatch.setattr(rtisi, "structure_weight", lambda relative, *_: torch.ones_like(relative))
+    without_noise(monkeypatch)
     convention = TINY.replace(n_fft=16, hop_length=8, n_mels=4)
     mel = (linear_mel(convention, (), 16) + 0.05).requires_grad_()
 

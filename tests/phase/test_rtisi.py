@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from tests.phase.papers import without_noise
 from tests.problems import stft_convention, tones
 from tests.solve import solve
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
-from torchmelinv.phase import rtisi
 from torchmelinv.phase.bin_angle import window_center
 from torchmelinv.phase.rtisi import rtisi_tables
 from torchmelinv.phase.target import MagnitudeTarget
@@ -89,7 +89,7 @@ def transcription(
 )
 def test_lock_step_with_the_paper(convention, look_ahead, momentum, monkeypatch):
     """Of a magnitude with fine structure everywhere: then a new frame gets no noise."""
-    monkeypatch.setattr(rtisi, "structure_weight", lambda relative, *_: torch.ones_like(relative))
+    without_noise(monkeypatch)
     magnitude, method = magnitude_of(convention), RTISILA(look_ahead, momentum)
     for n_iter in (1, 2, 4):
         waveform = solve(method, magnitude, convention, n_iter).waveform
@@ -231,7 +231,9 @@ def test_silence_stays_silent_with_finite_gradients():
     assert torch.autograd.grad(waveform.sum(), silent)[0].isfinite().all()
 
 
-def test_gradients_equal_finite_differences():
+def test_gradients_equal_finite_differences(monkeypatch):
+    """Without noise in new frames, which counts as a constant."""
+    without_noise(monkeypatch)
     convention = stft_convention(n_fft=8, hop_length=4)
     magnitude = (magnitude_of(convention, 16) + 0.05).requires_grad_()
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, pad
 
 from torchmelinv._utils.numerics import safe_divide
 
@@ -36,33 +36,58 @@ def _variance_of_bins(log: Tensor, audible: Tensor) -> Tensor:
     return safe_divide(second, count) - safe_divide(first, count).square()
 
 
-def _variance_of_frames(log: Tensor, audible: Tensor) -> Tensor:
-    """Return the variance of ln A over three frames about a straight line.
+def _variance_of_frames(log: Tensor, audible: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the variance of ln A over three frames about a straight line, without the ends.
 
-    The first and the last frame take that of the frame beside them.
+    (items, frames, bins) -> (items, frames − 2, bins), and whether all three are audible.
     """
-    if log.shape[1] < 3:
-        return torch.zeros_like(log)
     curvature = log[:, 2:] - 2 * log[:, 1:-1] + log[:, :-2]
-    complete = audible[:, 2:] & audible[:, 1:-1] & audible[:, :-2]
-    variance = torch.where(complete, curvature.square() / 18, 0)
-    return torch.cat([variance[:, :1], variance, variance[:, -1:]], 1)
+    return curvature.square() / 18, audible[:, 2:] & audible[:, 1:-1] & audible[:, :-2]
 
 
-def structure_weight(relative: Tensor, floor: float, full: float = FULL_STRUCTURE) -> Tensor:
+def _log(relative: Tensor, floor: float) -> tuple[Tensor, Tensor]:
+    audible = relative > floor
+    return torch.where(audible, relative, 1).log(), audible
+
+
+def _weight(variance: Tensor, audible: Tensor, full: float) -> Tensor:
+    return torch.where(audible, (variance.clamp(min=0).sqrt() / full).clamp(max=1), 0)
+
+
+def structure_weight(relative: Tensor, floor: float) -> Tensor:
     """Return w of each bin, from 0 to 1.
 
     Args:
         relative: Magnitude divided by its peak, (items, frames, n_freqs).
-        floor: Largest relative magnitude of a silent bin. Silent bins count for no deviation, and
-            their weight is 0.
-        full: Deviation in nepers from which the weight is 1.
+        floor: Largest relative magnitude of a silent bin. Silent bins have the weight 0 and do not
+            count for σ_k. Bins before or after a silent one have full structure; at the ends, and
+            beside frames that are silent altogether, σ_t is 0.
 
     Returns:
         Weights (items, frames, n_freqs).
     """
-    audible = relative > floor
-    log = torch.where(audible, relative, 1).log()
-    variance = _variance_of_bins(log, audible) + _variance_of_frames(log, audible)
-    weight = variance.clamp(min=0).sqrt() / full
-    return torch.where(audible, weight.clamp(max=1), 0)
+    log, audible = _log(relative, floor)
+    silence = (0, 0, 1, 1)
+    of_frames, complete = _variance_of_frames(pad(log, silence), pad(audible, silence))
+    present = pad(audible.any(-1, keepdim=True), silence)
+    inside = present[:, 2:] & present[:, :-2]
+    of_frames = torch.where(complete, of_frames, inside.to(log.dtype))
+    return _weight(of_frames + _variance_of_bins(log, audible), audible, FULL_STRUCTURE)
+
+
+def newest_structure_weight(relative: Tensor, floor: float, full: float) -> Tensor:
+    """Return w of the last frame, before the next one is known: σ_t is that of the frame before.
+
+    Args:
+        relative: Magnitude of at least one frame divided by its peak, (items, frames, n_freqs).
+        floor: As in `structure_weight`; but frames beside silent ones have no deviation.
+        full: Deviation in nepers from which the weight is 1.
+
+    Returns:
+        Weights (items, n_freqs).
+    """
+    log, audible = _log(pad(relative[:, -3:], (0, 0, max(0, 3 - relative.shape[1]), 0)), floor)
+    of_frames, complete = _variance_of_frames(log, audible)
+    of_bins = _variance_of_bins(log[:, -1:], audible[:, -1:])
+    variance = torch.where(complete, of_frames, 0) + of_bins
+    return _weight(variance, audible[:, -1:], full)[:, 0]

@@ -45,7 +45,7 @@ from torchmelinv._utils.validation import check_number, check_whole
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
 from torchmelinv.phase.bin_angle import bin_angles, window_center
-from torchmelinv.phase.fine_structure import structure_weight
+from torchmelinv.phase.fine_structure import newest_structure_weight
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.pghi import TOLERANCE
 from torchmelinv.phase.problem import PhaseProblem
@@ -54,7 +54,6 @@ from torchmelinv.phase.target import Target
 from torchmelinv.solvers.iterate import iterate
 from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
 from torchmelinv.transforms.window import sumsquare_floor, window_sumsquare, window_table
-
 
 # Chosen on white noise in all presets, whose energy within a hop then varies by at most 2 dB more
 # than that of the input, and on speech, where PESQ and ESTOI do not fall.
@@ -132,7 +131,7 @@ def _noise_frame(envelope: Tensor, frame: int, tables: RTISITables) -> tuple[Ten
     """
     latest = envelope[:, -3:]
     relative = safe_divide(latest, latest.amax((-2, -1), keepdim=True))
-    weight = structure_weight(relative, TOLERANCE, tables.full_structure)[:, -1]
+    weight = newest_structure_weight(relative, TOLERANCE, tables.full_structure)
     newest, window = envelope[:, -1], tables.window
     magnitude = newest * (1 - weight.square()).sqrt()
     phasors = frame_phasors(0, frame, newest.shape[-1], newest.dtype, newest.device)

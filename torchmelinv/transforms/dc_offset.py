@@ -28,7 +28,7 @@ from torchmelinv.transforms.window import window_table
 
 # Of the ratio m_1 / m_0 of a tone; between the bins 1 and 2 of a Hann window it is 1/2 for a tone
 # at bin 1, and 0 for an offset.
-_BELOW_TONE = 2 / 3
+_BELOW_TONE = 1 / 2
 _REACHES = 0.05  # least m_1 / m_0 of a tone that reaches the second band
 _SMALLEST_LEAKAGE = 1e-3  # into the first band, relative to its largest weight
 _BANDS = 4  # that may be the second one
