@@ -9,7 +9,10 @@ structure that the mel does not determine follows the signal. With momentum α t
 
 from the entropic magnitude and any initial phase. Masuyama, Ueno and Ono posed joint inversion and
 solve it by inertial proximal alternating linearized minimization (2023) and by ADMM (2025). Their
-squared distance from the mel is here a multiplicative update without a step size.
+squared distance from the mel is here a multiplicative update without a step size. The updates would
+multiply whatever is most consistent among the bins that the mel hardly sees, or does not tell
+apart. Two things keep them from lines and pulses: the filters at the edges (`edge_filters.py`), and
+initial phases that are random where the magnitude has no fine structure (`pghi.py`).
 `MelConsistent(ADMM())` is the splitting of the latter with that update.
 """
 

@@ -19,9 +19,15 @@ With `MelConsistent(RTISILA())` the mel takes the place of A: on speech 6 dB clo
 the cost.
 
 Neither the initial phase nor the seed matters. On speech, new frames that began with random phases
-ended 10 dB worse. (PGHI's ended 1 to 3 dB better, but PGHI reads all frames and leaves no low
+alone ended 10 dB worse. (PGHI's ended 1 to 3 dB better, but PGHI reads all frames and leaves no low
 latency.) A bin that no signal reaches, as in the first frame or after silence, begins with angle 0
 at the window's center.
+
+One thing is not the paper's. The frames before determine a new frame only as far as they overlap
+it, and what follows must come from the gains of P_A. These cannot prolong a noise: its energy would
+rise and fall with every frame, a buzz. So the part of a new frame that its target gives no fine
+structure (`fine_structure.py`) fades from the signal so far into new noise. The magnitude of a
+signal has fine structure everywhere, and the recursion is then the paper's.
 
 What is committed at frame t depends on no frame after t + look_ahead. Each frame costs
 n_iter · (look_ahead + 1) real FFTs and as many inverse ones, in sequence; only items and the frames

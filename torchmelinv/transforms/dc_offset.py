@@ -40,12 +40,14 @@ class _Offset(NamedTuple):
     first: int  # the band that it is measured by
     second: int  # the band that it does not reach, unlike tones
     ratio: float  # largest m_second / m_first of an offset
-    shape: Tensor  # magnitudes of the first bins relative to m_first^(1 / power), float64
+    shape: Tensor  # magnitudes of the first bins relative to m_first^(1 / power), (bins, 1)
 
 
 @functools.lru_cache(maxsize=64)
 @outside_inference_mode
-def _offset_of(convention: MelConvention) -> _Offset | None:
+def _offset_of(
+    convention: MelConvention, dtype: torch.dtype, device: torch.device
+) -> _Offset | None:
     """Return the looks of an offset; None if a filter covers DC or no band tells it from tones."""
     M = mel_matrix(convention)
     window = torch.fft.fft(window_table(convention.stft)).abs()
@@ -67,7 +69,7 @@ def _offset_of(convention: MelConvention) -> _Offset | None:
         ratios = (float(tone[second] / tone[first].clamp(min=1e-30)) for tone in tones)
         ratio = _BELOW_TONE * next((each for each in ratios if each > _REACHES), 0.0)
         if offset[second] < ratio * offset[first]:
-            return _Offset(first, second, ratio, shape)
+            return _Offset(first, second, ratio, shape[:, None].to(dtype).to(device))
     return None
 
 
@@ -82,11 +84,11 @@ def restore_dc(magnitude: Tensor, linear_mel: Tensor, convention: MelConvention)
     Returns:
         Magnitude of the same shape.
     """
-    offset = _offset_of(convention)
+    offset = _offset_of(convention, magnitude.dtype, magnitude.device)
     if offset is None:
         return magnitude
     first, second = (linear_mel[..., band, None, :] for band in (offset.first, offset.second))
-    shape = offset.shape.to(magnitude.dtype).to(magnitude.device)[:, None]
+    shape = offset.shape
     # a / shape_0: what the first band says if it has nothing but an offset.
     level = safe_pow(first.clamp(min=0), 1 / convention.power)
     alone = second < offset.ratio * first
