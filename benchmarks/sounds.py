@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import torchmelinv as tmi
-from benchmarks import mels, peers, records, sounds_bounds, sounds_figure, tables
+from benchmarks import mels, peers, records, sounds_bounds, sounds_figure, sounds_presets, tables
 from benchmarks.recordings import AUDIO
 from benchmarks.records import CheckFailed, Record
 from benchmarks.sounds_figure import Panel
@@ -201,8 +201,9 @@ def _write(seconds: float) -> None:
     start = time.perf_counter()
     record["methods"] = list(METHODS)
     record["results"], record["absent"] = measure(list(cases()), seconds)
+    record["presets"] = sounds_presets.measure()
     record["minutes"] = round((time.perf_counter() - start) / 60, 1)
-    record["checks"] = sounds_bounds.evaluate(record["results"])
+    record["checks"] = sounds_bounds.evaluate(record["results"], record["presets"])
     records.save("sounds", record)
     tables.write_pages()
     for entry in record["checks"]:

@@ -93,7 +93,7 @@ def test_each_method_inverts_mono_and_stereo():
 
 def test_bounds_are_evaluated_again_from_the_file():
     record = records.load("sounds")
-    assert record["checks"] == sounds_bounds.evaluate(record["results"])
+    assert record["checks"] == sounds_bounds.evaluate(record["results"], record["presets"])
     assert list(record["results"]) == list(SOUNDS)
     for entry in record["checks"]:
         assert set(entry) == {"what", "value", "bound", "reached"}
