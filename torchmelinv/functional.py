@@ -232,7 +232,7 @@ def mel_to_waveform(
         ConventionError: If there is no such convention.
 
     Shape:
-        - mel: (…, n_mels, n_frames)
+        - mel: (…, n_mels, n_frames), or (…, channels, n_mels, n_frames)
         - output: (…, length)
 
     Example:

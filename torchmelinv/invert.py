@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchmelinv._utils.batching import frame_mask
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.validation import check_flag, check_lengths, check_options
+from torchmelinv._utils.validation import check_channels, check_flag, check_lengths, check_options
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
@@ -87,7 +87,8 @@ class MelInverter(nn.Module):
             large the gradient is.
         channels: The dimension before the mel's last two has the channels of one recording, such as
             stereo. They share the initial phase, so that channels that are alike stay correlated
-            and do not cancel in a mono downmix.
+            and do not cancel in a mono downmix. `lengths` still has one number for each of them.
+            Many iterations loosen the correlation; a difference in sign is lost.
         check: Check the values of each mel. Set False to skip this check, which waits for the
             device and may warn about half-trained models.
 
@@ -330,6 +331,8 @@ class MelInverter(nn.Module):
                 "move one of them"
             )
         check_options(self.n_iter, self.seed, length, self.tolerance)
+        if self.channels:
+            check_channels(mel)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
             linear_mel = self.to_linear_mel(mel, lengths=lengths)
             return reconstruct(

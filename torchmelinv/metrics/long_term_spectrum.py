@@ -29,7 +29,7 @@ _FRAME_SECONDS = 0.3
 _LOWEST_BAND, _HIGHEST_BAND = -13, 20  # 50 Hz and 100 kHz: the center is 1 kHz · 10^(band / 10)
 _RANGE = 1e-6  # of the reference's energy: bands with less count as this
 _EDGE = 0.01  # of the filters' band
-_LEAST_SHARE = 1e-8  # of the energy
+_LEAST_SHARE = 1e-6  # of the energy; what is softer is not heard beside the rest
 
 
 def near_power_of_two(samples: float) -> int:
@@ -149,7 +149,7 @@ def edge_energy_db(
     This is the share of a waveform's energy within 1 % of the filters' band around `f_min` and
     around `f_max`, divided by the share that the reference has there. Closer to 0 is better: an
     inversion that whistles at the upper edge or rumbles at the lower edge is above. Shares are at
-    least −80 dB. White noise has −20 dB at an edge that is also an edge of its spectrum.
+    least −60 dB. White noise has −20 dB at an edge that is also an edge of its spectrum.
 
     Args:
         waveform: Waveform (…, n_samples) at the convention's sample rate.

@@ -56,7 +56,8 @@ def tonal_line_db(
     ratio to the median of the 20 bins (about 0.5 kHz) below it, or above it if that is larger. The
     result is the largest excess over the prominence in the reference, over all frequencies and
     times; tones of the reference, such as harmonics, do not count. Lower is better, 0 at equality.
-    Two independent noises have about 4 dB, a whistle 10 dB and more.
+    Two independent noises have 3 to 8 dB, more the longer they are and the higher their rate; a
+    whistle has 10 dB and more.
 
     Args:
         waveform: Waveform (…, n_samples).
