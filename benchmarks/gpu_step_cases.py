@@ -54,7 +54,11 @@ class Inputs(NamedTuple):
     def double(self, convention: STFTConvention) -> Inputs:
         """Return the inputs in float64."""
         state = AcceleratedState(*(each.double() for each in self.state))
-        return Inputs(make_problem(convention, self.problem.target.values.double()), state)
+        target: Any = self.problem.target
+        values = target.values.double()
+        if isinstance(convention, MelConvention):
+            values = target.tables.edges.mel(values)  # without the bands at the edges
+        return Inputs(make_problem(convention, values), state)
 
 
 def make_problem(convention: STFTConvention, values: Tensor) -> PhaseProblem:

@@ -70,12 +70,18 @@ def mel_consistent(
     The updates s ← s · Mᵀ(m / Ms) / Mᵀ1 take the place of P_A.
     """
     M = peers.librosa_filterbank(convention).astype(np.float64)
+    # One more filter fills up what the last one leaves of the bins above its center. Its band goes
+    # on from the densities of the last two, which may fall, not rise.
+    share, center = M.sum(0), M[-1].argmax()
+    end = share.nonzero()[0][-1] + 1
+    edge = np.zeros_like(share)
+    edge[center:end] = np.maximum(share[center] - share[center:end], 0)
+    if end == len(share) - 1:
+        edge[end] = share[center]
+    before, density = (mel[each] / M[each].sum() for each in (-2, -1))
+    fall = np.minimum(np.divide(density, before, where=before > 0, out=np.ones_like(before)), 1)
+    M, mel = np.vstack([M, edge]), np.vstack([mel, density * fall * edge.sum()])
     share = M.sum(0)[:, None]
-    # The part of each bin above the last filter's center that the next filter would cover.
-    beyond = np.zeros_like(share)
-    if not share[-2:].any():
-        center, end = M[-1].argmax(), share.nonzero()[0][-1] + 1
-        beyond[center:end] = 1 - np.minimum(share[center:end] / share[center], 1)
     default = AcceleratedGriffinLim()
     x = istft(magnitude * np.exp(1j * angles), convention)
     c = d = t_previous = x
@@ -84,7 +90,6 @@ def mel_consistent(
         s = s_first = np.sqrt(np.abs(spectrum) ** 2 + convention.magnitude_offset)
         for _ in range(inner_iter):
             gain = np.divide(M.T @ (mel / (M @ s)), share, where=share > 0, out=np.zeros_like(s))
-            gain = (1 - beyond) * gain + beyond * mel.any(0)
             if share[0] == 0 < share[1]:
                 gain[0] = mel.any(0)  # DC below the first filter is left free
             s = s * gain

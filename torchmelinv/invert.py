@@ -86,9 +86,10 @@ class MelInverter(nn.Module):
             The initial phase always counts as a constant. `metrics.gradient_norm` measures how
             large the gradient is.
         channels: The dimension before the mel's last two has the channels of one recording, such as
-            stereo. They share the initial phase, so that channels that are alike stay correlated
-            and do not cancel in a mono downmix. `lengths` still has one number for each of them.
-            Many iterations loosen the correlation; a difference in sign is lost.
+            stereo. They share the initial phase (not that of an `init_waveform`), so that channels
+            that are alike stay correlated and do not cancel in a mono downmix. `lengths` still has
+            one number for each of them. Many iterations loosen the correlation; a difference in
+            sign is lost.
         check: Check the values of each mel. Set False to skip this check, which waits for the
             device and may warn about half-trained models.
 

@@ -63,6 +63,13 @@ def test_silent_bands_give_finite_bands_and_gradients(silent):
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize(("outer", "inner"), [(1, 1e-20), (1e-21, 1e-20), (1e-25, 1e-25)])
+def test_tiny_bands_give_finite_gradients_in_float32(outer, inner):
+    mel = torch.tensor([1.0, inner, outer], requires_grad=True)
+    (gradient,) = torch.autograd.grad(edges_of(FEW).extend(mel).sum(), mel)
+    assert gradient.isfinite().all()
+
+
 def test_gradients_equal_finite_differences():
     mel = (torch.rand(2, 3, dtype=torch.float64) + 0.1).requires_grad_()
     assert torch.autograd.gradcheck(edges_of(FEW).extend, mel)

@@ -16,8 +16,9 @@ CONVENTION = stft_convention(n_fft=256, hop_length=64)
 FLOOR = 1e-6
 
 
-def weight_of(magnitude):
-    return structure_weight(magnitude / magnitude.amax((-2, -1), keepdim=True), FLOOR)
+def weight_of(magnitude, convention=CONVENTION):
+    relative = magnitude / magnitude.amax((-2, -1), keepdim=True)
+    return structure_weight(relative, FLOOR, convention)
 
 
 def test_magnitudes_of_signals_have_structure_nearly_everywhere():
@@ -28,12 +29,22 @@ def test_magnitudes_of_signals_have_structure_nearly_everywhere():
         magnitude = STFT(CONVENTION)(waveform).abs().mT
         loud = magnitude > 1e-3 * magnitude.max()
         assert (weight_of(magnitude)[loud] == 1).float().mean() > 0.97
-    magnitude = STFT(CONVENTION)(click).abs().mT
-    loud = magnitude > 1e-2 * magnitude.max()
-    # Flat along frequency, bent along time but for the flanks.
-    loudest = magnitude > 0.8 * magnitude.max()
-    assert weight_of(magnitude)[loudest].mean() > 0.9
-    assert weight_of(magnitude)[loud].mean() > 0.4
+    # Clicks are flat along frequency and bent along time, at any overlap.
+    for hop_length in (16, 64):
+        convention = CONVENTION.replace(hop_length=hop_length)
+        magnitude = STFT(convention)(click).abs().mT
+        loudest = magnitude > 0.8 * magnitude.max()
+        assert weight_of(magnitude, convention)[loudest].mean() > 0.9
+
+
+def test_the_neighborhood_follows_the_window():
+    """A zero-padded frame and a smaller hop sample the same structure more finely."""
+    noise = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    for changes in ({"n_fft": 1024}, {"hop_length": 16}):
+        convention = CONVENTION.replace(**changes)
+        magnitude = STFT(convention)(noise).abs().mT
+        loud = magnitude > 1e-3 * magnitude.max()
+        assert (weight_of(magnitude, convention)[loud] == 1).float().mean() > 0.97
 
 
 def test_flat_magnitudes_have_none():
@@ -50,7 +61,7 @@ def test_the_weight_is_the_deviation_of_the_logarithm():
     log[2, 20] = -20.0  # silent
     magnitude = log.exp()
     magnitude = magnitude / magnitude.max()
-    weight = structure_weight(magnitude[None], FLOOR)[0]
+    weight = structure_weight(magnitude[None], FLOOR, CONVENTION)[0]
     for frame, bin in [(1, 0), (3, 7), (4, 29), (2, 17), (4, 20), (4, 4)]:
         along = magnitude[frame, max(0, bin - 4) : bin + 5]
         across = log[frame - 1 : frame + 2, bin]
@@ -72,9 +83,9 @@ def test_the_newest_frame_has_the_weight_that_is_known():
     along = torch.stack([log[0, -1, max(0, k - 4) : k + 5].var(unbiased=False) for k in range(30)])
     across = (log[0, -1] - 2 * log[0, -2] + log[0, -3]).square() / 18
     expected = ((along + across).sqrt() / 0.3).clamp(max=1)[None]
-    result = newest_structure_weight(relative, FLOOR, 0.3)
+    result = newest_structure_weight(relative, FLOOR, CONVENTION, 0.3)
     torch.testing.assert_close(result, expected, atol=1e-9, rtol=1e-7)
-    alone = newest_structure_weight(relative[:, -1:], FLOOR, 0.3)
+    alone = newest_structure_weight(relative[:, -1:], FLOOR, CONVENTION, 0.3)
     torch.testing.assert_close(alone, (along.sqrt() / 0.3)[None], atol=1e-9, rtol=1e-7)
 
 
@@ -84,10 +95,10 @@ def test_a_decay_is_no_structure():
 
 
 def test_silence_has_no_weight():
-    assert structure_weight(torch.zeros(2, 3, 4), FLOOR).eq(0).all()
+    assert structure_weight(torch.zeros(2, 3, 4), FLOOR, CONVENTION).eq(0).all()
 
 
 def test_one_frame_and_few_bins():
-    assert structure_weight(torch.tensor([[[1.0, 0.1]]]), FLOOR).eq(1).all()
-    assert structure_weight(torch.ones(1, 1, 1), FLOOR).eq(0).all()
-    assert newest_structure_weight(torch.ones(1, 1, 1), FLOOR, 0.2).eq(0).all()
+    assert structure_weight(torch.tensor([[[1.0, 0.1]]]), FLOOR, CONVENTION).eq(1).all()
+    assert structure_weight(torch.ones(1, 1, 1), FLOOR, CONVENTION).eq(0).all()
+    assert newest_structure_weight(torch.ones(1, 1, 1), FLOOR, CONVENTION, 0.2).eq(0).all()

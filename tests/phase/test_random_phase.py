@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from torchmelinv.phase.random_phase import random_phasors
+from torchmelinv.phase.random_phase import frame_phasors, random_phasors
 
 CPU = torch.device("cpu")
 
@@ -55,3 +56,10 @@ def test_single_precision_agrees_with_double():
     single = phasors(dtype=torch.float32)
     assert single.dtype == torch.complex64
     assert (single - phasors()).abs().max() < 2e-6  # 2π in single precision has an error of 5e-7
+
+
+@pytest.mark.parametrize("seed", [0, 5, 2**40 + 5])
+def test_the_phasors_of_one_frame_are_a_row_of_the_table(seed):
+    args = 9, torch.float32, torch.device("cpu")
+    table = random_phasors(seed, 7, *args)
+    assert torch.equal(torch.stack([frame_phasors(seed, t, *args) for t in range(7)]), table)

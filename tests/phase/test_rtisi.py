@@ -7,17 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tests.phase.papers import without_noise
 from tests.problems import stft_convention, tones
 from tests.solve import solve
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
 from torchmelinv.phase.bin_angle import window_center
-from torchmelinv.phase.rtisi import rtisi_tables
+from torchmelinv.phase.rtisi import _noise_frame, rtisi_tables
 from torchmelinv.phase.target import MagnitudeTarget
 from torchmelinv.phases import LWS, RTISILA, GriffinLim, MelConsistent, Then
 from torchmelinv.transforms.stft import STFT
-from torchmelinv.transforms.window import sumsquare_floor, window_table
+from torchmelinv.transforms.window import window_table
 
 F64 = torch.float64
 SMALL = stft_convention(n_fft=32, hop_length=8)
@@ -43,7 +42,7 @@ def transcription(
     sumsquare = torch.zeros(n_samples + 20 * n_fft, dtype=F64)
     for first in range(0, len(sumsquare) - n_fft, hop):
         sumsquare[first : first + n_fft] += window**2
-    floor = sumsquare_floor(convention) * sumsquare.max()
+    floor = 0.01 * sumsquare.max()
     spectra: dict[int, Tensor] = {}
 
     def known_signal() -> Tensor:
@@ -87,9 +86,7 @@ def transcription(
         (SMALL.replace(win_length=20, padding="same_reflect", window_normalized=True), 2),
     ],
 )
-def test_lock_step_with_the_paper(convention, look_ahead, momentum, monkeypatch):
-    """Of a magnitude with fine structure everywhere: then a new frame gets no noise."""
-    without_noise(monkeypatch)
+def test_lock_step_with_the_paper(convention, look_ahead, momentum):
     magnitude, method = magnitude_of(convention), RTISILA(look_ahead, momentum)
     for n_iter in (1, 2, 4):
         waveform = solve(method, magnitude, convention, n_iter).waveform
@@ -231,9 +228,7 @@ def test_silence_stays_silent_with_finite_gradients():
     assert torch.autograd.grad(waveform.sum(), silent)[0].isfinite().all()
 
 
-def test_gradients_equal_finite_differences(monkeypatch):
-    """Without noise in new frames, which counts as a constant."""
-    without_noise(monkeypatch)
+def test_gradients_equal_finite_differences():
     convention = stft_convention(n_fft=8, hop_length=4)
     magnitude = (magnitude_of(convention, 16) + 0.05).requires_grad_()
 
@@ -283,3 +278,24 @@ def test_a_hop_longer_than_the_frame_is_refused():
     convention = stft_convention(n_fft=128, hop_length=200)
     with pytest.raises(InputError, match="hop_length is 200"):
         solve(RTISILA(), torch.rand(65, 4), convention, 2)
+
+
+@pytest.mark.parametrize("win_length", [128, 64])
+def test_the_noise_of_a_frame_has_the_magnitude_of_its_envelope(win_length):
+    """The mean power of windowed noise is the envelope squared; with structure there is none."""
+    convention = LARGER.replace(win_length=win_length)
+    envelope = torch.linspace(1, 2, 65, dtype=F64).expand(1, 3, 65)
+    tables = rtisi_tables(convention, envelope)
+    window = window_table(convention)
+    power = torch.zeros(65, dtype=F64)
+    for frame in range(400):
+        samples, part = _noise_frame(envelope, frame, tables)
+        power += torch.fft.rfft(samples[0] * window).abs().square() / 400
+    assert part > 0.9
+    # Within the mean over nine bins, and without DC and half the rate, which are real.
+    mean, expected = power[4:-4].mean(), envelope[0, -1, 4:-4].square().mean()
+    assert abs(mean / expected - 1) < 0.1
+    rough = envelope * torch.tensor([1.0, 9.0], dtype=F64).repeat(33)[:65]
+    samples, part = _noise_frame(rough, 0, tables)
+    assert part == 0
+    assert samples.eq(0).all()

@@ -41,9 +41,10 @@ class Edge(NamedTuple):
         if not len(self.filter):
             return mel[..., :0]
         outer, inner = (mel[..., band : band + 1] for band in (self.outer, self.inner))
-        positive = inner > 0
-        fall = self.relative_sum * outer / torch.where(positive, inner, 1)
-        return self.factor * outer * torch.where(positive, fall, 1).clamp(max=1)
+        # Divided only where the ratio is below 1, so that its gradient is finite.
+        falls = self.relative_sum * outer < inner
+        fall = self.relative_sum * outer / torch.where(falls, inner, 1)
+        return self.factor * outer * torch.where(falls, fall, 1)
 
 
 class EdgeFilters(NamedTuple):

@@ -1,48 +1,72 @@
 """How much fine structure a magnitude has, between none (0) and that of a signal (1).
 
-The log-magnitude of every signal varies from bin to bin: that of Gaussian noise by 0.64 nepers
+The log-magnitude of most signals varies from bin to bin: that of Gaussian noise by 0.64 nepers
 (π / √24), that of tones and of onsets by more. A magnitude that was found for a mel varies only
 where the mel does, and a mel of wide bands, a smoothed or a predicted one, hardly does: there it is
 a mean over what the signal may have been. Phase that is estimated from such a magnitude is that of
-one pulse in each frame, or of a few steady tones. With the deviations of ln A over nine bins around
-a bin, σ_k, and over three frames about a straight line, σ_t, the weight of that phase is
+one pulse in each frame, or of a few steady tones. With the deviation σ_k of ln A over nine bins
+around a bin, and σ_t over three frames, a quarter of a window apart, about a straight line, the
+weight of that phase is
 
     w = min(1, √(σ_k² + σ_t²) / 0.2).
 
-Noise of bands of a few bins, voiced speech and onsets are above 0.2 nearly everywhere; a sound that
+Noise in bands of a few bins, voiced speech and onsets are above 0.2 nearly everywhere; a sound that
 swells or decays is not for that reason.
 """
 
 from __future__ import annotations
+
+import functools
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 from torchmelinv._utils.numerics import safe_divide
+from torchmelinv.conventions import STFTConvention
 
 # Chosen on speech with hifigan_22k, vocos_24k, whisper_80 and librosa_melspectrogram: with 0.1 to
 # 0.3 nepers and four or eight bins at each side, PESQ, ESTOI and the mel error hardly move. Without
 # the frames, the sound before a click is 3 dB louder.
 FULL_STRUCTURE = 0.2  # nepers
-_BINS = 9
 
 
-def _variance_of_bins(log: Tensor, audible: Tensor) -> Tensor:
-    """Return the variance of ln A over nine bins, of those that are audible."""
+class _Span(NamedTuple):
+    """The neighborhood of a bin, which follows the length of the window."""
+
+    bins: int  # at each side
+    frames: int  # from one of the three frames to the next
+
+    @classmethod
+    def of(cls, convention: STFTConvention) -> _Span:
+        length = convention.win_length
+        frames = max(1, round(length / (4 * convention.hop_length)))
+        return cls(round(4 * convention.n_fft / length), frames)
+
+
+def _variance_of_bins(log: Tensor, audible: Tensor, span: _Span) -> Tensor:
+    """Return the variance of ln A over the bins around each, of those that are audible."""
     moments = torch.stack([audible.to(log.dtype), log, log.square()], 1)
-    mean_of = avg_pool2d(moments, (1, _BINS), 1, (0, _BINS // 2))
+    mean_of = avg_pool2d(moments, (1, 2 * span.bins + 1), 1, (0, span.bins))
     count, first, second = mean_of.unbind(1)
     return safe_divide(second, count) - safe_divide(first, count).square()
 
 
-def _variance_of_frames(log: Tensor, audible: Tensor) -> tuple[Tensor, Tensor]:
+def _three(frames: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the frames `step` before, at and `step` after each, without the ends."""
+    end = frames.shape[1]
+    return frames[:, : end - 2 * step], frames[:, step : end - step], frames[:, 2 * step :]
+
+
+def _variance_of_frames(log: Tensor, audible: Tensor, span: _Span) -> tuple[Tensor, Tensor]:
     """Return the variance of ln A over three frames about a straight line, without the ends.
 
-    (items, frames, bins) -> (items, frames − 2, bins), and whether all three are audible.
+    (items, frames, bins) -> (items, frames − 2 · span, bins), and whether all three are audible.
     """
-    curvature = log[:, 2:] - 2 * log[:, 1:-1] + log[:, :-2]
-    return curvature.square() / 18, audible[:, 2:] & audible[:, 1:-1] & audible[:, :-2]
+    before, at, after = _three(log, span.frames)
+    complete = functools.reduce(torch.logical_and, _three(audible, span.frames))
+    return (after - 2 * at + before).square() / 18, complete
 
 
 def _log(relative: Tensor, floor: float) -> tuple[Tensor, Tensor]:
@@ -54,7 +78,7 @@ def _weight(variance: Tensor, audible: Tensor, full: float) -> Tensor:
     return torch.where(audible, (variance.clamp(min=0).sqrt() / full).clamp(max=1), 0)
 
 
-def structure_weight(relative: Tensor, floor: float) -> Tensor:
+def structure_weight(relative: Tensor, floor: float, convention: STFTConvention) -> Tensor:
     """Return w of each bin, from 0 to 1.
 
     Args:
@@ -62,32 +86,39 @@ def structure_weight(relative: Tensor, floor: float) -> Tensor:
         floor: Largest relative magnitude of a silent bin. Silent bins have the weight 0 and do not
             count for σ_k. Bins before or after a silent one have full structure; at the ends, and
             beside frames that are silent altogether, σ_t is 0.
+        convention: The STFT of the magnitude.
 
     Returns:
         Weights (items, frames, n_freqs).
     """
     log, audible = _log(relative, floor)
-    silence = (0, 0, 1, 1)
-    of_frames, complete = _variance_of_frames(pad(log, silence), pad(audible, silence))
-    present = pad(audible.any(-1, keepdim=True), silence)
-    inside = present[:, 2:] & present[:, :-2]
-    of_frames = torch.where(complete, of_frames, inside.to(log.dtype))
-    return _weight(of_frames + _variance_of_bins(log, audible), audible, FULL_STRUCTURE)
+    span = _Span.of(convention)
+    silence = (0, 0, span.frames, span.frames)
+    of_frames, complete = _variance_of_frames(pad(log, silence), pad(audible, silence), span)
+    before, _, after = _three(pad(audible.any(-1, keepdim=True), silence), span.frames)
+    of_frames = torch.where(complete, of_frames, (before & after).to(log.dtype))
+    return _weight(of_frames + _variance_of_bins(log, audible, span), audible, FULL_STRUCTURE)
 
 
-def newest_structure_weight(relative: Tensor, floor: float, full: float) -> Tensor:
+def newest_structure_weight(
+    relative: Tensor, floor: float, convention: STFTConvention, full: float
+) -> Tensor:
     """Return w of the last frame, before the next one is known: σ_t is that of the frame before.
 
     Args:
         relative: Magnitude of at least one frame divided by its peak, (items, frames, n_freqs).
         floor: As in `structure_weight`; but frames beside silent ones have no deviation.
+        convention: The STFT of the magnitude.
         full: Deviation in nepers from which the weight is 1.
 
     Returns:
         Weights (items, n_freqs).
     """
-    log, audible = _log(pad(relative[:, -3:], (0, 0, max(0, 3 - relative.shape[1]), 0)), floor)
-    of_frames, complete = _variance_of_frames(log, audible)
-    of_bins = _variance_of_bins(log[:, -1:], audible[:, -1:])
+    # The stream keeps few frames: three neighbors are taken at any overlap.
+    span = _Span.of(convention)._replace(frames=1)
+    missing = (0, 0, max(0, 3 - relative.shape[1]), 0)
+    log, audible = _log(pad(relative[:, -3:], missing), floor)
+    of_frames, complete = _variance_of_frames(log, audible, span)
+    of_bins = _variance_of_bins(log[:, -1:], audible[:, -1:], span)
     variance = torch.where(complete, of_frames, 0) + of_bins
     return _weight(variance, audible[:, -1:], full)[:, 0]

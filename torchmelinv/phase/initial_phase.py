@@ -18,9 +18,10 @@ from torchmelinv.phase.pghi import pghi, runs_by_kernel
 from torchmelinv.phase.random_phase import random_phasors
 from torchmelinv.phase.spsi import spsi
 
-# name: (magnitude (items, frames, n_freqs), convention, seed) -> angles
-_FROM_MAGNITUDE: dict[str, Callable[[Tensor, STFTConvention, int], Tensor]] = {
-    "spsi": lambda magnitude, convention, _: spsi(magnitude, convention),
+# name: (magnitude (items, frames, n_freqs), convention, seed, whether it was found for a mel)
+# -> angles
+_FROM_MAGNITUDE: dict[str, Callable[[Tensor, STFTConvention, int, bool], Tensor]] = {
+    "spsi": lambda magnitude, convention, *_: spsi(magnitude, convention),
     "pghi": pghi,
 }
 INITS = ("zero", "random", *_FROM_MAGNITUDE)
@@ -59,13 +60,17 @@ def check_angles(angles: Tensor, magnitude: Tensor) -> Tensor:
 
 
 def init_spectrum(
-    init: str | Tensor, seed: int, magnitude: Tensor, convention: STFTConvention
+    init: str | Tensor,
+    seed: int,
+    magnitude: Tensor,
+    convention: STFTConvention,
+    of_mel: bool = False,
 ) -> Tensor:
     """Return a complex spectrum with the magnitude (items, n_frames, n_freqs) and the initial
     phase.
 
     `init` is a name, or angles in radians like the magnitude. Angles that are estimated from the
-    magnitude pass no gradient.
+    magnitude pass no gradient. `of_mel` says that the magnitude was found for a mel.
     """
     if not isinstance(init, Tensor):
         init = check_init(init)
@@ -81,12 +86,17 @@ def init_spectrum(
                 "init 'pghi' reads sizes from the device, which a graph capture cannot; "
                 "use backend 'cuda', or init='spsi' or 'random'"
             )
-        init = _FROM_MAGNITUDE[init](magnitude, convention, seed)
+        init = _FROM_MAGNITUDE[init](magnitude, convention, seed, of_mel)
     return torch.complex(magnitude * init.cos(), magnitude * init.sin())
 
 
 def shared_angles(
-    init: str, seed: int, magnitude: Tensor, n_channels: int, convention: STFTConvention
+    init: str,
+    seed: int,
+    magnitude: Tensor,
+    n_channels: int,
+    convention: STFTConvention,
+    of_mel: bool,
 ) -> Tensor | None:
     """Return one initial phase for all channels of a recording, or None for the usual phases.
 
@@ -99,6 +109,7 @@ def shared_angles(
         magnitude: Magnitude (items · channels, n_frames, n_freqs).
         n_channels: Channels of each recording.
         convention: The convention of the STFT.
+        of_mel: Whether the magnitude was found for a mel.
 
     Returns:
         Angles like the magnitude; None if the phase does not depend on the magnitude anyway.
@@ -108,7 +119,7 @@ def shared_angles(
     channels = magnitude.detach().unflatten(0, (-1, n_channels))
     peak = channels.amax((1, 2, 3), keepdim=True)
     power = safe_divide(channels, peak).square().sum(1)
-    angles = _FROM_MAGNITUDE[init](power.sqrt(), convention, seed)
+    angles = _FROM_MAGNITUDE[init](power.sqrt(), convention, seed, of_mel)
     return angles.repeat_interleave(n_channels, 0)
 
 
@@ -137,7 +148,7 @@ def initial_phase(
             raise InputError(f"previous has shape {tuple(previous.shape)}; it must be {allowed}")
         angles = spsi(rows, convention, previous.to(rows.dtype).reshape(-1, convention.n_freqs))
     elif name in _FROM_MAGNITUDE:
-        angles = _FROM_MAGNITUDE[name](rows, convention, seed)
+        angles = _FROM_MAGNITUDE[name](rows, convention, seed, False)
     else:
         # Of a magnitude of 1, so that angles can be read off the spectrum everywhere.
         angles = init_spectrum(name, seed, torch.ones_like(rows), convention).angle()

@@ -128,6 +128,10 @@ class MelTarget(NamedTuple):
     inner_iter: int
     damping: float
 
+    @property
+    def lacks_fine_structure(self) -> bool:
+        return True
+
     def with_values(self, values: Tensor) -> MelTarget:
         nonsilent = None if self.nonsilent is None else _nonsilent(values)
         return self._replace(values=values, nonsilent=nonsilent)

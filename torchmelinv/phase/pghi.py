@@ -19,13 +19,12 @@ at once: it also avoids quiet bins, where steps are least reliable. Both start a
 loudest bin of each connected part. On speech (1024/256) the tree is 1 dB of spectral convergence
 better than the heap; on tones they agree.
 
-The slopes of a magnitude that is smoother than that of any signal mean one pulse in each frame. So
-the angle θ of a bin is mixed with a random one φ, a function of seed, frame and bin: it becomes
-that of w exp(iθ) + √(1 − w²) exp(iφ), with w from `fine_structure.py`. w is 1 almost everywhere in
-the magnitude of a signal.
+The slopes of a smooth magnitude mean one pulse in each frame. So in a magnitude that was found for
+a mel, the angle θ of a bin is mixed with a random one φ, a function of seed, frame and bin: it
+becomes that of w exp(iθ) + √(1 − w²) exp(iφ), with w from `fine_structure.py`.
 
 Magnitude and angles are (items, frames, n_freqs); angles lie within [0, 2π]. Bins of at most
-`TOLERANCE` times the item's peak have w = 0. A factor of
+`TOLERANCE` times the item's peak get a random angle. A factor of
 the magnitude does not change the angles, nor do silent frames at the end change those before. No
 gradient passes. The cost is about 7 rounds over ever fewer trees: on a CPU, about 15
 Griffin-Lim iterations. The CUDA kernels (`cuda/pghi_cuda.py`, `cuda/spanning_forest_cuda.py`) take
@@ -102,17 +101,23 @@ def phase_steps(magnitude: Tensor, convention: STFTConvention) -> tuple[Tensor, 
     return torch.where(relative > TOLERANCE, relative, 0), next_frame, next_bin
 
 
-def finish_angles(
-    magnitude: Tensor, angles: Tensor, convention: STFTConvention, seed: int
-) -> Tensor:
-    """Return angles from the frame's first sample, random where the magnitude has no structure."""
-    frames, bins = magnitude.shape[1:]
-    random = random_phasors(seed, frames, bins, magnitude.dtype, magnitude.device)
-    peak = magnitude.amax((-2, -1), keepdim=True)
-    weight = structure_weight(safe_divide(magnitude, peak), TOLERANCE)
-    estimated = torch.polar(weight, angles)
-    mixed = estimated + (1 - weight.square()).sqrt() * random
-    centering = bin_angles(convention, window_center(convention), magnitude)
+def finish_angles(weight: Tensor, angles: Tensor, convention: STFTConvention, seed: int) -> Tensor:
+    """Return angles from the frame's first sample.
+
+    Args:
+        weight: Weight of the angle of each bin against a random one, from 0 to 1, (items, frames,
+            n_freqs).
+        angles: Angles relative to the window's center.
+        convention: The STFT.
+        seed: Seed of the random angles.
+
+    Returns:
+        Angles (items, frames, n_freqs) within [0, 2π].
+    """
+    frames, bins = weight.shape[1:]
+    random = random_phasors(seed, frames, bins, weight.dtype, weight.device)
+    mixed = torch.polar(weight, angles) + (1 - weight.square()).sqrt() * random
+    centering = bin_angles(convention, window_center(convention), weight)
     return (mixed.angle() - centering).remainder(2 * math.pi)
 
 
@@ -129,7 +134,7 @@ def runs_by_kernel(magnitude: Tensor) -> bool:
     return use_kernel("init 'pghi'", unsupported_reason)
 
 
-def _pghi(magnitude: Tensor, convention: STFTConvention, seed: int) -> Tensor:
+def _pghi(magnitude: Tensor, convention: STFTConvention, seed: int, of_mel: bool) -> Tensor:
     if runs_by_kernel(magnitude):
         turn = bin_angles(convention, convention.hop_length, magnitude)
         peak = magnitude.amax((-2, -1))
@@ -138,11 +143,21 @@ def _pghi(magnitude: Tensor, convention: STFTConvention, seed: int) -> Tensor:
     else:
         steps = phase_steps(magnitude, convention)
         angles = integrate_angles(*steps).to(magnitude)
-    return finish_angles(magnitude, angles, convention, seed)
+    if of_mel:
+        relative = safe_divide(magnitude, magnitude.amax((-2, -1), keepdim=True))
+        weight = structure_weight(relative, TOLERANCE, convention)
+    else:
+        weight = (steps[0] > 0).to(angles.dtype)
+    return finish_angles(weight, angles, convention, seed)
 
 
 @full_precision
 @torch.no_grad()
-def pghi(magnitude: Tensor, convention: STFTConvention, seed: int = 0) -> Tensor:
-    """Return angles (items, frames, n_freqs) in radians for a magnitude of at least 0."""
-    return map_batch(lambda item: (_pghi(item, convention, seed),), magnitude)[0]
+def pghi(
+    magnitude: Tensor, convention: STFTConvention, seed: int = 0, of_mel: bool = False
+) -> Tensor:
+    """Return angles (items, frames, n_freqs) in radians for a magnitude of at least 0.
+
+    `of_mel` says that the magnitude was found for a mel, and may lack fine structure.
+    """
+    return map_batch(lambda item: (_pghi(item, convention, seed, of_mel),), magnitude)[0]

@@ -66,6 +66,7 @@ class PhaseProblem:
 
     target: Target
     plan: STFTPlan  # between signals (items, samples) and spectra (items, frames, n_freqs)
+    n_channels: int = 1  # of a recording; items are (recordings · channels)
 
     @functools.cached_property
     def kernel_args(self) -> Tensor | MelUpdate | None:

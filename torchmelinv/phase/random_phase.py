@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from torchmelinv._utils.precision import outside_inference_mode
 
+Number = TypeVar("Number", int, Tensor)
 _LOW_32 = 0xFFFFFFFF
 
 
-def _scramble(number: Tensor) -> Tensor:
+def _scramble(number: Number) -> Number:
     """Mix the bits of 32-bit integers, held in int64, by xor and multiplication; a bijection."""
     number = number ^ (number >> 16)
     number = (number * 0x7FEB352D) & _LOW_32
@@ -30,8 +32,7 @@ def _phasors(
     device: torch.device,
     first: int = 0,
 ) -> Tensor:
-    low, high = (torch.tensor(half & _LOW_32, device=device) for half in (seed, seed >> 32))
-    root = _scramble(low ^ _scramble(high))
+    root = _scramble((seed & _LOW_32) ^ _scramble((seed >> 32) & _LOW_32))
     frames = _scramble(root ^ torch.arange(first + 1, first + n_frames + 1, device=device))
     grid = _scramble(
         (frames[:, None] + torch.arange(n_freqs, device=device) * 0x9E3779B1) & _LOW_32

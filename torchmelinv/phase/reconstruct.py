@@ -94,7 +94,7 @@ def _prepare(
         masked = rows
         if frame_counts is not None:
             masked = torch.where(length_mask(frame_counts, n_frames)[..., None], rows, 0)
-        angles = shared_angles(init, seed, masked, items[-1], convention)
+        angles = shared_angles(init, seed, masked, items[-1], convention, mel is not None)
     if init_waveform is not None:
         if init_waveform.shape[:-1] != items or init_waveform.shape[-1] == 0:
             allowed = ", ".join([*map(str, items), "n_samples ≥ 1"])
@@ -165,14 +165,12 @@ def reconstruct(
         given = "init_waveform" if init_waveform is not None else "init (angles)"
         if init_waveform is not None or isinstance(init, Tensor):
             raise InputError(f"{given} has no effect on {method!r}, which finds its own phases")
-        if channels:
-            raise InputError(
-                f"channels has no effect on {method!r}, which finds its own phases; "
-                "use another phase method, or StreamingInverter(channels=True)"
-            )
     inputs, n_samples = _prepare(
         magnitude, stft, lengths, length, init, seed, init_waveform, mel, channels
     )
+    # A method that finds its own phases links the channels itself, in one batch.
+    linked = channels and n_iter > 0 and not first_stage.uses_initial_phase
+    n_channels = magnitude.shape[-3] if linked else 1
     whole_plan = stft.plan(inputs.magnitude.shape[1], n_samples, inputs.magnitude)
 
     def solve(*tensors: Any) -> tuple[Tensor, ...]:
@@ -195,17 +193,17 @@ def reconstruct(
             mel_data = MelData(values, scale, mel.filterbank, mel.convention)
         if init_signal is None:
             phase = init if angles is None else angles
-            spectrum = init_spectrum(phase, seed, rows, stft.convention)
+            spectrum = init_spectrum(phase, seed, rows, stft.convention, mel is not None)
         else:
             spectrum = copy_phase(plan.forward(init_signal), rows)
 
         def make_problem(stage: PhaseMethod) -> PhaseProblem:
-            return PhaseProblem(stage.make_target(rows, mel_data), plan)
+            return PhaseProblem(stage.make_target(rows, mel_data), plan, n_channels)
 
         signal, *info = iterate_stages(method, make_problem, spectrum, loop)
         return signal * scale[:, 0], *info
 
-    signal, *info = solve(*inputs) if hook else map_batch(solve, *inputs)
+    signal, *info = solve(*inputs) if hook or linked else map_batch(solve, *inputs)
     waveform = _finish(signal, inputs, stft, length)
     items = magnitude.shape[:-2]
     waveform = waveform.reshape(*items, waveform.shape[-1])

@@ -18,16 +18,16 @@ al. (2010).
 With `MelConsistent(RTISILA())` the mel takes the place of A: on speech 6 dB closer to it, at twice
 the cost.
 
-Neither the initial phase nor the seed matters. On speech, new frames that began with random phases
-alone ended 10 dB worse. (PGHI's ended 1 to 3 dB better, but PGHI reads all frames and leaves no low
-latency.) A bin that no signal reaches, as in the first frame or after silence, begins with angle 0
-at the window's center.
+Neither the initial phase nor the seed matters. (PGHI's phases ended 1 to 3 dB better on speech, but
+PGHI reads all frames and leaves no low latency.) A bin that no signal reaches, as in the first
+frame or after silence, begins with angle 0 at the window's center.
 
-One thing is not the paper's. The frames before determine a new frame only as far as they overlap
-it, and what follows must come from the gains of P_A. These cannot prolong a noise: its energy would
-rise and fall with every frame, a buzz. So the part of a new frame that its target gives no fine
-structure (`fine_structure.py`) fades from the signal so far into new noise. The magnitude of a
-signal has fine structure everywhere, and the recursion is then the paper's.
+With a mel target one thing is not the paper's. The frames before determine a new frame only as far
+as they overlap it, and what follows must come from the gains of P_A. Gains that are smooth along
+frequency cannot prolong a noise: its energy would rise and fall with every frame, a buzz. So the
+part of a new frame that the mel gives no fine structure (`fine_structure.py`) fades from the signal
+so far into noise, a fixed one for each frame and bin. (New frames that began with random phases in
+all bins ended 10 dB worse on speech.)
 
 What is committed at frame t depends on no frame after t + look_ahead. Each frame costs
 n_iter · (look_ahead + 1) real FFTs and as many inverse ones, in sequence; only items and the frames
@@ -59,7 +59,12 @@ from torchmelinv.phase.random_phase import frame_phasors
 from torchmelinv.phase.target import Target
 from torchmelinv.solvers.iterate import iterate
 from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
-from torchmelinv.transforms.window import sumsquare_floor, window_sumsquare, window_table
+from torchmelinv.transforms.window import (
+    SMALLEST_SUMSQUARE_FLOOR,
+    sumsquare_floor,
+    window_sumsquare,
+    window_table,
+)
 
 # Chosen on white noise in all presets, whose energy within a hop then varies by at most 2 dB more
 # than that of the input, and on speech, where PESQ and ESTOI do not fall.
@@ -70,10 +75,13 @@ _STRUCTURE = 1.2  # nepers, times the part of a frame that is new: `full_structu
 class RTISITables(NamedTuple):
     """What one convention needs, whatever the signal."""
 
-    hop_length: int
+    convention: STFTConvention
     window: Tensor  # w, (n_fft,)
     peak: Tensor  # the largest window sum of all frames, ()
-    floor: Tensor  # the least value that the window sum is taken for, ()
+    # The least value that the window sum is taken for, (): while iterating toward a magnitude, and
+    # elsewhere. Toward a magnitude the larger one costs 2 dB, toward a mel the smaller one costs 1.
+    floor: Tensor
+    finished_floor: Tensor
     unreached: Tensor  # phasors of bins that no signal reaches, (n_freqs,)
     # Deviation in nepers from which a bin of the newest frame gets no noise. The more of a frame is
     # new, the less of its chance structure can be kept.
@@ -108,19 +116,21 @@ def rtisi_tables(convention: STFTConvention, like: Tensor) -> RTISITables:
     """Return the tables on the device and in the dtype of `like`."""
     window = window_table(convention)
     peak = window_sumsquare(convention).amax()
-    floor = sumsquare_floor(convention) * peak
+    floor, finished_floor = SMALLEST_SUMSQUARE_FLOOR * peak, sumsquare_floor(convention) * peak
     angles = bin_angles(convention, -window_center(convention), window)
     if convention.n_fft % 2 == 0:
         # Half of the sampling rate is real, and has no angle 0 at a center between two samples: its
         # sign would be chance.
         angles[-1] = (angles[-1] / math.pi).round() * math.pi
-    window, peak, floor, cosine, sine = (
+    window, peak, floor, finished_floor, cosine, sine = (
         table.to(like.dtype).to(like.device)
-        for table in (window, peak, floor, angles.cos(), angles.sin())
+        for table in (window, peak, floor, finished_floor, angles.cos(), angles.sin())
     )
     unreached = torch.complex(cosine, sine)
     new_part = convention.hop_length / convention.win_length
-    return RTISITables(convention.hop_length, window, peak, floor, unreached, _STRUCTURE * new_part)
+    return RTISITables(
+        convention, window, peak, floor, finished_floor, unreached, _STRUCTURE * new_part
+    )
 
 
 def _noise_frame(envelope: Tensor, frame: int, tables: RTISITables) -> tuple[Tensor, Tensor]:
@@ -137,7 +147,7 @@ def _noise_frame(envelope: Tensor, frame: int, tables: RTISITables) -> tuple[Ten
     """
     latest = envelope[:, -3:]
     relative = safe_divide(latest, latest.amax((-2, -1), keepdim=True))
-    weight = newest_structure_weight(relative, TOLERANCE, tables.full_structure)
+    weight = newest_structure_weight(relative, TOLERANCE, tables.convention, tables.full_structure)
     newest, window = envelope[:, -1], tables.window
     magnitude = newest * (1 - weight.square()).sqrt()
     phasors = frame_phasors(0, frame, newest.shape[-1], newest.dtype, newest.device)
@@ -261,16 +271,17 @@ class RTISILA(PhaseMethod):
         Returns:
             The next buffer.
         """
-        hop_length, window, peak, floor, unreached, _ = tables
-        n_fft = len(window)
+        convention, window, peak, floor, finished_floor, unreached, _ = tables
+        hop_length, n_fft = convention.hop_length, convention.n_fft
         in_buffer = torch.cat([buffer.target, values[:, None]], 1)
         target = make_target(in_buffer)
         all_present = torch.cat([buffer.present, present[:, None]], 1)
+        least_weight = finished_floor if target.lacks_fine_structure else floor
         zeros = torch.zeros_like(buffer.committed)
 
         def window_sum(frames: Tensor) -> Tensor:
             arrived = overlap_add(frames * window, window, hop_length)
-            return torch.maximum(buffer.past_weight + arrived, floor)
+            return torch.maximum(buffer.past_weight + arrived, least_weight)
 
         def signal_of(spectra: Tensor, weight: Tensor) -> Tensor:
             frames = torch.fft.irfft(spectra, n=n_fft)
@@ -285,20 +296,21 @@ class RTISILA(PhaseMethod):
         before = torch.cat([buffer.waiting, zeros[:, None]], 1)
         known = torch.cat([buffer.present, torch.zeros_like(present)[:, None]], 1)
         weight, envelope = window_sum(known), target.envelope()
-        noise, noise_part = _noise_frame(envelope.detach(), frame, tables)
-        # A gain that is smooth along frequency hardly changes the signal along time, so noise would
-        # fade out in each frame. Where few frames have arrived, new noise takes its place.
-        known_part = (weight / peak).clamp(max=1)
-        missing = (weight.shape[-1] - n_fft, 0)
-        kept = 1 - noise_part * (1 - known_part**_FADE)
-        signal = signal_of(before, weight) * kept
-        signal = signal + pad(noise, missing) * (1 - known_part).sqrt()
+        signal, least = signal_of(before, weight), torch.zeros_like(weight[:, :1, None])
+        if target.lacks_fine_structure:
+            # Where few frames have arrived, noise fades out, and new noise takes its place.
+            noise, noise_part = _noise_frame(envelope.detach(), frame, tables)
+            known_part = (weight / peak).clamp(max=1)
+            missing = (weight.shape[-1] - n_fft, 0)
+            signal = signal * (1 - noise_part * (1 - known_part**_FADE))
+            signal = signal + pad(noise, missing) * (1 - known_part).sqrt()
+            # The rounding of the noise is not a signal.
+            least = TOLERANCE * envelope.detach().amax(-1, keepdim=True)
         guess = stft(signal)
         if n_channels > 1:
             newest = guess[:, -1].unflatten(0, (-1, n_channels)).sum(1)
             guess = torch.cat([guess[:, :-1], newest.repeat_interleave(n_channels, 0)[:, None]], 1)
-        reached = guess.abs() > TOLERANCE * envelope.amax(-1, keepdim=True)
-        spectra = target.impose(torch.where(reached, guess, envelope * unreached))
+        spectra = target.impose(torch.where(guess.abs() > least, guess, envelope * unreached))
         if self.n_iter > 1:
             weight = window_sum(all_present)
 
@@ -314,7 +326,7 @@ class RTISILA(PhaseMethod):
         missing = (0, buffer.past.shape[-1] - n_fft)
         past = buffer.past + pad(torch.fft.irfft(spectra[:, 0], n=n_fft) * window, missing)
         weight = buffer.past_weight + pad(all_present[:, 0] * window.square(), missing)
-        finished = past[:, :hop_length] / torch.maximum(weight[:, :hop_length], floor)
+        finished = past[:, :hop_length] / torch.maximum(weight[:, :hop_length], finished_floor)
         past, weight = (pad(each[:, hop_length:], (0, hop_length)) for each in (past, weight))
         return RTISIBuffer(
             committed=spectra[:, 0],
@@ -340,7 +352,7 @@ class RTISILA(PhaseMethod):
         make_target = problem.target.with_values
         committed = []
         for frame, (row, flag) in enumerate(zip(rows.unbind(1), flags.unbind(1), strict=True)):
-            buffer = self.advance(tables, make_target, buffer, row, flag, frame)
+            buffer = self.advance(tables, make_target, buffer, row, flag, frame, problem.n_channels)
             committed.append(buffer.committed)
         return RTISIState(problem.plan.inverse(torch.stack(committed[ahead:], 1)))
 

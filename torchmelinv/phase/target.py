@@ -30,6 +30,10 @@ class Target(Protocol):
     def values(self) -> Tensor:
         """The target as a tensor (items, frames, rows); the only part that gradients reach."""
 
+    @property
+    def lacks_fine_structure(self) -> bool:
+        """Whether spectra that have the target are free within its bands."""
+
     def with_values(self, values: Tensor) -> Target:
         """Return the same kind of target for other frames, from their values."""
 
@@ -56,6 +60,10 @@ class MagnitudeTarget(NamedTuple):
     """The target |c| = A."""
 
     values: Tensor  # A, (items, frames, n_freqs)
+
+    @property
+    def lacks_fine_structure(self) -> bool:
+        return False
 
     def with_values(self, values: Tensor) -> MagnitudeTarget:
         return MagnitudeTarget(values)

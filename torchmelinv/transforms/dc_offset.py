@@ -7,9 +7,10 @@ into the second band instead. With W the window's spectrum, an offset of magnitu
 
     m_k = a^power Σ_f M_kf |W_f / W_0|^power.
 
-Where m_1 / m_0 is closer to that of an offset than to that of the lowest tone that reaches the
-second band, the first bins become those of an offset with the given m_0. If most frames are like
-that, the others get the DC bin of their mean: there a low voice covers the offset.
+A frame looks like an offset if m_1 / m_0 is closer to that of an offset than to that of the lowest
+tone that reaches the second band. If most frames do, their first bins become those of an offset
+with the given m_0. The others get the DC bin of their mean: there a low voice covers the offset. A
+steady tone between DC and bin 1 counts as an offset, too.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def restore_dc(magnitude: Tensor, linear_mel: Tensor, convention: MelConvention)
     n_alone = alone.sum(-1, keepdim=True)
     usual = torch.where(alone, level, 0).sum(-1, keepdim=True) / n_alone.clamp(min=1)
     steady = 2 * n_alone > (first > 0).sum(-1, keepdim=True)
-    beside = torch.where(steady, torch.minimum(usual, level), 0)
     low, high = magnitude[..., 1 : len(shape), :], magnitude[..., len(shape) :, :]
-    dc = shape[:1] * torch.where(alone, level, beside)
-    return torch.cat([dc, torch.where(alone, shape[1:] * level, low), high], -2)
+    dc = shape[:1] * torch.where(alone, level, torch.minimum(usual, level))
+    low = torch.where(alone & steady, shape[1:] * level, low)
+    return torch.cat([torch.where(steady, dc, magnitude[..., :1, :]), low, high], -2)

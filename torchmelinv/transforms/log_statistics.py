@@ -45,6 +45,9 @@ def log_statistics(
     loud = ((energy > _FULL_SCALE) & own[..., 0, :]).sum(-1) / own.sum((-2, -1))
     at_zero = logarithmic(torch.zeros_like(values[..., :1]), level) * base
     depth = _zero_depth(values, at_zero - logs, own) * (2 / convention.power)
+    if level.reference_max or convention.n_mels <= 2:
+        # The peak is 0 by definition, or half of the bands is one band.
+        depth = torch.zeros_like(depth)
     found = (values.min(), values.max(), values.mean(), logs.min(), logs.max())
     return LogStatistics(*torch.stack([*found, loud.to(values.dtype).max(), depth.max()]).tolist())
 
