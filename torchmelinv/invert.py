@@ -70,8 +70,9 @@ class MelInverter(nn.Module):
             an object of `torchmelinv.phases` or of a subclass of `PhaseMethod`, such as
             ``ADMM(rho=0.3)``.
         n_iter: Number of iterations, at least 0.
-        init: Initial phase: ``"pghi"`` or ``"spsi"`` (estimated from the magnitude), ``"random"``
-            or ``"zero"``.
+        init: Initial phase: ``"pghi"`` or ``"spsi"`` (estimated from the magnitude; that of
+            ``"pghi"`` is random where the magnitude has no fine structure), ``"random"`` or
+            ``"zero"``.
         seed: Seed of the random initial phase. The phase of a bin depends on seed, frame and bin
             alone.
         momentum: Momentum of a phase method that is given by name, from 0 to 1. Default: the
