@@ -38,7 +38,7 @@ from torchmelinv.phase.rtisi import RTISILA, RTISIBuffer, rtisi_tables
 from torchmelinv.phase.target import MelData
 from torchmelinv.transforms.compression import decompress
 from torchmelinv.transforms.emphasis import de_emphasize
-from torchmelinv.transforms.mel_checks import check_mel_shape, find_value_problem
+from torchmelinv.transforms.mel_checks import check_mel_shape, check_possible_values
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
 __all__ = ["Latency", "StreamingInverter"]
@@ -223,9 +223,7 @@ class StreamingInverter:
                 f"the mel is {given}; this stream began with {first}: flush() or reset() ends it"
             )
         if self.check:
-            # Raises for invalid values. Its warning is dropped: a few frames cannot show whether
-            # another convention made the mel.
-            find_value_problem(mel, self.convention)
+            check_possible_values(mel, self.convention)
         samples, self._state = self._advance(state, rows, rows.new_ones(len(rows), 1))
         return samples
 

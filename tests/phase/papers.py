@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tests.problems import stft_convention, tones
 from torchmelinv.conventions import MelConvention, STFTConvention
-from torchmelinv.phase import rtisi
+from torchmelinv.phase import noise_frame
 from torchmelinv.transforms.mel_filterbank import mel_matrix
 
 F64 = torch.float64
@@ -74,7 +74,7 @@ def without_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     def all_ones(relative: Tensor, *_: float) -> Tensor:
         return torch.ones_like(relative[:, -1])
 
-    monkeypatch.setattr(rtisi, "newest_structure_weight", all_ones)
+    monkeypatch.setattr(noise_frame, "newest_structure_weight", all_ones)
 
 
 def with_edge_bands(M: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:

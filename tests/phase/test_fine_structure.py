@@ -18,7 +18,7 @@ FLOOR = 1e-6
 
 def weight_of(magnitude, convention=CONVENTION):
     relative = magnitude / magnitude.amax((-2, -1), keepdim=True)
-    return structure_weight(relative, FLOOR, convention)
+    return structure_weight(torch.where(relative > FLOOR, relative, 0), convention)
 
 
 def test_magnitudes_of_signals_have_structure_nearly_everywhere():
@@ -61,7 +61,8 @@ def test_the_weight_is_the_deviation_of_the_logarithm():
     log[2, 20] = -20.0  # silent
     magnitude = log.exp()
     magnitude = magnitude / magnitude.max()
-    weight = structure_weight(magnitude[None], FLOOR, CONVENTION)[0]
+    audible = torch.where(magnitude > FLOOR, magnitude, 0)
+    weight = structure_weight(audible[None], CONVENTION)[0]
     for frame, bin in [(1, 0), (3, 7), (4, 29), (2, 17), (4, 20), (4, 4)]:
         along = magnitude[frame, max(0, bin - 4) : bin + 5]
         across = log[frame - 1 : frame + 2, bin]
@@ -83,9 +84,9 @@ def test_the_newest_frame_has_the_weight_that_is_known():
     along = torch.stack([log[0, -1, max(0, k - 4) : k + 5].var(unbiased=False) for k in range(30)])
     across = (log[0, -1] - 2 * log[0, -2] + log[0, -3]).square() / 18
     expected = ((along + across).sqrt() / 0.3).clamp(max=1)[None]
-    result = newest_structure_weight(relative, FLOOR, CONVENTION, 0.3)
+    result = newest_structure_weight(relative, CONVENTION)
     torch.testing.assert_close(result, expected, atol=1e-9, rtol=1e-7)
-    alone = newest_structure_weight(relative[:, -1:], FLOOR, CONVENTION, 0.3)
+    alone = newest_structure_weight(relative[:, -1:], CONVENTION)
     torch.testing.assert_close(alone, (along.sqrt() / 0.3)[None], atol=1e-9, rtol=1e-7)
 
 
@@ -95,10 +96,10 @@ def test_a_decay_is_no_structure():
 
 
 def test_silence_has_no_weight():
-    assert structure_weight(torch.zeros(2, 3, 4), FLOOR, CONVENTION).eq(0).all()
+    assert structure_weight(torch.zeros(2, 3, 4), CONVENTION).eq(0).all()
 
 
 def test_one_frame_and_few_bins():
-    assert structure_weight(torch.tensor([[[1.0, 0.1]]]), FLOOR, CONVENTION).eq(1).all()
-    assert structure_weight(torch.ones(1, 1, 1), FLOOR, CONVENTION).eq(0).all()
-    assert newest_structure_weight(torch.ones(1, 1, 1), FLOOR, CONVENTION, 0.2).eq(0).all()
+    assert structure_weight(torch.tensor([[[1.0, 0.1]]]), CONVENTION).eq(1).all()
+    assert structure_weight(torch.ones(1, 1, 1), CONVENTION).eq(0).all()
+    assert newest_structure_weight(torch.ones(1, 1, 1), CONVENTION).eq(0).all()

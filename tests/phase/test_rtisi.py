@@ -12,7 +12,7 @@ from tests.solve import solve
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
 from torchmelinv.phase.bin_angle import window_center
-from torchmelinv.phase.rtisi import _noise_frame, rtisi_tables
+from torchmelinv.phase.rtisi import rtisi_tables
 from torchmelinv.phase.target import MagnitudeTarget
 from torchmelinv.phases import LWS, RTISILA, GriffinLim, MelConsistent, Then
 from torchmelinv.transforms.stft import STFT
@@ -278,24 +278,3 @@ def test_a_hop_longer_than_the_frame_is_refused():
     convention = stft_convention(n_fft=128, hop_length=200)
     with pytest.raises(InputError, match="hop_length is 200"):
         solve(RTISILA(), torch.rand(65, 4), convention, 2)
-
-
-@pytest.mark.parametrize("win_length", [128, 64])
-def test_the_noise_of_a_frame_has_the_magnitude_of_its_envelope(win_length):
-    """The mean power of windowed noise is the envelope squared; with structure there is none."""
-    convention = LARGER.replace(win_length=win_length)
-    envelope = torch.linspace(1, 2, 65, dtype=F64).expand(1, 3, 65)
-    tables = rtisi_tables(convention, envelope)
-    window = window_table(convention)
-    power = torch.zeros(65, dtype=F64)
-    for frame in range(400):
-        samples, part = _noise_frame(envelope, frame, tables)
-        power += torch.fft.rfft(samples[0] * window).abs().square() / 400
-    assert part > 0.9
-    # Within the mean over nine bins, and without DC and half the rate, which are real.
-    mean, expected = power[4:-4].mean(), envelope[0, -1, 4:-4].square().mean()
-    assert abs(mean / expected - 1) < 0.1
-    rough = envelope * torch.tensor([1.0, 9.0], dtype=F64).repeat(33)[:65]
-    samples, part = _noise_frame(rough, 0, tables)
-    assert part == 0
-    assert samples.eq(0).all()

@@ -45,3 +45,8 @@ def test_with_values_is_a_target_for_other_frames():
     expected = target.impose(spectrum.clone())[:, 1:3]
     imposed = target.with_values(MAGNITUDE[:, 1:3]).impose(spectrum[:, 1:3].clone())
     torch.testing.assert_close(imposed, expected)
+
+
+def test_the_kernels_get_the_magnitude_without_gradient():
+    values = MAGNITUDE.clone().requires_grad_()
+    assert not MagnitudeTarget(values).cuda_args().requires_grad

@@ -20,6 +20,7 @@ from torchmelinv.io.resample import resample
 from torchmelinv.transforms.mel_checks import (
     check_mel_shape,
     check_mel_values,
+    check_possible_values,
     clamp_linear_mel,
     find_value_problem,
 )
@@ -127,6 +128,16 @@ def test_the_problem_can_be_returned_instead():
     assert "looks like a linear mel" in find_value_problem(MEL + 1.5, TINY_LOG)
     with pytest.raises(InputError, match="NaN"):
         find_value_problem(damaged(float("nan")), TINY_LOG)
+
+
+def test_impossible_values_are_refused_without_a_warning_for_others():
+    check_possible_values(MEL + 1.5, TINY_LOG)
+    with pytest.raises(InputError, match="NaN"):
+        check_possible_values(damaged(float("nan")), TINY_LOG)
+    with pytest.raises(InputError, match="stand for more than"):
+        check_possible_values(LOG + 100, TINY_LOG)
+    with pytest.raises(InputError, match="negative values"):
+        check_possible_values(MEL - 1, TINY)
 
 
 @pytest.mark.parametrize("name", preset_names())

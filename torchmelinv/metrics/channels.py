@@ -9,7 +9,7 @@ from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv.errors import InputError
 from torchmelinv.metrics.checks import mask_padding
-from torchmelinv.metrics.distance import energy_ratio_db, or_one, peak
+from torchmelinv.metrics.distance import correlation, energy_ratio_db, peak
 
 __all__ = ["channel_correlation", "downmix_level_db"]
 
@@ -68,9 +68,7 @@ def channel_correlation(
     for each in (waveform, reference):
         scaled = each / peak(each, dim=-1)
         mean = scaled.sum(-1, keepdim=True) / counts[..., None, None]
-        left, right = torch.where(inside, scaled - mean, 0).unbind(-2)
-        norms = [torch.linalg.vector_norm(part, dim=-1) for part in (left, right)]
-        results.append(((left * right).sum(-1) / or_one(norms[0] * norms[1])).clamp(-1, 1))
+        results.append(correlation(*torch.where(inside, scaled - mean, 0).unbind(-2)))
     return results[0] - results[1]
 
 

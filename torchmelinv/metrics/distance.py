@@ -42,6 +42,12 @@ def peak(*values: Tensor, dim: int | tuple[int, ...] = (-2, -1)) -> Tensor:
     return or_one(functools.reduce(torch.maximum, largest))
 
 
+def correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Return the normalized inner product over the last dimension, from −1 to 1; 0 in silence."""
+    norms = (torch.linalg.vector_norm(each, dim=-1) for each in (first, second))
+    return ((first * second).sum(-1) / or_one(math.prod(norms))).clamp(-1, 1)
+
+
 def norm(values: Tensor) -> Tensor:
     """Return the Frobenius norm of each item, (…, rows, n_frames) -> (…)."""
     return torch.linalg.vector_norm(values, dim=(-2, -1))

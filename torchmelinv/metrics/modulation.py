@@ -10,7 +10,7 @@ from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_whole
 from torchmelinv.metrics.checks import mask_padding
-from torchmelinv.metrics.distance import or_one, peak
+from torchmelinv.metrics.distance import correlation, or_one, peak
 
 __all__ = ["hop_fluctuation_db", "hop_modulation_db", "periodicity"]
 
@@ -183,6 +183,5 @@ def periodicity(
             torch.where(inside, part, 0)
             for part in (signal[..., : len(index)], signal[..., period:])
         )
-        norms = [torch.linalg.vector_norm(part, dim=-1) for part in (first, later)]
-        results.append(((first * later).sum(-1) / or_one(norms[0] * norms[1])).clamp(-1, 1))
+        results.append(correlation(first, later))
     return results[0] - results[1]

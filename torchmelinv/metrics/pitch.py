@@ -9,7 +9,7 @@ signals, filtered by a windowed sinc of 8 ms.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -111,24 +111,23 @@ def _harmonics_to_noise(band: Tensor, pitch: _Pitch, sample_rate: float) -> Tens
     return 10 * (correlation / (1 - correlation)).log10()
 
 
-def voiced_means(
+def _mean_difference(
     measure: Callable[[Tensor, _Pitch, float], Tensor],
-    waveforms: Sequence[Tensor],
+    waveform: Tensor,
+    reference: Tensor,
     sample_rate: float,
-) -> list[Tensor]:
-    """Return the mean of a measure over the voiced frames of the last waveform, for each band.
+    lengths: Tensor | None,
+) -> Tensor:
+    """Return the mean of a measure over the voiced frames, minus the reference's, (…, 2).
 
-    Args:
-        measure: `_pulse_depth` or `_harmonics_to_noise`.
-        waveforms: Waveforms (…, n_samples); the last is the reference.
-        sample_rate: Sample rate in Hz.
-
-    Returns:
-        Means of each waveform, (…, 2); 0 without voiced frames.
+    The measure is `_pulse_depth` or `_harmonics_to_noise`; the last dimension has the bands. 0
+    without voiced frames.
     """
+    check_number("sample_rate", sample_rate, LOWEST_RATE)
+    waveforms = mask_padding(waveform, reference, lengths, 1)[:2]
     after = round((_FRAME_SECONDS + _FILTER_SECONDS) * sample_rate)
     scaled = [pad(each / peak(each, dim=-1), (0, after)) for each in waveforms]
-    pitch = _find_pitch(scaled[-1], sample_rate)
+    pitch = _find_pitch(scaled[1], sample_rate)
     count = or_one(pitch.voiced.sum(-1))
     means = []
     for each in scaled:
@@ -136,7 +135,7 @@ def voiced_means(
         means.append(
             torch.stack([torch.where(pitch.voiced, b, 0).sum(-1) / count for b in bands], -1)
         )
-    return means
+    return means[0] - means[1]
 
 
 @named_options
@@ -177,10 +176,7 @@ def pulse_depth(
         >>> tmi.metrics.pulse_depth(torch.randn(16000), pulses, 16000) < -0.5
         tensor([True, True])
     """
-    check_number("sample_rate", sample_rate, LOWEST_RATE)
-    waveforms = mask_padding(waveform, reference, lengths, 1)[:2]
-    means = voiced_means(_pulse_depth, waveforms, sample_rate)
-    return means[0] - means[1]
+    return _mean_difference(_pulse_depth, waveform, reference, sample_rate, lengths)
 
 
 @named_options
@@ -225,7 +221,4 @@ def harmonics_to_noise_db(
         >>> tmi.metrics.harmonics_to_noise_db(torch.randn(16000), pulses, 16000) < -15
         tensor([True, True])
     """
-    check_number("sample_rate", sample_rate, LOWEST_RATE)
-    waveforms = mask_padding(waveform, reference, lengths, 1)[:2]
-    means = voiced_means(_harmonics_to_noise, waveforms, sample_rate)
-    return means[0] - means[1]
+    return _mean_difference(_harmonics_to_noise, waveform, reference, sample_rate, lengths)

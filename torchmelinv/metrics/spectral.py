@@ -17,7 +17,7 @@ from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_whole
 from torchmelinv.metrics.checks import mask_padding
-from torchmelinv.metrics.distance import or_one, peak
+from torchmelinv.metrics.distance import correlation, or_one, peak
 from torchmelinv.transforms.mfcc import dct_cosines
 
 __all__ = ["envelope_correlation", "log_spectral_distance_db", "mel_cepstral_distortion_db"]
@@ -183,9 +183,8 @@ def envelope_correlation(
     """
     magnitude, reference, counts = mask_padding(magnitude, reference, lengths, 2)
     deviations = [_envelope_deviation(each, counts) for each in (magnitude, reference)]
-    norms = [torch.linalg.vector_norm(each, dim=-1) for each in deviations]
-    correlation = (deviations[0] * deviations[1]).sum(-1) / or_one(norms[0] * norms[1])
-    return torch.where(norms[0] + norms[1] == 0, 1, correlation.clamp(-1, 1))
+    one_varies = deviations[0].any(-1) | deviations[1].any(-1)
+    return torch.where(one_varies, correlation(*deviations), 1)
 
 
 def _envelope_deviation(magnitude: Tensor, counts: Tensor) -> Tensor:

@@ -59,6 +59,19 @@ def check_angles(angles: Tensor, magnitude: Tensor) -> Tensor:
     return angles.detach().to(magnitude.dtype)
 
 
+def _estimate(
+    init: str, seed: int, magnitude: Tensor, convention: STFTConvention, of_mel: bool
+) -> Tensor:
+    """Return the angles that `init` estimates from a magnitude (items, n_frames, n_freqs)."""
+    capturing = magnitude.is_cuda and torch.cuda.is_current_stream_capturing()
+    if init == "pghi" and capturing and not runs_by_kernel(magnitude):
+        raise InputError(
+            "init 'pghi' reads sizes from the device, which a graph capture cannot; "
+            "use backend 'cuda', or init='spsi' or 'random'"
+        )
+    return _FROM_MAGNITUDE[init](magnitude, convention, seed, of_mel)
+
+
 def init_spectrum(
     init: str | Tensor,
     seed: int,
@@ -80,13 +93,7 @@ def init_spectrum(
             n_frames, n_freqs = magnitude.shape[-2:]
             phasors = random_phasors(seed, n_frames, n_freqs, magnitude.dtype, magnitude.device)
             return phasors * magnitude
-        capturing = magnitude.is_cuda and torch.cuda.is_current_stream_capturing()
-        if init == "pghi" and capturing and not runs_by_kernel(magnitude):
-            raise InputError(
-                "init 'pghi' reads sizes from the device, which a graph capture cannot; "
-                "use backend 'cuda', or init='spsi' or 'random'"
-            )
-        init = _FROM_MAGNITUDE[init](magnitude, convention, seed, of_mel)
+        init = _estimate(init, seed, magnitude, convention, of_mel)
     return torch.complex(magnitude * init.cos(), magnitude * init.sin())
 
 
@@ -119,7 +126,7 @@ def shared_angles(
     channels = magnitude.detach().unflatten(0, (-1, n_channels))
     peak = channels.amax((1, 2, 3), keepdim=True)
     power = safe_divide(channels, peak).square().sum(1)
-    angles = _FROM_MAGNITUDE[init](power.sqrt(), convention, seed, of_mel)
+    angles = _estimate(init, seed, power.sqrt(), convention, of_mel)
     return angles.repeat_interleave(n_channels, 0)
 
 
@@ -148,7 +155,7 @@ def initial_phase(
             raise InputError(f"previous has shape {tuple(previous.shape)}; it must be {allowed}")
         angles = spsi(rows, convention, previous.to(rows.dtype).reshape(-1, convention.n_freqs))
     elif name in _FROM_MAGNITUDE:
-        angles = _FROM_MAGNITUDE[name](rows, convention, seed, False)
+        angles = _estimate(name, seed, rows, convention, of_mel=False)
     else:
         # Of a magnitude of 1, so that angles can be read off the spectrum everywhere.
         angles = init_spectrum(name, seed, torch.ones_like(rows), convention).angle()

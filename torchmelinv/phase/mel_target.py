@@ -13,9 +13,10 @@ Angles are kept: after `inner_iter` updates with the gains g₁, g₂, … the s
 
 Toward the outer edges of the filterbank a bin counts ever less in any mel. Without more, it would
 still take the whole ratio of its filter, and a tone there could carry the energy of the whole
-band. So `edge_filters` fill up what the first and the last filter leave of the bins beyond their
-centers, and its band follows from the bands beside it. M and m stand for the
-filterbank and the mel with these rows from here on, and the bound on the divergence holds for them.
+band. So `edge_filters.py` adds a filter at each end, which fills up what the outermost filter
+leaves of the bins beyond its center, and a band that follows from those beside it. M and m stand
+for the filterbank and the mel with these rows from here on, and the bound on the divergence holds
+for them.
 
 Bins that no filter covers become 0. DC, where the first filter starts at bin 0, is left free unless
 the mel is silent: its level is unrelated to that of other bins, and its leakage is in the mel.

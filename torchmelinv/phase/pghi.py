@@ -24,11 +24,10 @@ a mel, the angle θ of a bin is mixed with a random one φ, a function of seed, 
 becomes that of w exp(iθ) + √(1 − w²) exp(iφ), with w from `fine_structure.py`.
 
 Magnitude and angles are (items, frames, n_freqs); angles lie within [0, 2π]. Bins of at most
-`TOLERANCE` times the item's peak get a random angle. A factor of
-the magnitude does not change the angles, nor do silent frames at the end change those before. No
-gradient passes. The cost is about 7 rounds over ever fewer trees: on a CPU, about 15
-Griffin-Lim iterations. The CUDA kernels (`cuda/pghi_cuda.py`, `cuda/spanning_forest_cuda.py`) take
-some twenty launches without a host sync.
+`TOLERANCE` times the item's peak get a random angle. A factor of the magnitude does not change the
+angles, nor do silent frames at the end change those before. No gradient passes. The cost is about 7
+rounds over ever fewer trees: on a CPU, about 15 Griffin-Lim iterations. The CUDA kernels
+(`cuda/pghi_cuda.py`, `cuda/spanning_forest_cuda.py`) take some twenty launches without a host sync.
 """
 
 from __future__ import annotations
@@ -143,11 +142,8 @@ def _pghi(magnitude: Tensor, convention: STFTConvention, seed: int, of_mel: bool
     else:
         steps = phase_steps(magnitude, convention)
         angles = integrate_angles(*steps).to(magnitude)
-    if of_mel:
-        relative = safe_divide(magnitude, magnitude.amax((-2, -1), keepdim=True))
-        weight = structure_weight(relative, TOLERANCE, convention)
-    else:
-        weight = (steps[0] > 0).to(angles.dtype)
+    relative = steps[0]  # 0 in silent bins
+    weight = structure_weight(relative, convention) if of_mel else (relative > 0).to(angles.dtype)
     return finish_angles(weight, angles, convention, seed)
 
 

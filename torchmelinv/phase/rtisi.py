@@ -45,17 +45,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv._utils.validation import check_number, check_whole
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
 from torchmelinv.phase.bin_angle import bin_angles, window_center
-from torchmelinv.phase.fine_structure import newest_structure_weight
 from torchmelinv.phase.method import PhaseMethod
+from torchmelinv.phase.noise_frame import noise_frame
 from torchmelinv.phase.pghi import TOLERANCE
 from torchmelinv.phase.problem import PhaseProblem
-from torchmelinv.phase.random_phase import frame_phasors
 from torchmelinv.phase.target import Target
 from torchmelinv.solvers.iterate import iterate
 from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
@@ -66,10 +64,9 @@ from torchmelinv.transforms.window import (
     window_table,
 )
 
-# Chosen on white noise in all presets, whose energy within a hop then varies by at most 2 dB more
-# than that of the input, and on speech, where PESQ and ESTOI do not fall.
-_FADE = 0.7  # exponent of the known part where the signal of the frames before fades into noise
-_STRUCTURE = 1.2  # nepers, times the part of a frame that is new: `full_structure`
+# Exponent of the known part where the signal of the frames before fades into noise; chosen with
+# `NEWEST_FULL_STRUCTURE` in `fine_structure.py`.
+_FADE = 0.7
 
 
 class RTISITables(NamedTuple):
@@ -83,9 +80,6 @@ class RTISITables(NamedTuple):
     floor: Tensor
     finished_floor: Tensor
     unreached: Tensor  # phasors of bins that no signal reaches, (n_freqs,)
-    # Deviation in nepers from which a bin of the newest frame gets no noise. The more of a frame is
-    # new, the less of its chance structure can be kept.
-    full_structure: float
 
 
 class RTISIBuffer(NamedTuple):
@@ -127,34 +121,7 @@ def rtisi_tables(convention: STFTConvention, like: Tensor) -> RTISITables:
         for table in (window, peak, floor, finished_floor, angles.cos(), angles.sin())
     )
     unreached = torch.complex(cosine, sine)
-    new_part = convention.hop_length / convention.win_length
-    return RTISITables(
-        convention, window, peak, floor, finished_floor, unreached, _STRUCTURE * new_part
-    )
-
-
-def _noise_frame(envelope: Tensor, frame: int, tables: RTISITables) -> tuple[Tensor, Tensor]:
-    """Return noise for the newest frame, as far as its envelope has no fine structure.
-
-    Args:
-        envelope: Envelopes of the newest frame and those before it, (items, frames, n_freqs).
-        frame: Index of the newest frame.
-        tables: The tables of the convention.
-
-    Returns:
-        Samples (items, n_fft) whose windowed spectrum has about the magnitude of the noise; the
-        part of the frame's energy that is noise, (items, 1).
-    """
-    latest = envelope[:, -3:]
-    relative = safe_divide(latest, latest.amax((-2, -1), keepdim=True))
-    weight = newest_structure_weight(relative, TOLERANCE, tables.convention, tables.full_structure)
-    newest, window = envelope[:, -1], tables.window
-    magnitude = newest * (1 - weight.square()).sqrt()
-    phasors = frame_phasors(0, frame, newest.shape[-1], newest.dtype, newest.device)
-    samples = torch.fft.irfft(magnitude * phasors, n=len(window))
-    energy, of_noise = (each.square().sum(-1, keepdim=True) for each in (newest, magnitude))
-    scale = math.sqrt(len(window)) / window.norm()
-    return samples * scale, safe_divide(of_noise, energy)
+    return RTISITables(convention, window, peak, floor, finished_floor, unreached)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,7 +238,7 @@ class RTISILA(PhaseMethod):
         Returns:
             The next buffer.
         """
-        convention, window, peak, floor, finished_floor, unreached, _ = tables
+        convention, window, peak, floor, finished_floor, unreached = tables
         hop_length, n_fft = convention.hop_length, convention.n_fft
         in_buffer = torch.cat([buffer.target, values[:, None]], 1)
         target = make_target(in_buffer)
@@ -299,7 +266,7 @@ class RTISILA(PhaseMethod):
         signal, least = signal_of(before, weight), torch.zeros_like(weight[:, :1, None])
         if target.lacks_fine_structure:
             # Where few frames have arrived, noise fades out, and new noise takes its place.
-            noise, noise_part = _noise_frame(envelope.detach(), frame, tables)
+            noise, noise_part = noise_frame(envelope.detach(), frame, window, convention)
             known_part = (weight / peak).clamp(max=1)
             missing = (weight.shape[-1] - n_fft, 0)
             signal = signal * (1 - noise_part * (1 - known_part**_FADE))

@@ -84,4 +84,4 @@ class MagnitudeTarget(NamedTuple):
         return None
 
     def cuda_args(self) -> Tensor:
-        return self.values
+        return self.values.detach()

@@ -30,6 +30,11 @@ class LogStatistics(NamedTuple):
     zero_depth: float
 
 
+def log_base(convention: MelConvention) -> float:
+    """Return the natural logarithm of the base of the convention's logarithm."""
+    return 1.0 if convention.level.log == "ln" else math.log(10)
+
+
 def log_statistics(
     values: Tensor, convention: MelConvention, mask: Tensor | None = None
 ) -> LogStatistics:
@@ -37,8 +42,7 @@ def log_statistics(
 
     The mask (…, 1, n_frames) is True for an item's own frames. Extremes and mean count all frames.
     """
-    level = convention.level
-    base = 1.0 if level.log == "ln" else math.log(10)
+    level, base = convention.level, log_base(convention)
     logs = logarithmic(values, level) * base
     own = torch.ones_like(values[..., :1, :], dtype=torch.bool) if mask is None else mask
     energy = relative_energy((logs.exp() - level.offset).relu(), convention)

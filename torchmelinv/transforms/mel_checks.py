@@ -20,8 +20,8 @@ from torchmelinv._utils.validation import check_real
 from torchmelinv._utils.warning import warn_caller
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError, MelValueWarning
-from torchmelinv.transforms.compression import compress
-from torchmelinv.transforms.log_statistics import LogStatistics, log_statistics
+from torchmelinv.transforms.compression import compress, logarithmic
+from torchmelinv.transforms.log_statistics import LogStatistics, log_base, log_statistics
 from torchmelinv.transforms.mel_bounds import linear_bounds
 
 _LARGEST = 1e18  # linear mel; its square still fits float32
@@ -91,6 +91,22 @@ def check_mel_values(mel: Tensor, convention: MelConvention, mask: Tensor | None
         warn_caller(problem, MelValueWarning)
 
 
+def check_possible_values(mel: Tensor, convention: MelConvention) -> None:
+    """Raise as `check_mel_values`, without its warnings and what they cost.
+
+    For a few frames, which cannot show whether another convention made the mel.
+    """
+    if convention.level.log is None:
+        find_value_problem(mel, convention)  # gives no warning
+        return
+    mel = mel.detach()
+    logs = logarithmic(mel, convention.level) * log_base(convention)
+    low, high, highest = torch.stack([mel.min(), mel.max(), logs.max()]).tolist()
+    if not math.isfinite(low + high):
+        _raise_not_finite(mel, None)
+    _check_largest(highest, high)
+
+
 def find_value_problem(
     mel: Tensor, convention: MelConvention, mask: Tensor | None = None
 ) -> str | None:
@@ -140,6 +156,15 @@ def _check_linear(low: float, high: float, convention: MelConvention) -> None:
         )
 
 
+def _check_largest(highest: float, high: float) -> None:
+    """Raise `InputError` if the largest value, `high`, stands for exp(`highest`) beyond any mel."""
+    if highest > math.log(_LARGEST):
+        raise InputError(
+            f"the mel's values, up to {high:.3g}, stand for more than {_LARGEST:g}: "
+            "they were made with another level"
+        )
+
+
 def _near_zero(statistics: LogStatistics, convention: MelConvention) -> bool:
     """Whether values that are all above 0 lie as near to 0 as linear ones.
 
@@ -153,11 +178,7 @@ def _near_zero(statistics: LogStatistics, convention: MelConvention) -> bool:
 def _find_log_problem(statistics: LogStatistics, convention: MelConvention) -> str | None:
     """Return the warning's text for a logarithmic mel."""
     level = convention.level
-    if statistics.highest > math.log(_LARGEST):
-        raise InputError(
-            f"the mel's values, up to {statistics.high:.3g}, stand for more than {_LARGEST:g}: "
-            "they were made with another level"
-        )
+    _check_largest(statistics.highest, statistics.high)
     other = "dB or log10 values" if level.log == "ln" else "dB or ln values"
     # With `reference_max` values are relative to the item's peak, so no value is too loud.
     absolute = not level.reference_max
