@@ -16,7 +16,7 @@ from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.metrics import mel_error_db
 from torchmelinv.phase import PHASES
-from torchmelinv.phase.reconstruct import reconstruct
+from torchmelinv.phase.reconstruct import LinearMel, reconstruct
 from torchmelinv.transforms.stft import STFT
 
 FUNCTIONS = [getattr(functional, name) for name in functional.__all__]
@@ -47,12 +47,25 @@ def test_mel_to_waveform_equals_the_module(phase):
 
 @pytest.mark.parametrize("name", MAGNITUDE_PHASES)
 def test_a_method_has_the_same_defaults_by_name_by_class_and_in_the_module(name):
+    """The module alone knows that the magnitude was found for a mel, which `pghi` heeds."""
     magnitude = functional.mel_to_magnitude(LOG_MEL, TINY_LOG)
     expected = reconstruct(PHASES[name](), magnitude, STFT(TINY_LOG)).waveform
     for method in (name, PHASES[name]()):
         waveform = functional.magnitude_to_waveform(magnitude, TINY_LOG, method)
         assert torch.equal(waveform, expected)
-    assert torch.equal(MelInverter(TINY_LOG, phase=name)(LOG_MEL), expected)
+    inverter = MelInverter(TINY_LOG, phase=name)
+    mel = LinearMel(inverter.to_linear_mel(LOG_MEL), inverter.filterbank, TINY_LOG)
+    expected = reconstruct(PHASES[name](), magnitude, STFT(TINY_LOG), mel=mel).waveform
+    assert torch.equal(inverter(LOG_MEL), expected)
+
+
+@pytest.mark.parametrize("name", MAGNITUDE_PHASES)
+@pytest.mark.parametrize("init", ["random", "zero", "spsi"])
+def test_the_module_is_its_two_halves(name, init):
+    """But for `pghi`."""
+    magnitude = functional.mel_to_magnitude(LOG_MEL, TINY_LOG)
+    expected = functional.magnitude_to_waveform(magnitude, TINY_LOG, name, 4, init=init)
+    assert torch.equal(MelInverter(TINY_LOG, phase=name, n_iter=4, init=init)(LOG_MEL), expected)
 
 
 def test_functions_have_the_defaults_of_the_module():

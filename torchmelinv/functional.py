@@ -141,7 +141,8 @@ def magnitude_to_waveform(
             Mel-consistent methods need a mel: use `mel_to_waveform`.
         n_iter: Number of iterations, at least 0.
         init: Initial phase: ``"pghi"``, ``"spsi"``, ``"random"`` or ``"zero"``, or angles in
-            radians that broadcast to the magnitude.
+            radians that broadcast to the magnitude. Unlike in `MelInverter`, ``"pghi"`` trusts the
+            magnitude everywhere.
         seed: Seed of the random initial phase.
         momentum: Momentum of a method that is given by name, from 0 to 1. Default: its own.
         lengths: Frames of each item of a padded batch, (…).
