@@ -1,6 +1,7 @@
 """`python -m benchmarks.sounds`: faults of sounds that PESQ, ESTOI and mel errors do not show.
 
-Noise, sustained and transient sounds are inverted from clean, smoothed and cepstral mels.
+Noise, sustained and transient sounds are inverted from clean, smoothed and cepstral mels, some of
+them by every phase method.
 `--seconds 1` is a trial run. `--figure` draws spectrograms instead; the waveforms of an earlier
 version, written by `--waveforms FOLDER`, can stand beside them as `--before FOLDER`.
 """
@@ -20,7 +21,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 import torchmelinv as tmi
-from benchmarks import mels, peers, records, sounds_bounds, sounds_figure, sounds_presets, tables
+from benchmarks import (
+    mels,
+    peers,
+    records,
+    sounds_bounds,
+    sounds_figure,
+    sounds_methods,
+    sounds_presets,
+    tables,
+)
 from benchmarks.recordings import AUDIO
 from benchmarks.records import CheckFailed, Record
 from benchmarks.sounds_figure import Panel
@@ -201,6 +211,7 @@ def _write(seconds: float) -> None:
     start = time.perf_counter()
     record["methods"] = list(METHODS)
     record["results"], record["absent"] = measure(list(cases()), seconds)
+    record["all_methods"] = sounds_methods.measure()
     record["presets"] = sounds_presets.measure()
     record["minutes"] = round((time.perf_counter() - start) / 60, 1)
     record["checks"] = sounds_bounds.evaluate(record["results"], record["presets"])

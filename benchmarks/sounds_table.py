@@ -1,4 +1,4 @@
-"""The tables of `benchmarks/results/sounds.json`: clean mels, degraded mels, bounds."""
+"""The tables of `benchmarks/results/sounds.json`: clean and degraded mels, all methods, bounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from benchmarks.markdown import paragraph, provenance, table
 from benchmarks.records import Record
+from benchmarks.rows import parse_row
 from benchmarks.sounds_material import SOUNDS
+from benchmarks.sounds_methods import CONVENTION, MEASURES, N_ITER, SECONDS
 from torchmelinv.metrics.sound_scores import SOUND_METRICS
 
 LABELS = {
@@ -29,7 +31,12 @@ def render(record: Record) -> str:
         f"Conventions: {', '.join(f'`{each}`' for each in conventions)}. The first "
         f"{record['seconds']:g} s of each sound. {provenance(record)}."
     )
-    parts = (paragraph(explanation), _clean(record), _degraded(record), _bounds(record))
+    all_methods = (
+        f"Every method and initial phase, `{CONVENTION}`, {N_ITER} iterations, clean mels, the "
+        f"first {SECONDS:g} s of each sound:"
+    )
+    tables = _clean(record), _degraded(record), paragraph(all_methods), _all_methods(record)
+    parts = (paragraph(explanation), *tables, _bounds(record))
     return "\n\n".join(parts) + "\n"
 
 
@@ -76,6 +83,19 @@ def _degraded(record: Record) -> str:
                 lines.append([title, SOUND_METRICS[measure].label, *cells])
                 title = ""
     return table(_head(record, "degraded mels of", ""), lines)
+
+
+def _all_methods(record: Record) -> str:
+    """Return the sounds as columns and every method and initial phase as a line."""
+    columns = [(name, measure) for name, measures in MEASURES.items() for measure in measures]
+    labels = (f"{SOUNDS[name].label}: {SOUND_METRICS[each].label}" for name, each in columns)
+    lines = []
+    for key in record["all_methods"][columns[0][0]]:
+        row = parse_row(key)
+        values = (record["all_methods"][name][key][each] for name, each in columns)
+        cells = [_format(each, value) for (_, each), value in zip(columns, values, strict=True)]
+        lines.append([f"`{row.method}`", row.init, *cells])
+    return table(["method", "init", *labels], lines)
 
 
 def _bounds(record: Record) -> str:

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 import torchmelinv as tmi
-from benchmarks import mels, records, sounds, sounds_bounds, sounds_figure
+from benchmarks import mels, records, sounds, sounds_bounds, sounds_figure, sounds_methods
 from benchmarks.sounds import METHODS, Case
 from benchmarks.sounds_figure import Panel
 from benchmarks.sounds_material import LEVEL, SOUNDS, pink_noise, swelling_hiss, vowel, white_noise
 from tests.shared import needs_audio
 from torchmelinv.metrics.sound_scores import SOUND_METRICS
+from torchmelinv.phase import PHASES
 
 HIFIGAN = tmi.preset("hifigan_22k")
 
@@ -89,6 +90,17 @@ def test_each_method_inverts_mono_and_stereo():
         assert list(sounds.score(case, result, waveform)) == list(case.sound.measures)
         stereo = invert(torch.stack([mel, mel]))
         assert stereo.shape == (2, len(waveform))
+
+
+def test_every_phase_method_and_initial_phase_is_measured():
+    keys = [row.key for row in sounds_methods.compared()]
+    for name, measures in sounds_methods.MEASURES.items():
+        assert set(measures) <= set(SOUNDS[name].measures)
+        by_method = records.load("sounds")["all_methods"][name]
+        assert list(by_method) == keys
+        assert all(list(values) == list(measures) for values in by_method.values())
+    methods = {row.method.split("+")[-1] for row in sounds_methods.compared()}
+    assert methods >= set(PHASES)
 
 
 def test_bounds_are_evaluated_again_from_the_file():
