@@ -8,6 +8,7 @@ Where to find what:
 - A mel frame by frame: `StreamingInverter`. Many files: `invert_many`, or the command line
   ``torchmelinv``.
 - Methods with other hyper-parameters: `phases`; your own: `phases.PhaseMethod`.
+- Smoothed mels, as networks predict them: `restoration`, ``MelInverter(…, restore=…)``.
 - MFCCs: `functional.mel_to_mfcc`, `functional.mfcc_to_waveform`.
 - Between models: `convert`.
 - Training and evaluation: `losses`, `metrics`, `callbacks`, `plot`.
@@ -25,6 +26,7 @@ from torchmelinv import (
     metrics,
     phases,
     plot,
+    restoration,
 )
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import (
@@ -105,6 +107,7 @@ __all__ = [
     "preset",
     "preset_names",
     "read_convention",
+    "restoration",
 ]
 
 

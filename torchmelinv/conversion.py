@@ -238,6 +238,7 @@ def convert(
         momentum=momentum,
         tolerance=tolerance,
         gradient=gradient,
+        restore="none",
         check=check,
     )
     route, lost = conversion_route(source, target), conversion_losses(source, target)

@@ -23,6 +23,8 @@ from torchmelinv.phase import initial_phase as _initial_phase
 from torchmelinv.phase.initial_phase import InitName
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.reconstruct import reconstruct
+from torchmelinv.restoration.registry import RestorationName
+from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.solvers.iterate import Gradient
 from torchmelinv.transforms import mfcc as _mfcc
 from torchmelinv.transforms.stft import STFT
@@ -110,7 +112,7 @@ def mel_to_magnitude(
         torch.Size([201, 137])
     """
     as_magnitude_inverse(method, "method")
-    inverter = MelInverter(convention, method, check=check)
+    inverter = MelInverter(convention, method, restore="none", check=check)
     return inverter.to_magnitude(mel, lengths=lengths)
 
 
@@ -203,6 +205,7 @@ def mel_to_waveform(
     tolerance: float | None = None,
     gradient: Gradient = "unrolled",
     channels: bool = False,
+    restore: RestorationName | Restoration | None = None,
     check: bool = True,
 ) -> Tensor:
     """Invert mel spectrograms to waveforms, as `MelInverter` does.
@@ -223,6 +226,7 @@ def mel_to_waveform(
         gradient: How gradients pass through the iterations, as in `MelInverter`.
         channels: The dimension before the last two has the channels of one recording, which share
             the initial phase.
+        restore: Restoration of smoothed mels, as in `MelInverter`.
         check: Check the values of the mel.
 
     Returns:
@@ -253,6 +257,7 @@ def mel_to_waveform(
         tolerance=tolerance,
         gradient=gradient,
         channels=channels,
+        restore=restore,
         check=check,
     )
     return inverter(mel, lengths=lengths, length=length, init_waveform=init_waveform)
@@ -345,7 +350,7 @@ def mfcc_to_waveform(
     channels: bool = False,
     check: bool = True,
 ) -> Tensor:
-    """Invert MFCCs to waveforms: `mfcc_to_mel`, then `mel_to_waveform`.
+    """Invert MFCCs to waveforms: `mfcc_to_mel`, then `mel_to_waveform` without restoration.
 
     Args:
         mfcc: MFCCs (…, n_mfcc, n_frames).
@@ -400,6 +405,7 @@ def mfcc_to_waveform(
         tolerance=tolerance,
         gradient=gradient,
         channels=channels,
+        restore="none",
         check=check,
     )
 

@@ -23,6 +23,8 @@ from torchmelinv.phase import PhaseName, as_phase_method
 from torchmelinv.phase.initial_phase import InitName, check_init
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.reconstruct import LinearMel, reconstruct
+from torchmelinv.restoration.registry import RestorationName, as_restoration, restore_linear_mel
+from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.solvers.iterate import Gradient, Solution, check_gradient
 from torchmelinv.transforms.compression import decompress
 from torchmelinv.transforms.dc_offset import restore_dc
@@ -44,15 +46,16 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "channels": functools.partial(check_flag, "channels"),
     "check": functools.partial(check_flag, "check"),
 }
-_FIXED = ("convention", "magnitude", "phase", "momentum", "stft", "filterbank")
+_FIXED = ("convention", "magnitude", "phase", "momentum", "restore", "stft", "filterbank")
 
 
 class MelInverter(nn.Module):
     """Invert mel spectrograms to waveforms, without a trained vocoder.
 
-    The mel is decompressed, `magnitude` finds an initial linear spectrogram for it, and `phase`
-    finds the waveform. The default phase method, ``"mel_consistent"``, holds the waveform to the
-    mel itself; all others hold it to that magnitude.
+    The mel is decompressed, and sharpened if it was smoothed; `magnitude` finds an initial linear
+    spectrogram for it, and `phase` finds the waveform. The default phase method,
+    ``"mel_consistent"``, holds the waveform to the mel itself; all others hold it to that
+    magnitude.
 
     The module has no parameters and nothing to save. Its tables follow the mel's device and dtype;
     half precisions are computed in and returned as float32. An item's waveform depends neither on
@@ -91,6 +94,12 @@ class MelInverter(nn.Module):
             that are alike stay correlated and do not cancel in a mono downmix. `lengths` still has
             one number for each of them. Many iterations loosen the correlation; a difference in
             sign is lost.
+        restore: Restoration of mels that are smoother than those of sounds, as networks predict
+            them, before the inversion: ``"auto"`` (as much as the mel was smoothed; the mel of a
+            recording stays as it is), ``"contrast"``, ``"unsharp_mask"``, an object of
+            `torchmelinv.restoration`, or ``"none"``. The waveform then has the restored mel.
+            Default: ``"auto"``, but ``"none"`` where the result has a gradient with respect to the
+            mel.
         check: Check the values of each mel. Set False to skip this check, which waits for the
             device and may warn about half-trained models.
 
@@ -130,6 +139,7 @@ class MelInverter(nn.Module):
         tolerance: float | None = None,
         gradient: Gradient = "unrolled",
         channels: bool = False,
+        restore: RestorationName | Restoration | None = None,
         check: bool = True,
     ) -> None:
         super().__init__()
@@ -137,6 +147,8 @@ class MelInverter(nn.Module):
         self._magnitude, self._invert_filterbank = magnitude, as_magnitude_inverse(magnitude)
         self._phase, self._momentum = phase, momentum
         self._method = as_phase_method(phase, momentum)
+        self._restore = restore
+        self._restoration = as_restoration("auto" if restore is None else restore)
         self.add_module("stft", STFT(self._convention))
         self.add_module("filterbank", MelFilterbank(self._convention))
         self.n_iter, self.init, self.seed, self.tolerance = n_iter, init, seed, tolerance
@@ -161,6 +173,11 @@ class MelInverter(nn.Module):
     def momentum(self) -> float | None:
         """The momentum as it was given. Read-only."""
         return self._momentum
+
+    @property
+    def restore(self) -> str | Restoration | None:
+        """The restoration as it was given. Read-only."""
+        return self._restore
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an option that each call reads; refuse read-only and misspelled ones.
@@ -188,7 +205,7 @@ class MelInverter(nn.Module):
         super().__setattr__(name, value)
 
     def extra_repr(self) -> str:
-        names = ("magnitude", *_CHECKS)
+        names = ("magnitude", "restore", *_CHECKS)
         return f"phase={self._method}, " + ", ".join(
             f"{name}={getattr(self, name)!r}" for name in names
         )
@@ -246,7 +263,7 @@ class MelInverter(nn.Module):
         """Like `forward`, but return a `Solution` with diagnostics for each item.
 
         The residual is ‖|STFT(x)| − A‖ / ‖A‖ for the magnitude A that was found for the mel. For
-        mel-consistent methods it is ‖Ms − m‖ / ‖m‖ for the linear mel m.
+        mel-consistent methods it is ‖Ms − m‖ / ‖m‖ for the restored linear mel m.
 
         Args:
             mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
@@ -283,7 +300,7 @@ class MelInverter(nn.Module):
         Raises:
             InputError: As in `forward`.
         """
-        return self._to_magnitude(self.to_linear_mel(mel, lengths=lengths))
+        return self._to_magnitude(self.to_restored_mel(mel, lengths=lengths))
 
     @full_precision
     def to_linear_mel(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
@@ -314,6 +331,30 @@ class MelInverter(nn.Module):
         linear = decompress(mel, self.convention.level)
         return linear if mask is None else torch.where(mask, linear, 0)
 
+    @full_precision
+    def to_restored_mel(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Return the linear mel that the waveform is to have: `to_linear_mel`, restored.
+
+        Args:
+            mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
+            lengths: Frames of each item of a padded batch, (…).
+
+        Returns:
+            Linear mel spectrogram (…, n_mels, n_frames), at least 0; 0 in padding frames. Equal to
+            that of `to_linear_mel` where nothing was restored.
+
+        Raises:
+            InputError: As in `forward`.
+        """
+        linear = self.to_linear_mel(mel, lengths=lengths)
+        counts = None
+        if lengths is not None:
+            counts = check_lengths(lengths, linear.shape[:-2], linear.shape[-1], linear.device)
+        # Training compares sounds with the mel as it is: a network must learn what it lacks.
+        is_exact = self.restore is None and linear.requires_grad
+        restoration = None if is_exact else self._restoration
+        return restore_linear_mel(restoration, linear, counts, self.convention)
+
     def _to_magnitude(self, linear_mel: Tensor) -> Tensor:
         spectrum = self._invert_filterbank(linear_mel, self.filterbank)
         magnitude = remove_offset(spectrum, self.convention)
@@ -336,7 +377,7 @@ class MelInverter(nn.Module):
         if self.channels:
             check_channels(mel)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
-            linear_mel = self.to_linear_mel(mel, lengths=lengths)
+            linear_mel = self.to_restored_mel(mel, lengths=lengths)
             return reconstruct(
                 self._method,
                 self._to_magnitude(linear_mel),

@@ -55,6 +55,15 @@ def _describe_shape(result: Identification) -> str:
     return shape
 
 
+def _describe_smoothness(strength: float) -> str:
+    if strength == 0:
+        return "0: as rough as the mel of a sound"
+    return (
+        f"{strength:.2f} of 1: smoother than the mels of sounds, as a network predicts them; "
+        "`invert` sharpens it, unless --restore none"
+    )
+
+
 def _fields(result: Identification) -> list[tuple[str, str]]:
     """Return (heading, text) pairs about the mel itself."""
     fields = [("shape", _describe_shape(result))]
@@ -68,6 +77,8 @@ def _fields(result: Identification) -> list[tuple[str, str]]:
     logarithm = _LOGARITHMS.get(result.log, result.log)
     floor = f", floor {result.floor:g}" if result.floor else ""
     fields += [("values", values), ("level", f"{logarithm}{floor}: {result.reason}")]
+    if result.smoothness is not None:
+        fields.append(("smoothness", _describe_smoothness(result.smoothness)))
     if abs(result.mean) < 0.1 and abs(result.deviation - 1) < 0.1:
         normalized = (
             "mean 0 and standard deviation 1: it may be normalized by statistics that only its "

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import torch
 
 import torchmelinv
-from torchmelinv.cli import convert, evaluate, identify, invert, presets, roundtrip
+from torchmelinv.cli import convert, evaluate, identify, invert, presets, roundtrip, statistics
 from torchmelinv.cli.console import PROGRAM, handle_errors
 from torchmelinv.cuda.backend import requested_backend
 
 __all__ = ["main"]
 
-COMMANDS = (invert, roundtrip, convert, evaluate, presets, identify)
+COMMANDS = (invert, roundtrip, convert, evaluate, statistics, presets, identify)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -6,14 +6,23 @@ import argparse
 
 from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.conventions.presets import as_convention, as_mfcc_convention, preset
-from torchmelinv.errors import InputError
+from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import SUBTYPES
+from torchmelinv.io.paths import existing_file
 from torchmelinv.magnitude import MAGNITUDES
 from torchmelinv.phase import PHASES
 from torchmelinv.phase.initial_phase import INITS
+from torchmelinv.restoration.matching import MatchModulationSpectrum, MatchVariance
+from torchmelinv.restoration.registry import RESTORATIONS
+from torchmelinv.restoration.restoration import Restoration
+from torchmelinv.restoration.statistics import MelStatistics
 
 _INVERTER_OPTIONS = ("magnitude", "phase", "n_iter", "init", "seed")
+_MATCHING = {
+    "match_variance": MatchVariance,
+    "match_modulation_spectrum": MatchModulationSpectrum,
+}
 
 
 def add_mel_file_options(parser: argparse.ArgumentParser, output: str) -> None:
@@ -71,6 +80,17 @@ def add_inverter_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, metavar="N", help="seed of the random initial phase (default: 0)"
     )
+    parser.add_argument(
+        "--restore",
+        choices=[*RESTORATIONS, *_MATCHING],
+        help="sharpen mels that are smoother than those of sounds (default: auto, as much as the "
+        "mel was smoothed, and none with --mfcc; the mel of a recording stays as it is)",
+    )
+    parser.add_argument(
+        "--statistics",
+        metavar="FILE.json",
+        help="statistics of real mels for --restore match_…, from `torchmelinv statistics`",
+    )
     add_device_option(parser)
 
 
@@ -111,5 +131,23 @@ def mfcc_convention_from(options: argparse.Namespace) -> MfccConvention | None:
 def inverter_from(options: argparse.Namespace) -> MelInverter:
     """Return the inverter; options that were not given keep the defaults of `MelInverter`."""
     given = {name: getattr(options, name) for name in _INVERTER_OPTIONS}
+    given["restore"] = _restoration_from(options)
     given = {name: value for name, value in given.items() if value is not None}
     return MelInverter(convention_from(options), **given)
+
+
+def _restoration_from(options: argparse.Namespace) -> str | Restoration | None:
+    """Return the restoration; None if the default of `MelInverter` applies."""
+    if (options.restore in _MATCHING) != (options.statistics is not None):
+        names = " or ".join(f"--restore {name}" for name in _MATCHING)
+        raise InputError(f"--statistics FILE.json and {names} need each other")
+    if options.statistics is None:
+        # Few coefficients keep no detail that a restoration could raise.
+        is_mfcc = mfcc_convention_from(options) is not None
+        return "none" if options.restore is None and is_mfcc else options.restore
+    path = existing_file(options.statistics)
+    try:
+        statistics = MelStatistics.from_json(path.read_text(encoding="utf-8"))
+    except (ConventionError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} holds no statistics: {error}") from error
+    return _MATCHING[options.restore](statistics)

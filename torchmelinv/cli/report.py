@@ -81,7 +81,10 @@ class Report:
 def format_outcome(outcome: Outcome) -> str:
     """Return a line about a finished file."""
     paths = printable(f"{outcome.input} -> {outcome.output}")
-    parts = [paths, f"{outcome.seconds:.2f} s", f"mel error {decibels(outcome.mel_error_db)}"]
+    error = f"mel error {decibels(outcome.mel_error_db)}"
+    if outcome.restored:
+        error += " to the restored mel"
+    parts = [paths, f"{outcome.seconds:.2f} s", error]
     if outcome.n_channels > 1:
         parts.insert(1, f"{outcome.n_channels} channels")
     if outcome.gain_db < 0:

@@ -45,7 +45,9 @@ class Outcome:
         seconds: Duration of the audio.
         peak: Largest absolute sample before scaling.
         gain_db: Scaling in dB, below 0 if the waveform was scaled down to fit an integer format.
-        mel_error_db: Distance in dB between the linear mel of the waveform and the linear mel.
+        mel_error_db: Distance in dB between the linear mel of the waveform and the linear mel after
+            its restoration.
+        restored: Whether the restoration changed the mel.
         warnings: Doubts about the values of the mel.
         error: The reason why there is no output.
         skipped: Done by an earlier run.
@@ -66,13 +68,23 @@ class Outcome:
     peak: float = 0.0
     gain_db: float = 0.0
     mel_error_db: float = math.nan
+    restored: bool = False
     warnings: tuple[str, ...] = ()
     error: str | None = None
     skipped: bool = False
 
 
 # Fields that a manifest keeps.
-_KEPT_FIELDS = ("n_frames", "n_channels", "seconds", "peak", "gain_db", "mel_error_db", "warnings")
+_KEPT_FIELDS = (
+    "n_frames",
+    "n_channels",
+    "seconds",
+    "peak",
+    "gain_db",
+    "mel_error_db",
+    "restored",
+    "warnings",
+)
 
 
 def _has_valid_info(info: dict[str, Any]) -> bool:
@@ -82,6 +94,7 @@ def _has_valid_info(info: dict[str, Any]) -> bool:
     return (
         all(type(count) is int and 0 <= count < 2**53 for count in counts)
         and isinstance(info["mel_error_db"], float)
+        and isinstance(info["restored"], bool)
         and all(isinstance(value, float) and math.isfinite(value) for value in finite)
         and isinstance(warnings, list)
         and all(isinstance(warning, str) for warning in warnings)
@@ -181,6 +194,7 @@ class _Writer:
             n_channels=math.prod(result.waveform.shape[:-1]),
             seconds=result.waveform.shape[-1] / self.sample_rate,
             mel_error_db=result.mel_error_db,
+            restored=result.restored,
             **written._asdict(),
         )
         if self.manifest and status:

@@ -28,7 +28,6 @@ from torchmelinv.corpus.prefetching import prefetch
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.invert import MelInverter
 from torchmelinv.metrics.distance import mel_error_db
-from torchmelinv.transforms.compression import decompress
 
 __all__ = ["Inverted", "invert_many"]
 
@@ -45,8 +44,9 @@ class Inverted:
         waveform: Waveform (n_samples,), or (channels, n_samples) of several channels, in float32 on
             the CPU; None with an error.
         n_frames: Number of frames of the mel.
-        mel_error_db: Distance in dB between the linear mel of the waveform and the linear mel, over
-            all channels together.
+        mel_error_db: Distance in dB between the linear mel of the waveform and the linear mel after
+            its restoration, over all channels together.
+        restored: Whether the restoration changed the mel.
         index: Index among the mels of the source, whose leading dimensions are flattened. The
             channels of one recording are one mel.
         count: Number of mels in the source.
@@ -65,6 +65,7 @@ class Inverted:
     waveform: Tensor | None = None
     n_frames: int = 0
     mel_error_db: float = math.nan
+    restored: bool = False
     index: int = 0
     count: int = 1
     warnings: tuple[str, ...] = ()
@@ -75,11 +76,12 @@ def _result(
     item: MelItem,
     waveform: Tensor | None = None,
     error_db: float = math.nan,
+    restored: bool = False,
     error: str | None = None,
 ) -> Inverted:
     """Return the result for an item."""
     source = (item.index, item.count, item.warnings)
-    return Inverted(item.name, waveform, item.n_frames, error_db, *source, error)
+    return Inverted(item.name, waveform, item.n_frames, error_db, restored, *source, error)
 
 
 class BatchInverter:
@@ -121,7 +123,7 @@ class BatchInverter:
         ends = [self.inverter.convention.n_samples(mel.shape[-1]) for mel in mels]
         return [waveform[..., :end] for waveform, end in zip(batch, ends, strict=True)]
 
-    def mel_error_db(self, waveform: Tensor, mel: Tensor) -> float:
+    def mel_error_db(self, waveform: Tensor, mel: Tensor) -> tuple[float, bool]:
         """Measure how close a waveform comes to its mel, over the frames that both have.
 
         Args:
@@ -129,15 +131,18 @@ class BatchInverter:
             mel: Mel (n_mels, n_frames) or (channels, n_mels, n_frames).
 
         Returns:
-            Mel error in dB over all channels; NaN if the waveform is too short for a frame.
+            Mel error in dB over all channels, against the restored mel; NaN if the waveform is too
+            short for a frame. And whether the restoration changed the mel.
         """
+        given = self.inverter.to_linear_mel(mel)
+        reference = self.inverter.to_restored_mel(mel)
+        restored = not torch.equal(given, reference)
         if self.mel_spectrogram.convention.n_frames(waveform.shape[-1]) == 0:
-            return math.nan
+            return math.nan, restored
         estimate = self.mel_spectrogram.linear_mel(waveform)
-        reference = decompress(mel, self.mel_spectrogram.convention.level)
         n_frames = min(estimate.shape[-1], reference.shape[-1])
         mels = (each[..., :n_frames].flatten(0, -2) for each in (estimate, reference))
-        return float(mel_error_db(*mels))
+        return float(mel_error_db(*mels)), restored
 
     def invert(self, items: Sequence[MelItem]) -> list[Inverted]:
         """Invert a batch; if that fails, invert its halves, down to single items.
@@ -155,11 +160,11 @@ class BatchInverter:
             with torch.inference_mode():
                 mels = [item.mel.to(self.device) for item in items]
                 for mel, waveform in zip(mels, self.waveforms(mels), strict=True):
-                    done.append((waveform.cpu(), self.mel_error_db(waveform, mel)))
+                    done.append((waveform.cpu(), *self.mel_error_db(waveform, mel)))
             # Cloned, because autograd refuses tensors of inference mode.
             return [
-                _result(item, waveform.clone(), error_db)
-                for item, (waveform, error_db) in zip(items, done, strict=True)
+                _result(item, waveform.clone(), error_db, restored)
+                for item, (waveform, error_db, restored) in zip(items, done, strict=True)
             ]
         except TorchmelinvError as error:
             reason = str(error)

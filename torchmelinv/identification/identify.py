@@ -11,6 +11,7 @@ from torchmelinv.errors import InputError
 from torchmelinv.identification.candidate import Candidate, preset_conventions, score_presets
 from torchmelinv.identification.logarithm import find_logarithm
 from torchmelinv.identification.scoring import FITS, POSSIBLE, MelStatistics
+from torchmelinv.restoration.smoothness import smoothness
 
 __all__ = ["Identification", "identify"]
 
@@ -39,6 +40,8 @@ class Identification:
         log: ``"ln"``, ``"log10"``, ``"dB"``, ``"linear"``, ``"normalized"`` or ``"unknown"``.
         floor: Floor of the linear mel, or None if it does not show.
         reason: The evidence for `log` and `floor`.
+        smoothness: How much the mel was smoothed, from 0 (as rough as that of a sound) to 1, if the
+            first of `best` made it; None if there is none. See `restoration.smoothness`.
         candidates: A candidate for each preset, best first.
 
     Example:
@@ -64,6 +67,7 @@ class Identification:
     log: str
     floor: float | None
     reason: str
+    smoothness: float | None
     candidates: tuple[Candidate, ...] = dataclasses.field(repr=False)
 
     @property
@@ -134,7 +138,11 @@ def identify(mel: Tensor) -> Identification:
     precision = torch.finfo(mel.dtype).eps if mel.is_floating_point() else 0.0
     statistics = MelStatistics(values, precision)
     candidates = tuple(score_presets(statistics, conventions))
-    guess = find_logarithm(statistics, _best(candidates))
+    best = _best(candidates)
+    guess = find_logarithm(statistics, best)
+    strength = None
+    if best:
+        strength = float(smoothness(values, best[0].convention).strength.mean())
     return Identification(
         shape=tuple(mel.shape),
         dtype=str(mel.dtype).removeprefix("torch."),
@@ -151,5 +159,6 @@ def identify(mel: Tensor) -> Identification:
         log=guess.log,
         floor=guess.floor,
         reason=guess.reason,
+        smoothness=strength,
         candidates=candidates,
     )

@@ -13,6 +13,7 @@ derivatives are those of plain torch operations. A magnitude of exactly zero pas
 
 from torchmelinv.losses.consistency import ConsistencyLoss
 from torchmelinv.losses.mel import MelLoss
+from torchmelinv.losses.smoothness import ModulationSpectrumLoss, SmoothnessLoss
 from torchmelinv.losses.spectral import (
     ComplexLoss,
     MultiResolutionSTFTLoss,
@@ -23,6 +24,8 @@ __all__ = [
     "ComplexLoss",
     "ConsistencyLoss",
     "MelLoss",
+    "ModulationSpectrumLoss",
     "MultiResolutionSTFTLoss",
+    "SmoothnessLoss",
     "SpectralConvergenceLoss",
 ]

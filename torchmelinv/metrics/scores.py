@@ -28,6 +28,7 @@ from torchmelinv.metrics.spectral import (
     log_spectral_distance_db,
     mel_cepstral_distortion_db,
 )
+from torchmelinv.restoration.smoothness import of_linear_mel
 from torchmelinv.transforms.spectrum import filterbank_input, power_spectrum, safe_abs
 
 __all__ = [
@@ -61,6 +62,7 @@ METRICS = {
     "mel_error_db": Metric("mel error, dB", 1),
     "log_mel_l1": Metric("log-mel L1", 3),
     "mel_cepstral_distortion_db": Metric("MCD, dB", 2),
+    "smoothness": Metric("smoothness", 2),
     "spectral_convergence_db": Metric("spectral convergence, dB", 1),
     "log_spectral_distance_db": Metric("log-spectral distance, dB", 2),
     "target_inconsistency_db": Metric("STFT inconsistency, dB", 1),
@@ -82,7 +84,8 @@ def mel_scores(
     """Compute all metrics of two linear mels.
 
     For powers other than 1, the log-mel L1 and the cepstral distortion are those of the
-    power-th root, so that they compare with those of magnitude mels.
+    power-th root, so that they compare with those of magnitude mels. The smoothness is that of the
+    mel alone: the strength of `restoration.smoothness`.
 
     Args:
         mel: Linear mel (…, n_mels, n_frames), as `MelSpectrogram.linear_mel` returns it.
@@ -107,15 +110,17 @@ def mel_scores(
         >>> from torchmelinv.metrics.scores import mel_scores
         >>> mel = torch.rand(80, 40)
         >>> list(mel_scores(1.1 * mel, mel, "hifigan_22k"))
-        ['mel_error_db', 'log_mel_l1', 'mel_cepstral_distortion_db']
+        ['mel_error_db', 'log_mel_l1', 'mel_cepstral_distortion_db', 'smoothness']
     """
-    power = as_convention(convention).power
+    settings = as_convention(convention)
+    power = settings.power
     mel, reference, counts = mask_padding(mel, reference, lengths, 2)
     magnitude_mels = safe_pow(mel, 1 / power), safe_pow(reference, 1 / power)
     return {
         "mel_error_db": mel_error_db(mel, reference),
         "log_mel_l1": log_mel_l1(*magnitude_mels) * mel.shape[-1] / counts,
         "mel_cepstral_distortion_db": mel_cepstral_distortion_db(*magnitude_mels, lengths=counts),
+        "smoothness": of_linear_mel(mel, settings, counts).strength,
     }
 
 

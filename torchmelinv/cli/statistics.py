@@ -1,0 +1,79 @@
+"""`torchmelinv statistics`: statistics of real mels, for restorations that match them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from torchmelinv.cli.console import EXIT_FAILED, EXIT_OK, print_message
+from torchmelinv.cli.options import add_convention_options, convention_from
+from torchmelinv.cli.progress import Progress
+from torchmelinv.conventions import MelConvention
+from torchmelinv.errors import TorchmelinvError
+from torchmelinv.io.mels import find_mels, read_mel
+from torchmelinv.io.paths import atomic_write, check_exists
+from torchmelinv.restoration.statistics import mel_statistics
+from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
+
+_DESCRIPTION = """Compute mean, deviation and modulation spectrum of each band of real mels, such as
+those a network was trained on; a few minutes of sound suffice. `invert --restore match_variance` or
+`match_modulation_spectrum` with `--statistics FILE` gives predicted mels those statistics."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "statistics", help="statistics of real mels, for --restore", description=_DESCRIPTION
+    )
+    parser.add_argument(
+        "input",
+        nargs="+",
+        metavar="INPUT",
+        help="npy, npz, pt or safetensors files, or folders of them",
+    )
+    parser.add_argument(
+        "-o", "--out", required=True, metavar="FILE.json", help="file of the statistics"
+    )
+    add_convention_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compute and write the statistics, and return the exit code."""
+    convention = convention_from(options)
+    paths = [path for name in options.input for path in _mel_files(Path(name))]
+    failed: list[str] = []
+    with contextlib.closing(Progress(len(paths), len(paths))) as progress:
+        statistics = mel_statistics(_mels(paths, convention, progress, failed), convention)
+    with atomic_write(options.out) as temporary:
+        temporary.write_text(statistics.to_json(), encoding="utf-8")
+    for message in failed:
+        print_message("error", message)
+    seconds = statistics.n_frames / statistics.frame_rate
+    print(f"{options.out}: {len(paths) - len(failed)} files, {seconds:.0f} s of sound")
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+def _mel_files(path: Path) -> Sequence[Path]:
+    check_exists(path)
+    return find_mels(path) if path.is_dir() else [path]
+
+
+def _mels(
+    paths: Sequence[Path], convention: MelConvention, progress: Progress, failed: list[str]
+) -> Iterator[Tensor]:
+    """Read the mels that can be read; collect errors of the others."""
+    for path in paths:
+        try:
+            mel = check_mel_shape(read_mel(path), convention)
+            check_mel_values(mel, convention, None)
+        except TorchmelinvError as error:
+            failed.append(f"{path}: {error}")
+            continue
+        yield mel
+        progress.add(1, 1, mel.shape[-1] * convention.hop_length / convention.sample_rate)

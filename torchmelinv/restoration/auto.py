@@ -1,0 +1,66 @@
+"""Restoration by as much as a mel was smoothed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from torchmelinv._utils.batching import map_batch
+from torchmelinv.conventions import MelConvention
+from torchmelinv.restoration.contrast import band_mean
+from torchmelinv.restoration.gaussian import gaussian_filter
+from torchmelinv.restoration.log_mel import bounded, hold_last_frame
+from torchmelinv.restoration.restoration import Restoration
+from torchmelinv.restoration.smoothness import LARGEST_VARIANCE, estimate
+
+__all__ = ["Auto"]
+
+# Chosen on FastSpeech 2 and Tacotron 2 mels (DistillMOS, DNSMOS) and on filtered mels of speech
+# (PESQ, ESTOI): a third correction, or 0.2, raises one of these scores and lowers another.
+CONTRAST = 0.1
+
+
+@dataclass(frozen=True)
+class Auto(Restoration):
+    """Undo as much smoothing as the mel shows, and nothing where it shows none.
+
+    `smoothness` estimates the Gaussian filter G that would have smoothed this mel, and the strength
+    s. With the variance of G scaled by s, the mel becomes
+
+        m + (1 − G) m + (1 − G)² m,
+
+    the first corrections of the inverse of G, which raise no modulation by more than a factor of 3
+    (van Cittert's iteration). Its contrast about the mean of each band is then raised by 0.1 s. A
+    mel whose strength is 0 is returned as it is, bit for bit. For gradients, the estimate counts as
+    a constant.
+
+    References:
+        P. H. van Cittert, "Zum Einfluss der Spaltbreite auf die Intensitätsverteilung in
+        Spektrallinien II", Zeitschrift für Physik 69, 1931.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> inverter = tmi.MelInverter("hifigan_22k", restore="auto")
+    """
+
+    def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:
+        strength, bands, frames = estimate(log_mel.detach(), counts, convention)
+        largest = math.sqrt(LARGEST_VARIANCE)
+
+        def of_items(
+            log_mel: Tensor, counts: Tensor | None, bands: Tensor, frames: Tensor, strength: Tensor
+        ) -> tuple[Tensor]:
+            variances = strength * bands.square(), strength * frames.square()
+            sharp = log_mel
+            for _ in range(2):
+                sharp = sharp + (log_mel - gaussian_filter(sharp, variances, largest))
+                sharp = hold_last_frame(sharp, counts)
+            gain = CONTRAST * strength[:, None, None]
+            sharp = sharp + gain * (sharp - band_mean(sharp, counts))
+            return (bounded(sharp, log_mel),)
+
+        (restored,) = map_batch(of_items, log_mel, counts, bands, frames, strength)
+        return torch.where(strength[:, None, None] > 0, restored, log_mel)

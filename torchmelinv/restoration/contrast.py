@@ -1,0 +1,118 @@
+"""Contrast of log mels about the mean of each band."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from torchmelinv._utils.options import named_options
+from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.validation import check_number, check_real
+from torchmelinv.conventions import MelConvention
+from torchmelinv.errors import InputError
+from torchmelinv.restoration.log_mel import (
+    audible,
+    check_log_mel,
+    hold_last_frame,
+    masked_mean,
+)
+from torchmelinv.restoration.restoration import Restoration
+
+__all__ = ["Contrast", "contrast"]
+
+# Nepers below an item's peak: frames whose loudest band is quieter do not count for the means, so
+# that pauses do not make the rest louder.
+PAUSE = 5.0
+
+
+def loud_frames(log_mel: Tensor, counts: Tensor | None) -> Tensor:
+    """Return True for the frames that are no pauses, (items, 1, n_frames)."""
+    return audible(log_mel, counts, PAUSE).any(-2, keepdim=True)
+
+
+def band_mean(log_mel: Tensor, counts: Tensor | None) -> Tensor:
+    """Return the mean of each band over the frames that are no pauses, (items, n_mels, 1)."""
+    return masked_mean(log_mel, loud_frames(log_mel, counts).expand_as(log_mel), -1)
+
+
+@named_options
+@full_precision
+def contrast(
+    log_mel: Tensor,
+    gain: float = 1.2,
+    *,
+    mean: Tensor | None = None,
+    lengths: Tensor | None = None,
+) -> Tensor:
+    """Scale the deviation of log mels from the mean of each band: μ + g (m − μ).
+
+    Args:
+        log_mel: Natural logarithm of a magnitude mel, (…, n_mels, n_frames). With `mean`, any
+            logarithm.
+        gain: The factor g, at least 0; 1.1 to 1.2 for mels that a network predicted.
+        mean: Means μ of the bands, (n_mels,). Default: those of each item, without its pauses.
+        lengths: Frames of each item of a padded batch, (…); later frames are those of the last one.
+
+    Returns:
+        Log mel (…, n_mels, n_frames).
+
+    Raises:
+        InputError: If a shape, dtype or number does not fit.
+
+    Shape:
+        - log_mel: (…, n_mels, n_frames)
+        - mean: (n_mels,)
+        - lengths: (…)
+        - output: (…, n_mels, n_frames)
+
+    References:
+        T. Toda and K. Tokuda, "A speech parameter generation algorithm considering global variance
+        for HMM-based speech synthesis", IEICE Transactions E90-D(5), 2007.
+
+    Example:
+        >>> import torch
+        >>> from torchmelinv.restoration import contrast
+        >>> contrast(torch.tensor([[1.0, 2.0, 3.0]]), 1.5)
+        tensor([[0.5000, 2.0000, 3.5000]])
+    """
+    check_number("gain", gain, 0)
+    shape = log_mel.shape
+    log_mel, counts = check_log_mel(log_mel, lengths)
+    log_mel = hold_last_frame(log_mel, counts)
+    if mean is None:
+        center = band_mean(log_mel, counts)
+    else:
+        center = check_real(mean, "mean").to(log_mel)
+        if center.shape != log_mel.shape[-2:-1]:
+            raise InputError(
+                f"mean has shape {tuple(center.shape)}; it must be ({log_mel.shape[-2]},)"
+            )
+        center = center[:, None]
+    return torch.lerp(center, log_mel, gain).reshape(shape)
+
+
+@dataclass(frozen=True)
+class Contrast(Restoration):
+    """Contrast about the mean of each band; see `contrast`.
+
+    Args:
+        gain: Factor of the deviation from the mean, at least 0.
+
+    Raises:
+        InputError: If the gain is no such number.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> inverter = tmi.MelInverter("hifigan_22k", restore=tmi.restoration.Contrast(1.1))
+    """
+
+    gain: float = 1.2
+
+    def __post_init__(self) -> None:
+        check_number("gain", self.gain, 0, math.inf)
+
+    def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:
+        return contrast(log_mel, self.gain, lengths=counts)

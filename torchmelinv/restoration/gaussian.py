@@ -1,0 +1,54 @@
+"""Gaussian filters of log mels along bands and frames, with a width for each item.
+
+Both ends are extended by their last value.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv1d, pad
+
+REACH = 4.0  # in standard deviations
+
+
+def _kernel(variance: Tensor, reach: int) -> Tensor:
+    """Return the weights (items, 2 reach + 1); a variance of 0 gives the unit impulse exactly."""
+    offsets = torch.arange(-reach, reach + 1, dtype=variance.dtype, device=variance.device)
+    weights = torch.exp(-offsets.square() / (2 * variance.clamp(min=1e-6)[:, None]))
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def _along_frames(log_mel: Tensor, kernel: Tensor) -> Tensor:
+    items, n_mels, n_frames = log_mel.shape
+    reach = kernel.shape[-1] // 2
+    rows = pad(log_mel, (reach, reach), mode="replicate").reshape(1, items * n_mels, -1)
+    weights = kernel.repeat_interleave(n_mels, 0)[:, None]
+    return conv1d(rows, weights, groups=items * n_mels).reshape(items, n_mels, n_frames)
+
+
+def _along_bands(log_mel: Tensor, kernel: Tensor) -> Tensor:
+    n_mels, reach = log_mel.shape[-2], kernel.shape[-1] // 2
+    bands = torch.arange(n_mels, device=log_mel.device)
+    offsets = torch.arange(-reach, reach + 1, device=log_mel.device)
+    source = (bands[:, None] + offsets).clamp(0, n_mels - 1)
+    selection = (source[..., None] == bands).to(log_mel.dtype)  # (n_mels, taps, n_mels)
+    return torch.einsum("it,btn->ibn", kernel, selection) @ log_mel
+
+
+def gaussian_filter(log_mel: Tensor, variances: tuple[Tensor, Tensor], largest: float) -> Tensor:
+    """Filter log mels along bands and frames.
+
+    Args:
+        log_mel: Log mels (items, n_mels, n_frames).
+        variances: Variance in bands² and in frames², each (items).
+        largest: Largest standard deviation, which decides the length of the kernels.
+
+    Returns:
+        Filtered log mels (items, n_mels, n_frames).
+    """
+    reach = max(1, math.ceil(REACH * largest))
+    bands, frames = (_kernel(each.to(log_mel.dtype), reach) for each in variances)
+    return _along_bands(_along_frames(log_mel, frames), bands)

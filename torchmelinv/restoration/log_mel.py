@@ -1,0 +1,77 @@
+"""Log mels of items that differ in length, as the restorations see them.
+
+All work on natural logarithms of magnitude mels, in nepers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchmelinv._utils.batching import length_mask
+from torchmelinv._utils.numerics import safe_divide
+from torchmelinv._utils.validation import check_lengths, check_real
+from torchmelinv.errors import InputError
+
+# Nepers (13 dB) that a filter may raise a value at most. Speech needs 1.2. Without a bound, a sound
+# that starts in digital silence would start with a click.
+_MOST_RAISED = 1.5
+FLOOR = math.log(1e5)  # nepers below the item's peak: quieter values have no structure to restore
+
+
+def check_log_mel(log_mel: Tensor, lengths: Any) -> tuple[Tensor, Tensor | None]:
+    """Return a log mel (items, n_mels, n_frames) and the frames of each item, (items)."""
+    log_mel = check_real(log_mel, "log_mel")
+    if log_mel.ndim < 2 or log_mel.numel() == 0:
+        raise InputError(
+            f"log_mel has shape {tuple(log_mel.shape)}; it must be (…, n_mels ≥ 1, n_frames ≥ 1)"
+        )
+    counts = None
+    if lengths is not None:
+        items, n_frames = log_mel.shape[:-2], log_mel.shape[-1]
+        counts = check_lengths(lengths, items, n_frames, log_mel.device).reshape(-1)
+    return log_mel.reshape(-1, *log_mel.shape[-2:]), counts
+
+
+def log_magnitude(linear_mel: Tensor, power: float) -> Tensor:
+    """Return ln of a linear mel's power-th root, at least `FLOOR` below the peak of each item.
+
+    (…, n_mels, n_frames), at least 0, with zeros in padding. An item of zeros becomes zeros.
+    """
+    peak = linear_mel.detach().amax((-2, -1), keepdim=True)
+    tiny = torch.finfo(linear_mel.dtype).tiny
+    floor = (peak * math.exp(-FLOOR * power)).clamp(min=tiny)
+    return torch.where(peak > 0, linear_mel.clamp(min=floor), 1).log() / power
+
+
+def hold_last_frame(log_mel: Tensor, counts: Tensor | None) -> Tensor:
+    """Fill the padding of (items, n_mels, n_frames) with the last frame of each item."""
+    if counts is None:
+        return log_mel
+    frames = torch.arange(log_mel.shape[-1], device=log_mel.device)
+    source = torch.minimum(frames, counts[:, None] - 1)[:, None, :].expand_as(log_mel)
+    return log_mel.gather(-1, source)
+
+
+def audible(log_mel: Tensor, counts: Tensor | None, depth: float) -> Tensor:
+    """Return True for values at most `depth` nepers below the peak of their item's own frames."""
+    # Padding holds the last frame, so that the peak is that of the item.
+    inside = log_mel >= log_mel.amax((-2, -1), keepdim=True) - depth
+    if counts is not None:
+        inside = inside & length_mask(counts, log_mel.shape[-1])[:, None, :]
+    return inside
+
+
+def bounded(restored: Tensor, log_mel: Tensor) -> Tensor:
+    """Return restored log mels that are at most 13 dB above those before."""
+    return torch.minimum(restored, log_mel + _MOST_RAISED)
+
+
+def masked_mean(values: Tensor, mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    """Return the mean of the values where the mask is True, with kept dimensions; 0 of none."""
+    weights = mask.to(values.dtype)
+    total = (values * weights).sum(dim, keepdim=True)
+    return safe_divide(total, weights.sum(dim, keepdim=True))

@@ -1,0 +1,60 @@
+"""Modulation spectra of log mels: the power of each band's fluctuations by their frequency."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from torchmelinv.restoration.contrast import loud_frames
+from torchmelinv.restoration.log_mel import hold_last_frame, masked_mean
+
+SEGMENT = 64  # frames
+_HOP = 16
+N_MODULATIONS = SEGMENT // 2 + 1
+
+
+def _window(like: Tensor) -> Tensor:
+    return torch.hann_window(SEGMENT, dtype=like.dtype, device=like.device)
+
+
+def modulations(log_mel: Tensor) -> Tensor:
+    """Return the STFT of each band, (items, n_mels, N_MODULATIONS, segments).
+
+    Both ends are extended by their last value; segment k is centered on frame 16 k − 64.
+    """
+    rows = pad(log_mel, (SEGMENT, SEGMENT), mode="replicate").flatten(0, 1)
+    window = _window(log_mel)
+    spectrum = torch.stft(
+        rows, SEGMENT, _HOP, window=window, return_complex=True, pad_mode="constant"
+    )
+    return spectrum.unflatten(0, log_mel.shape[:2])
+
+
+def from_modulations(spectrum: Tensor, n_frames: int, like: Tensor) -> Tensor:
+    """Return the log mels (items, n_mels, n_frames) of `modulations`."""
+    rows = torch.istft(
+        spectrum.flatten(0, 1),
+        SEGMENT,
+        _HOP,
+        window=_window(like),
+        length=n_frames + 2 * SEGMENT,
+    )
+    return rows.unflatten(0, spectrum.shape[:2])[..., SEGMENT:-SEGMENT]
+
+
+def modulation_power(log_mel: Tensor, counts: Tensor | None) -> Tensor:
+    """Return the mean power of each modulation frequency, (items, n_mels, N_MODULATIONS).
+
+    Segments whose center is padding or a pause do not count. The lowest frequencies include the
+    mean of the band, up to the width of the window.
+    """
+    power = modulations(hold_last_frame(log_mel, counts)).abs().square()
+    loud = loud_frames(log_mel, counts)[:, 0]
+    centers = torch.arange(power.shape[-1], device=power.device) * _HOP - SEGMENT
+    inside = (centers >= 0) & (centers < log_mel.shape[-1])
+    # Frames around the center count as well: an item can be shorter than a hop.
+    near = torch.nn.functional.max_pool1d(loud.to(log_mel.dtype), 2 * _HOP + 1, 1, _HOP) > 0
+    source = centers.clamp(0, log_mel.shape[-1] - 1)
+    mask = near[:, source] & inside
+    return masked_mean(power, mask[:, None, None].expand_as(power), -1)[..., 0]
