@@ -52,7 +52,8 @@ def modulation_power(log_mel: Tensor, counts: Tensor | None) -> Tensor:
     power = modulations(hold_last_frame(log_mel, counts)).abs().square()
     loud = loud_frames(log_mel, counts)[:, 0]
     centers = torch.arange(power.shape[-1], device=power.device) * _HOP - SEGMENT
-    inside = (centers >= 0) & (centers < log_mel.shape[-1])
+    ends = log_mel.shape[-1] if counts is None else counts[:, None]
+    inside = (centers >= 0) & (centers < ends)
     # Frames around the center count as well: an item can be shorter than a hop.
     near = torch.nn.functional.max_pool1d(loud.to(log_mel.dtype), 2 * _HOP + 1, 1, _HOP) > 0
     source = centers.clamp(0, log_mel.shape[-1] - 1)

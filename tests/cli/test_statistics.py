@@ -1,0 +1,80 @@
+"""`torchmelinv statistics`, and `--restore` and `--statistics` of the commands that invert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny import QUICK, TINY_ONE, console, tiny_mel, workplace  # noqa: F401
+from torchmelinv.restoration import MelStatistics
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+
+def save(path: str = "mels/a.pt", seconds: float = 1.0) -> None:
+    Path("mels").mkdir(exist_ok=True)
+    torch.save(tiny_mel(seconds), path)
+
+
+def test_statistics_of_a_folder_are_written_and_matched(run):
+    save()
+    save("mels/b.pt", 2.0)
+    code, out, err = run("statistics", "mels", "-o", "real.json", *TINY_ONE)
+    assert (code, err) == (0, "")
+    assert out == "real.json: 2 files, 3 s of sound\n"
+    statistics = MelStatistics.from_json(Path("real.json").read_text())
+    assert (statistics.n_mels, statistics.frame_rate) == (8, 500.0)
+    for name in ("match_variance", "match_modulation_spectrum"):
+        restore = ("--restore", name, "--statistics", "real.json")
+        code, out, err = run("invert", "mels/a.pt", "-o", f"{name}.wav", *QUICK, *restore)
+        assert (code, err) == (0, "")
+        assert "to the restored mel" in out
+
+
+def test_a_broken_file_is_named_and_the_others_count(run):
+    save()
+    torch.save(torch.zeros(3, 4), "mels/b.pt")
+    code, out, err = run("statistics", "mels", "-o", "real.json", *TINY_ONE)
+    assert code == 1
+    assert out == "real.json: 1 files, 1 s of sound\n"
+    assert "mels/b.pt: the mel has 3 bands" in err
+
+
+def test_nothing_to_compute_from(run):
+    torch.save(torch.zeros(3, 4), "b.pt")
+    code, out, err = run("statistics", "b.pt", "-o", "real.json", *TINY_ONE)
+    assert (code, out) == (2, "")
+    assert "there is no mel to compute statistics from" in err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--restore", "match_variance"),
+        ("--statistics", "real.json"),
+        ("--restore", "auto", "--statistics", "real.json"),
+    ],
+)
+def test_statistics_and_matching_need_each_other(run, options):
+    save()
+    code, _, err = run("invert", "mels/a.pt", "-o", "a.wav", *QUICK, *options)
+    assert code == 2
+    assert "need each other" in err
+
+
+def test_a_file_without_statistics(run):
+    save()
+    options = ("--restore", "match_variance", "--statistics", "tiny.json")
+    code, _, err = run("invert", "mels/a.pt", "-o", "a.wav", *QUICK, *options)
+    assert code == 2
+    assert "tiny.json holds no statistics" in err
+
+
+def test_restore_by_name(run):
+    save()
+    restored = run("invert", "mels/a.pt", "-o", "a.wav", *QUICK, "--restore", "unsharp_mask")
+    exact = run("invert", "mels/a.pt", "-o", "b.wav", *QUICK)
+    assert "to the restored mel" in restored[1]
+    assert "to the restored mel" not in exact[1]
