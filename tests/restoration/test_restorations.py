@@ -20,7 +20,7 @@ from torchmelinv.restoration import (
     MelRestoration,
     MelStatistics,
     Restoration,
-    Sequence,
+    Sequential,
     UnsharpMask,
     contrast,
     match_modulation_spectrum,
@@ -60,7 +60,7 @@ def all_restorations() -> dict[str, Restoration]:
         "unsharp_mask": UnsharpMask(),
         "variance": MatchVariance(statistics()),
         "modulation": MatchModulationSpectrum(statistics()),
-        "sequence": Sequence([UnsharpMask(0.5), Contrast(1.1)]),
+        "sequence": Sequential(UnsharpMask(0.5), Contrast(1.1)),
     }
 
 
@@ -220,8 +220,8 @@ def test_refusals():
         UnsharpMask(sigma_frames=math.nan)
     with pytest.raises(InputError, match="statistics has type dict"):
         MatchVariance({})
-    with pytest.raises(InputError, match="steps"):
-        Sequence([])
+    with pytest.raises(InputError, match="the steps are"):
+        Sequential()
     with pytest.raises(InputError, match="there is no mel"):
         mel_statistics([], NAME)
     with pytest.raises(InputError, match=r"mean has shape \(3,\)"):

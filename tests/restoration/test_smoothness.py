@@ -15,7 +15,7 @@ from tests.shared import AUDIO, needs_audio, speech_clips
 from torchmelinv.demo import signal
 from torchmelinv.functional import mel_to_mfcc, mfcc_to_mel
 from torchmelinv.restoration import smoothness
-from torchmelinv.restoration.smoothness import equivalent_variances, noise_variances
+from torchmelinv.restoration.smoothing import equivalent_variances, noise_variances
 
 NAME = "hifigan_22k"
 CONVENTION = tmi.preset(NAME)

@@ -11,7 +11,7 @@ from torchmelinv.errors import InputError
 from torchmelinv.identification.candidate import Candidate, preset_conventions, score_presets
 from torchmelinv.identification.logarithm import find_logarithm
 from torchmelinv.identification.scoring import FITS, POSSIBLE, MelStatistics
-from torchmelinv.restoration.smoothness import smoothness
+from torchmelinv.restoration.smoothing import smoothness
 
 __all__ = ["Identification", "identify"]
 

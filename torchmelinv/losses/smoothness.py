@@ -16,7 +16,7 @@ from torchmelinv.losses.padded import weighted_mean
 from torchmelinv.metrics.checks import check_pair
 from torchmelinv.restoration.log_mel import check_log_mel, hold_last_frame, log_magnitude
 from torchmelinv.restoration.modulation_spectrum import modulation_power
-from torchmelinv.restoration.smoothness import ROUGH, excess_variances, noise_variances
+from torchmelinv.restoration.smoothing import ROUGH, excess_variances, noise_variances
 from torchmelinv.transforms.compression import decompress
 from torchmelinv.transforms.mel_checks import check_mel_shape
 

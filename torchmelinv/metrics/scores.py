@@ -28,7 +28,7 @@ from torchmelinv.metrics.spectral import (
     log_spectral_distance_db,
     mel_cepstral_distortion_db,
 )
-from torchmelinv.restoration.smoothness import of_linear_mel
+from torchmelinv.restoration.smoothing import of_linear_mel
 from torchmelinv.transforms.spectrum import filterbank_input, power_spectrum, safe_abs
 
 __all__ = [

@@ -6,7 +6,7 @@ mels; the classes of the same names are used by ``MelInverter(…, restore=…)`
 """
 
 from torchmelinv.restoration.auto import Auto
-from torchmelinv.restoration.contrast import Contrast, contrast
+from torchmelinv.restoration.band_contrast import Contrast, contrast
 from torchmelinv.restoration.matching import (
     MatchModulationSpectrum,
     MatchVariance,
@@ -14,10 +14,10 @@ from torchmelinv.restoration.matching import (
     match_variance,
 )
 from torchmelinv.restoration.module import MelRestoration
-from torchmelinv.restoration.restoration import Restoration, Sequence
-from torchmelinv.restoration.smoothness import Smoothness, smoothness
+from torchmelinv.restoration.restoration import Restoration, Sequential
+from torchmelinv.restoration.sharpening import UnsharpMask, unsharp_mask
+from torchmelinv.restoration.smoothing import Smoothness, smoothness
 from torchmelinv.restoration.statistics import MelStatistics, mel_statistics
-from torchmelinv.restoration.unsharp_mask import UnsharpMask, unsharp_mask
 
 __all__ = [
     "Auto",
@@ -27,7 +27,7 @@ __all__ = [
     "MelRestoration",
     "MelStatistics",
     "Restoration",
-    "Sequence",
+    "Sequential",
     "Smoothness",
     "UnsharpMask",
     "contrast",

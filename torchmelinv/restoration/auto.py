@@ -10,11 +10,11 @@ from torch import Tensor
 
 from torchmelinv._utils.batching import map_batch
 from torchmelinv.conventions import MelConvention
-from torchmelinv.restoration.contrast import band_mean
+from torchmelinv.restoration.band_contrast import band_mean
 from torchmelinv.restoration.gaussian import gaussian_filter
 from torchmelinv.restoration.log_mel import bounded, hold_last_frame
 from torchmelinv.restoration.restoration import Restoration
-from torchmelinv.restoration.smoothness import LARGEST_VARIANCE, estimate
+from torchmelinv.restoration.smoothing import LARGEST_VARIANCE, estimate
 
 __all__ = ["Auto"]
 

@@ -14,7 +14,7 @@ from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_number
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
-from torchmelinv.restoration.contrast import band_mean, loud_frames
+from torchmelinv.restoration.band_contrast import band_mean, loud_frames
 from torchmelinv.restoration.gaussian import gaussian_filter
 from torchmelinv.restoration.log_mel import check_log_mel, hold_last_frame, masked_mean
 from torchmelinv.restoration.modulation_spectrum import (

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from torchmelinv.restoration.contrast import loud_frames
+from torchmelinv.restoration.band_contrast import loud_frames
 from torchmelinv.restoration.log_mel import hold_last_frame, masked_mean
 
 SEGMENT = 64  # frames

@@ -10,10 +10,10 @@ from torch import Tensor
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.restoration.auto import Auto
-from torchmelinv.restoration.contrast import Contrast
+from torchmelinv.restoration.band_contrast import Contrast
 from torchmelinv.restoration.log_mel import hold_last_frame, log_magnitude
 from torchmelinv.restoration.restoration import Restoration
-from torchmelinv.restoration.unsharp_mask import UnsharpMask
+from torchmelinv.restoration.sharpening import UnsharpMask
 
 RestorationName = Literal["auto", "contrast", "unsharp_mask", "none"]
 

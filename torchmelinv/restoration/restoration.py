@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -41,29 +40,31 @@ class Restoration:
         raise NotImplementedError(f"{type(self).__name__} does not define restore")
 
 
-@dataclass(frozen=True)
-class Sequence(Restoration):
+@dataclass(frozen=True, init=False)
+class Sequential(Restoration):
     """Several restorations, one after the other.
 
     Args:
-        steps: The restorations, the first one first.
+        *steps: The restorations, the first one first.
 
     Raises:
         InputError: If a step is no restoration, or there is none.
 
     Example:
         >>> import torchmelinv as tmi
-        >>> from torchmelinv.restoration import Contrast, UnsharpMask
-        >>> restore = tmi.restoration.Sequence([UnsharpMask(0.5), Contrast(1.1)])
+        >>> from torchmelinv.restoration import Contrast, Sequential, UnsharpMask
+        >>> restore = Sequential(UnsharpMask(0.5), Contrast(1.1))
         >>> inverter = tmi.MelInverter("hifigan_22k", restore=restore)
     """
 
-    steps: Iterable[Restoration]
+    steps: tuple[Restoration, ...]
 
-    def __post_init__(self) -> None:
-        steps = tuple(self.steps) if isinstance(self.steps, Iterable) else ()
+    def __init__(self, *steps: Restoration) -> None:
         if not steps or not all(isinstance(step, Restoration) for step in steps):
-            raise InputError(f"steps is {self.steps!r}; it must be a list of restorations")
+            raise InputError(
+                f"the steps are {steps!r}; they must be objects of torchmelinv.restoration, such "
+                "as Contrast(1.1)"
+            )
         object.__setattr__(self, "steps", steps)
 
     def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:

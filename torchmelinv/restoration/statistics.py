@@ -17,7 +17,7 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.conventions.validated import ValidatedRecord
 from torchmelinv.errors import InputError
-from torchmelinv.restoration.contrast import band_mean, loud_frames
+from torchmelinv.restoration.band_contrast import band_mean, loud_frames
 from torchmelinv.restoration.log_mel import log_magnitude, masked_mean
 from torchmelinv.restoration.modulation_spectrum import N_MODULATIONS, modulation_power
 from torchmelinv.transforms.compression import decompress
@@ -124,6 +124,9 @@ def mel_statistics(
     Raises:
         InputError: If there is no mel, or one does not fit the convention.
         ConventionError: If there is no such convention.
+
+    Shape:
+        - mels: (…, n_mels, n_frames), each
 
     Example:
         >>> import torch, torchmelinv as tmi

@@ -72,6 +72,13 @@ class Smoothness(NamedTuple):
         bands: Standard deviation of the Gaussian filter along bands that would have the same
             effect, in bands, (…).
         frames: The same along frames, in frames, (…).
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> mel = tmi.MelSpectrogram("hifigan_22k")(0.1 * torch.randn(22050))
+        >>> smoothed = torch.nn.functional.avg_pool2d(mel[None], 3, 1, 1)[0]
+        >>> bool(tmi.restoration.smoothness(smoothed, "hifigan_22k").strength > 0.9)
+        True
     """
 
     strength: Tensor
