@@ -88,7 +88,8 @@ class LogInversion:
 
     Args:
         convention: How the mels were made: a `MelConvention`, a preset's name, the path of a JSON
-            file, or a `MelInverter` with its own options.
+            file, or a `MelInverter` with its own options. By default mels are inverted exactly, so
+            that one hears how much they are smoothed.
         mel: Where the mels (…, n_mels, n_frames) are: a key of what ``validation_step`` returns, or
             a function (outputs, batch) of that and of the batch.
         lengths: Where the frames of each mel of a padded batch are, (…), like `mel`.
@@ -129,7 +130,9 @@ class LogInversion:
         check_whole("count", count, 1)
         check_whole("every", every, 1)
         self.inverter = (
-            convention if isinstance(convention, MelInverter) else MelInverter(convention)
+            convention
+            if isinstance(convention, MelInverter)
+            else MelInverter(convention, restore="none")
         )
         self.mel, self.lengths, self.count, self.every, self.tag = mel, lengths, count, every, tag
         self._n_validations = 0

@@ -205,7 +205,7 @@ def mel_to_waveform(
     tolerance: float | None = None,
     gradient: Gradient = "unrolled",
     channels: bool = False,
-    restore: RestorationName | Restoration | None = None,
+    restore: RestorationName | Restoration = "auto",
     check: bool = True,
 ) -> Tensor:
     """Invert mel spectrograms to waveforms, as `MelInverter` does.

@@ -95,18 +95,18 @@ class MelInverter(nn.Module):
             one number for each of them. Many iterations loosen the correlation; a difference in
             sign is lost.
         restore: Restoration of mels that are smoother than those of sounds, as networks predict
-            them, before the inversion: ``"auto"`` (as much as the mel was smoothed; the mel of a
-            recording stays as it is), ``"contrast"``, ``"unsharp_mask"``, an object of
-            `torchmelinv.restoration`, or ``"none"``. The waveform then has the restored mel.
-            Default: ``"auto"``, but ``"none"`` where the result has a gradient with respect to the
-            mel.
+            them, before the inversion: ``"auto"`` (as much as the mel was smoothed: the mel of a
+            recording stays as it is; and nothing where a gradient with respect to the mel passes),
+            ``"contrast"``, ``"unsharp_mask"``, ``"none"``, or an object of
+            `torchmelinv.restoration`, such as ``Auto()``, with or without gradients. The waveform
+            then has the restored mel, at the level of the given one.
         check: Check the values of each mel. Set False to skip this check, which waits for the
             device and may warn about half-trained models.
 
     Attributes:
         n_iter, init, seed, tolerance, gradient, channels, check: The options, which may be set
             later.
-        convention, magnitude, phase, momentum: The other options, read-only.
+        convention, magnitude, phase, momentum, restore: The other options, read-only.
         stft: The `STFT` of the convention.
         filterbank: The `MelFilterbank` of the convention.
 
@@ -139,7 +139,7 @@ class MelInverter(nn.Module):
         tolerance: float | None = None,
         gradient: Gradient = "unrolled",
         channels: bool = False,
-        restore: RestorationName | Restoration | None = None,
+        restore: RestorationName | Restoration = "auto",
         check: bool = True,
     ) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class MelInverter(nn.Module):
         self._phase, self._momentum = phase, momentum
         self._method = as_phase_method(phase, momentum)
         self._restore = restore
-        self._restoration = as_restoration("auto" if restore is None else restore)
+        self._restoration = as_restoration(restore, self._convention)
         self.add_module("stft", STFT(self._convention))
         self.add_module("filterbank", MelFilterbank(self._convention))
         self.n_iter, self.init, self.seed, self.tolerance = n_iter, init, seed, tolerance
@@ -175,7 +175,7 @@ class MelInverter(nn.Module):
         return self._momentum
 
     @property
-    def restore(self) -> str | Restoration | None:
+    def restore(self) -> str | Restoration:
         """The restoration as it was given. Read-only."""
         return self._restore
 
@@ -351,7 +351,8 @@ class MelInverter(nn.Module):
         if lengths is not None:
             counts = check_lengths(lengths, linear.shape[:-2], linear.shape[-1], linear.device)
         # Training compares sounds with the mel as it is: a network must learn what it lacks.
-        is_exact = self.restore is None and linear.requires_grad
+        trains = linear.requires_grad and self.gradient != "none"
+        is_exact = trains and self.restore == "auto"
         restoration = None if is_exact else self._restoration
         return restore_linear_mel(restoration, linear, counts, self.convention)
 

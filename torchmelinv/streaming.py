@@ -6,10 +6,10 @@ frames and nothing that grows. Each frame goes through the same operations on th
 the samples are bit-identical for any sizes of the pushes: there are no seams, and offline inversion
 is a single push.
 
-`MelInverter` with the same `phase` computes the same from all frames at once. It rounds in another
-order, and the recursion amplifies that: in float64 short signals agree to 1e-9; in float32 the two
-drift apart in phase, not in quality. (It also tapers a mel with fewer frames than overlap by the
-window sum of these frames alone, which a stream cannot know.)
+`MelInverter` with the same `phase` and ``restore="none"`` computes the same from all frames at
+once. It rounds in another order, and the recursion amplifies that: in float64 short signals agree
+to 1e-9; in float32 the two drift apart in phase, not in quality. (It also tapers a mel with fewer
+frames than overlap by the window sum of these frames alone, which a stream cannot know.)
 
 On speech a stream is less close to the mel than 32 iterations over the whole, and closer than
 RTISI-LA on a fixed magnitude.

@@ -6,7 +6,7 @@ from tests.problems import tones
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions.presets import preset, preset_info, preset_names
 from torchmelinv.identification.candidate import Candidate, preset_conventions, score_presets
-from torchmelinv.identification.scoring import MelStatistics
+from torchmelinv.identification.scoring import ValueStatistics
 
 
 def test_every_preset_is_considered_once():
@@ -23,7 +23,7 @@ def test_every_preset_is_considered_once():
 def test_candidates_are_sorted_by_score():
     mel = MelSpectrogram("hifigan_22k")(0.1 * tones(22050))[None].double()
     conventions = [each for each in preset_conventions() if each.convention.n_mels == 80]
-    candidates = score_presets(MelStatistics(mel, 1e-7), conventions)
+    candidates = score_presets(ValueStatistics(mel, 1e-7), conventions)
     assert len(candidates) == len(conventions)
     scores = [candidate.score for candidate in candidates]
     assert scores == sorted(scores, reverse=True)

@@ -10,14 +10,14 @@ import torch
 from torchmelinv.conventions.presets import preset
 from torchmelinv.identification.candidate import Candidate
 from torchmelinv.identification.logarithm import find_logarithm
-from torchmelinv.identification.scoring import MelStatistics
+from torchmelinv.identification.scoring import ValueStatistics
 
 
-def statistics(values: torch.Tensor) -> MelStatistics:
-    return MelStatistics(values.double()[None], 1e-7)
+def statistics(values: torch.Tensor) -> ValueStatistics:
+    return ValueStatistics(values.double()[None], 1e-7)
 
 
-def recording(scale: float, floor: float | None = None) -> MelStatistics:
+def recording(scale: float, floor: float | None = None) -> ValueStatistics:
     """Values whose median lies `scale` times 8 nepers below the loudest ones."""
     generator = torch.Generator().manual_seed(0)
     values = scale * (torch.rand(80, 200, generator=generator) * 16 - 16)

@@ -14,7 +14,7 @@ from torchmelinv.identification.scoring import (
     IMPOSSIBLE,
     POSSIBLE,
     UNLIKELY,
-    MelStatistics,
+    ValueStatistics,
     decibels_per_unit,
     dynamic_range,
     score_convention,
@@ -52,7 +52,9 @@ def waveforms(n_samples):
 
 
 def statistics(mel):
-    return MelStatistics(mel.double().reshape(-1, *mel.shape[-2:]), torch.finfo(torch.float32).eps)
+    return ValueStatistics(
+        mel.double().reshape(-1, *mel.shape[-2:]), torch.finfo(torch.float32).eps
+    )
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -174,7 +176,7 @@ def test_peak_that_is_put_at_zero():
 def test_values_are_equal_within_the_precision_of_the_dtype(dtype):
     mel = torch.full((8, 20), math.log(1e-5)).to(dtype)
     mel[0] = 0
-    values = MelStatistics(mel.double()[None], torch.finfo(dtype).eps)
+    values = ValueStatistics(mel.double()[None], torch.finfo(dtype).eps)
     assert values.share_near(math.log(1e-5)) == pytest.approx(7 / 8)
     assert values.share_near(-11.0) == 0
 

@@ -211,7 +211,7 @@ def test_statistics_are_stored_and_merged(tmp_path):
 
 def test_refusals():
     with pytest.raises(InputError, match=r"restore is 'autp'.*did you mean 'auto'"):
-        as_restoration("autp")
+        as_restoration("autp", CONVENTION)
     with pytest.raises(InputError, match="restore is 3"):
         tmi.MelInverter(NAME, restore=3)
     with pytest.raises(InputError, match="gain"):
@@ -227,7 +227,7 @@ def test_refusals():
     with pytest.raises(InputError, match=r"mean has shape \(3,\)"):
         contrast(torch.zeros(80, 4), mean=torch.zeros(3))
     with pytest.raises(InputError, match="the statistics are of 80 bands"):
-        tmi.MelInverter("vocos_24k", restore=MatchVariance(statistics()))(torch.zeros(100, 9))
+        tmi.MelInverter("vocos_24k", restore=MatchVariance(statistics()))
     with pytest.raises(ConventionError, match="band_deviation"):
         MelStatistics.from_dict({**statistics().to_dict(), "band_deviation": [1.0]})
     with pytest.raises(ConventionError, match="modulation_power"):
@@ -236,5 +236,5 @@ def test_refusals():
 
 def test_the_names_are_those_of_the_inverter():
     for name, kind in RESTORATIONS.items():
-        assert type(as_restoration(name)) is (kind or type(None))
+        assert type(as_restoration(name, CONVENTION)) is (kind or type(None))
         assert tmi.MelInverter(NAME, restore=name).restore == name

@@ -57,7 +57,7 @@ def _describe_shape(result: Identification) -> str:
 
 def _describe_smoothness(strength: float) -> str:
     if strength == 0:
-        return "0: as rough as the mel of a sound"
+        return "0: no smoothing found"
     return (
         f"{strength:.2f} of 1: smoother than the mels of sounds, as a network predicts them; "
         "`invert` sharpens it, unless --restore none"

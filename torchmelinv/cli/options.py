@@ -84,7 +84,8 @@ def add_inverter_options(parser: argparse.ArgumentParser) -> None:
         "--restore",
         choices=[*RESTORATIONS, *_MATCHING],
         help="sharpen mels that are smoother than those of sounds (default: auto, as much as the "
-        "mel was smoothed, and none with --mfcc; the mel of a recording stays as it is)",
+        "mel was smoothed, but none with --mfcc and for roundtrip; the mel of a recording stays as "
+        "it is)",
     )
     parser.add_argument(
         "--statistics",
@@ -142,9 +143,12 @@ def _restoration_from(options: argparse.Namespace) -> str | Restoration | None:
         names = " or ".join(f"--restore {name}" for name in _MATCHING)
         raise InputError(f"--statistics FILE.json and {names} need each other")
     if options.statistics is None:
-        # Few coefficients keep no detail that a restoration could raise.
-        is_mfcc = mfcc_convention_from(options) is not None
-        return "none" if options.restore is None and is_mfcc else options.restore
+        # Few coefficients keep no detail that a restoration could raise, and a roundtrip asks how
+        # close the inversion comes.
+        is_exact = mfcc_convention_from(options) is not None or getattr(
+            options, "measures_closeness", False
+        )
+        return "none" if options.restore is None and is_exact else options.restore
     path = existing_file(options.statistics)
     try:
         statistics = MelStatistics.from_json(path.read_text(encoding="utf-8"))

@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
     add_inverter_options(parser)
     add_subtype_option(parser)
     add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, measures_closeness=True)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,19 +10,23 @@ from typing import Any
 
 from torch import Tensor
 
+from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.cli.console import EXIT_FAILED, EXIT_OK, print_message
 from torchmelinv.cli.options import add_convention_options, convention_from
 from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
+from torchmelinv.corpus.loading import load_waveform
 from torchmelinv.errors import TorchmelinvError
-from torchmelinv.io.mels import find_mels, read_mel
-from torchmelinv.io.paths import atomic_write, check_exists
+from torchmelinv.io.audio import AUDIO_SUFFIXES
+from torchmelinv.io.mels import MEL_SUFFIXES, read_mel
+from torchmelinv.io.paths import atomic_write, check_exists, find_files
 from torchmelinv.restoration.statistics import mel_statistics
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
 
-_DESCRIPTION = """Compute mean, deviation and modulation spectrum of each band of real mels, such as
-those a network was trained on; a few minutes of sound suffice. `invert --restore match_variance` or
-`match_modulation_spectrum` with `--statistics FILE` gives predicted mels those statistics."""
+_DESCRIPTION = """Compute mean, deviation and modulation spectrum of each band of real mels, or of
+the mels of recordings, such as those a network was trained on; a few minutes of sound suffice.
+`invert --restore match_variance` or `match_modulation_spectrum` with `--statistics FILE` gives
+predicted mels those statistics."""
 
 
 def add_parser(commands: Any) -> None:
@@ -34,7 +38,7 @@ def add_parser(commands: Any) -> None:
         "input",
         nargs="+",
         metavar="INPUT",
-        help="npy, npz, pt or safetensors files, or folders of them",
+        help="mel files (npy, npz, pt, safetensors), audio files, or folders of them",
     )
     parser.add_argument(
         "-o", "--out", required=True, metavar="FILE.json", help="file of the statistics"
@@ -46,7 +50,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compute and write the statistics, and return the exit code."""
     convention = convention_from(options)
-    paths = [path for name in options.input for path in _mel_files(Path(name))]
+    paths = [path for name in options.input for path in _files(Path(name))]
     failed: list[str] = []
     with contextlib.closing(Progress(len(paths), len(paths))) as progress:
         statistics = mel_statistics(_mels(paths, convention, progress, failed), convention)
@@ -54,24 +58,30 @@ def run(options: argparse.Namespace) -> int:
         temporary.write_text(statistics.to_json(), encoding="utf-8")
     for message in failed:
         print_message("error", message)
-    seconds = statistics.n_frames / statistics.frame_rate
-    print(f"{options.out}: {len(paths) - len(failed)} files, {seconds:.0f} s of sound")
+    seconds = statistics.n_frames * convention.hop_length / convention.sample_rate
+    n_files = len(paths) - len(failed)
+    files = "1 file" if n_files == 1 else f"{n_files} files"
+    print(f"{options.out}: {files}, {seconds:.0f} s of sound without pauses")
     return EXIT_FAILED if failed else EXIT_OK
 
 
-def _mel_files(path: Path) -> Sequence[Path]:
+def _files(path: Path) -> Sequence[Path]:
     check_exists(path)
-    return find_mels(path) if path.is_dir() else [path]
+    return find_files(path, (*MEL_SUFFIXES, *AUDIO_SUFFIXES)) if path.is_dir() else [path]
 
 
 def _mels(
     paths: Sequence[Path], convention: MelConvention, progress: Progress, failed: list[str]
 ) -> Iterator[Tensor]:
-    """Read the mels that can be read; collect errors of the others."""
+    """Read mels, or compute those of recordings; collect the errors of files without one."""
+    analysis = MelSpectrogram(convention)
     for path in paths:
         try:
-            mel = check_mel_shape(read_mel(path), convention)
-            check_mel_values(mel, convention, None)
+            if path.suffix.lower() in AUDIO_SUFFIXES:
+                mel = analysis(load_waveform(path, convention)[0])
+            else:
+                mel = check_mel_shape(read_mel(path), convention)
+                check_mel_values(mel, convention, None)
         except TorchmelinvError as error:
             failed.append(f"{path}: {error}")
             continue

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import preset, preset_info, preset_names
-from torchmelinv.identification.scoring import MelStatistics, Score, Verdict, score_convention
+from torchmelinv.identification.scoring import Score, ValueStatistics, Verdict, score_convention
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ def preset_conventions() -> tuple[NamedConvention, ...]:
     return tuple(conventions)
 
 
-def score_presets(mel: MelStatistics, conventions: Iterable[NamedConvention]) -> list[Candidate]:
+def score_presets(mel: ValueStatistics, conventions: Iterable[NamedConvention]) -> list[Candidate]:
     """Return one candidate for each convention, best first."""
     scores: dict[MelConvention, Score] = {}  # many presets share a convention
     candidates = []

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmelinv.errors import InputError
 from torchmelinv.identification.candidate import Candidate, preset_conventions, score_presets
 from torchmelinv.identification.logarithm import find_logarithm
-from torchmelinv.identification.scoring import FITS, POSSIBLE, MelStatistics
+from torchmelinv.identification.scoring import FITS, POSSIBLE, ValueStatistics
 from torchmelinv.restoration.smoothing import smoothness
 
 __all__ = ["Identification", "identify"]
@@ -136,7 +136,7 @@ def identify(mel: Tensor) -> Identification:
             "nothing is left to identify"
         )
     precision = torch.finfo(mel.dtype).eps if mel.is_floating_point() else 0.0
-    statistics = MelStatistics(values, precision)
+    statistics = ValueStatistics(values, precision)
     candidates = tuple(score_presets(statistics, conventions))
     best = _best(candidates)
     guess = find_logarithm(statistics, best)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from torchmelinv.identification.candidate import Candidate
-from torchmelinv.identification.scoring import MelStatistics
+from torchmelinv.identification.scoring import ValueStatistics
 
 # How a floor of 10^k looks in each logarithm: the factor of k, and the distance from the median to
 # the loudest entries (99.9th percentile) that recordings can have.
@@ -28,7 +28,7 @@ class LogGuess(NamedTuple):
     reason: str
 
 
-def _find_floor(mel: MelStatistics) -> LogGuess | None:
+def _find_floor(mel: ValueStatistics) -> LogGuess | None:
     """Return the logarithm in which the pile of lowest values is a power of ten, or None."""
     if not mel.piled or mel.minimum > -2:
         return None
@@ -44,7 +44,7 @@ def _find_floor(mel: MelStatistics) -> LogGuess | None:
     return None
 
 
-def _linear_or_normalized(mel: MelStatistics) -> LogGuess | None:
+def _linear_or_normalized(mel: ValueStatistics) -> LogGuess | None:
     """Return the guess for a mel that is not a logarithm, or None if it may be one."""
     low, high, median = mel.minimum, mel.maximum, mel.median
     if low >= 0 and (mel.skewed or median < 0.1 * high):
@@ -58,7 +58,7 @@ def _linear_or_normalized(mel: MelStatistics) -> LogGuess | None:
     return None
 
 
-def find_logarithm(mel: MelStatistics, best: Sequence[Candidate]) -> LogGuess:
+def find_logarithm(mel: ValueStatistics, best: Sequence[Candidate]) -> LogGuess:
     """Return the likely logarithm of a mel, given the candidates that agree best."""
     floor = _find_floor(mel)
     logs = {candidate.log for candidate in best}

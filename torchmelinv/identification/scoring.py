@@ -50,7 +50,7 @@ class Score(NamedTuple):
     score: float  # higher is better
 
 
-class MelStatistics:
+class ValueStatistics:
     """The values of a mel, and the statistics that each convention is compared with.
 
     Args:
@@ -127,7 +127,7 @@ def value_bounds(convention: MelConvention) -> tuple[Tensor, Tensor]:
 
 
 def _depth_and_loudness(
-    mel: MelStatistics, convention: MelConvention, highest: Tensor
+    mel: ValueStatistics, convention: MelConvention, highest: Tensor
 ) -> tuple[float, float]:
     """Return the depth of the median below the 99.9th percentile, and the loudness, in dB.
 
@@ -142,7 +142,7 @@ def _depth_and_loudness(
 
 
 def find_contradiction(
-    mel: MelStatistics, convention: MelConvention, lowest: Tensor, loud_db: float
+    mel: ValueStatistics, convention: MelConvention, lowest: Tensor, loud_db: float
 ) -> str | None:
     """Return why the convention cannot have made the mel, from its extremes; None if it can."""
     level, kept = convention.level, dynamic_range(convention)
@@ -174,7 +174,7 @@ def find_contradiction(
     return None
 
 
-def _find_floor(mel: MelStatistics, convention: MelConvention, lowest: Tensor) -> Score | None:
+def _find_floor(mel: ValueStatistics, convention: MelConvention, lowest: Tensor) -> Score | None:
     """Return the score by a pile of lowest values or a linear skew; None if neither shows."""
     kept, log = dynamic_range(convention), convention.level.log
     low, high = float(lowest.min()), float(lowest.max())
@@ -194,7 +194,7 @@ def _find_floor(mel: MelStatistics, convention: MelConvention, lowest: Tensor) -
     return None
 
 
-def score_convention(mel: MelStatistics, convention: MelConvention) -> Score:
+def score_convention(mel: ValueStatistics, convention: MelConvention) -> Score:
     """Score how well a convention agrees with a mel.
 
     Args:

@@ -14,22 +14,19 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.losses.padded import weighted_mean
 from torchmelinv.metrics.checks import check_pair
-from torchmelinv.restoration.log_mel import check_log_mel, hold_last_frame, log_magnitude
+from torchmelinv.restoration.log_mel import decompressed, hold_last_frame, log_magnitude
 from torchmelinv.restoration.modulation_spectrum import modulation_power
 from torchmelinv.restoration.smoothing import ROUGH, excess_variances, noise_variances
-from torchmelinv.transforms.compression import decompress
-from torchmelinv.transforms.mel_checks import check_mel_shape
 
 __all__ = ["ModulationSpectrumLoss", "SmoothnessLoss"]
 
-# In nepers²: fluctuations below 0.01 nepers count as none.
+# In nepers²: fluctuations with an amplitude below 0.01 nepers count as none.
 _LEAST_POWER = 1e-4
 _FIRST = 2  # modulations below include the mean of the band
 
 
 def _log_mels(mel: Tensor, convention: MelConvention, lengths: Any) -> tuple[Tensor, Tensor | None]:
-    mel = check_mel_shape(mel, convention)
-    linear, counts = check_log_mel(decompress(mel, convention.level), lengths)
+    linear, counts = decompressed(mel, convention, lengths)
     return log_magnitude(hold_last_frame(linear, counts), convention.power), counts
 
 
@@ -38,8 +35,8 @@ class SmoothnessLoss(nn.Module):
 
     The variances along bands and frames of the Gaussian filter that `restoration.smoothness`
     estimates, as far as they exceed those of speech and noise: the mean of their sum, in bands² and
-    frames². At least 0, 0 for most mels of recordings, about 1 for mels of FastSpeech 2 and about
-    1.75 times the sum of the variances for filtered mels. Unchanged when the mel is scaled.
+    frames². At least 0, at most 0.1 for most mels of recordings, about 1 for mels of FastSpeech 2.
+    Unchanged when the mel is scaled.
 
     It sees how fast the mel fluctuates, not by how much: a mel of constants has the loss 0, and no
     gradient. Use it beside a distance to a reference and `ModulationSpectrumLoss`.

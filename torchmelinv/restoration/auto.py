@@ -12,15 +12,15 @@ from torchmelinv._utils.batching import map_batch
 from torchmelinv.conventions import MelConvention
 from torchmelinv.restoration.band_contrast import band_mean
 from torchmelinv.restoration.gaussian import gaussian_filter
-from torchmelinv.restoration.log_mel import bounded, hold_last_frame
+from torchmelinv.restoration.log_mel import hold_last_frame
 from torchmelinv.restoration.restoration import Restoration
-from torchmelinv.restoration.smoothing import LARGEST_VARIANCE, estimate
+from torchmelinv.restoration.smoothing import LARGEST_VARIANCE, estimate, noise_variances
 
 __all__ = ["Auto"]
 
 # Chosen on FastSpeech 2 and Tacotron 2 mels (DistillMOS, DNSMOS) and on filtered mels of speech
 # (PESQ, ESTOI): a third correction, or 0.2, raises one of these scores and lowers another.
-CONTRAST = 0.1
+CORRECTIONS, CONTRAST = 2, 0.1
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,11 @@ class Auto(Restoration):
         >>> inverter = tmi.MelInverter("hifigan_22k", restore="auto")
     """
 
-    def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:
-        strength, bands, frames = estimate(log_mel.detach(), counts, convention)
+    def prepare(self, convention: MelConvention) -> None:
+        noise_variances(convention)
+
+    def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
+        strength, bands, frames = estimate(log_mel.detach(), lengths, convention)
         largest = math.sqrt(LARGEST_VARIANCE)
 
         def of_items(
@@ -55,12 +58,11 @@ class Auto(Restoration):
         ) -> tuple[Tensor]:
             variances = strength * bands.square(), strength * frames.square()
             sharp = log_mel
-            for _ in range(2):
-                sharp = sharp + (log_mel - gaussian_filter(sharp, variances, largest))
+            for _ in range(CORRECTIONS):
+                sharp = sharp + (log_mel - gaussian_filter(sharp, variances, (largest, largest)))
                 sharp = hold_last_frame(sharp, counts)
             gain = CONTRAST * strength[:, None, None]
-            sharp = sharp + gain * (sharp - band_mean(sharp, counts))
-            return (bounded(sharp, log_mel),)
+            return (sharp + gain * (sharp - band_mean(sharp, counts)),)
 
-        (restored,) = map_batch(of_items, log_mel, counts, bands, frames, strength)
+        (restored,) = map_batch(of_items, log_mel, lengths, bands, frames, strength)
         return torch.where(strength[:, None, None] > 0, restored, log_mel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -14,23 +13,15 @@ from torchmelinv._utils.validation import check_number, check_real
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.restoration.log_mel import (
-    audible,
+    bounded,
     check_log_mel,
     hold_last_frame,
+    loud_frames,
     masked_mean,
 )
 from torchmelinv.restoration.restoration import Restoration
 
 __all__ = ["Contrast", "contrast"]
-
-# Nepers below an item's peak: frames whose loudest band is quieter do not count for the means, so
-# that pauses do not make the rest louder.
-PAUSE = 5.0
-
-
-def loud_frames(log_mel: Tensor, counts: Tensor | None) -> Tensor:
-    """Return True for the frames that are no pauses, (items, 1, n_frames)."""
-    return audible(log_mel, counts, PAUSE).any(-2, keepdim=True)
 
 
 def band_mean(log_mel: Tensor, counts: Tensor | None) -> Tensor:
@@ -49,9 +40,10 @@ def contrast(
 ) -> Tensor:
     """Scale the deviation of log mels from the mean of each band: μ + g (m − μ).
 
+    No value is raised by more than 1.5 nepers, 13 dB.
+
     Args:
-        log_mel: Natural logarithm of a magnitude mel, (…, n_mels, n_frames). With `mean`, any
-            logarithm.
+        log_mel: Natural logarithm of a magnitude mel, (…, n_mels, n_frames).
         gain: The factor g, at least 0; 1.1 to 1.2 for mels that a network predicted.
         mean: Means μ of the bands, (n_mels,). Default: those of each item, without its pauses.
         lengths: Frames of each item of a padded batch, (…); later frames are those of the last one.
@@ -91,7 +83,7 @@ def contrast(
                 f"mean has shape {tuple(center.shape)}; it must be ({log_mel.shape[-2]},)"
             )
         center = center[:, None]
-    return torch.lerp(center, log_mel, gain).reshape(shape)
+    return bounded(torch.lerp(center, log_mel, gain), log_mel).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -112,7 +104,7 @@ class Contrast(Restoration):
     gain: float = 1.2
 
     def __post_init__(self) -> None:
-        check_number("gain", self.gain, 0, math.inf)
+        check_number("gain", self.gain, 0)
 
-    def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:
-        return contrast(log_mel, self.gain, lengths=counts)
+    def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
+        return contrast(log_mel, self.gain, lengths=lengths)

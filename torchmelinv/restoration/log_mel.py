@@ -11,14 +11,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmelinv._utils.batching import length_mask
+from torchmelinv._utils.batching import frame_mask, length_mask
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.validation import check_lengths, check_real
+from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
+from torchmelinv.transforms.compression import decompress
+from torchmelinv.transforms.mel_checks import check_mel_shape
 
-# Nepers (13 dB) that a filter may raise a value at most. Speech needs 1.2. Without a bound, a sound
-# that starts in digital silence would start with a click.
+# Nepers (13 dB) that a restoration may raise a value at most. Speech needs 1.2. Without a bound, a
+# sound that starts in digital silence would start with a click.
 _MOST_RAISED = 1.5
+# Nepers below an item's peak: frames whose loudest band is quieter are pauses. They do not count
+# for means, so that pauses do not make the rest louder.
+PAUSE = 5.0
 FLOOR = math.log(1e5)  # nepers below the item's peak: quieter values have no structure to restore
 
 
@@ -44,7 +50,21 @@ def log_magnitude(linear_mel: Tensor, power: float) -> Tensor:
     peak = linear_mel.detach().amax((-2, -1), keepdim=True)
     tiny = torch.finfo(linear_mel.dtype).tiny
     floor = (peak * math.exp(-FLOOR * power)).clamp(min=tiny)
-    return torch.where(peak > 0, linear_mel.clamp(min=floor), 1).log() / power
+    # A peak of NaN stays NaN: it must not count as silence.
+    return torch.where(peak == 0, 1, linear_mel.clamp(min=floor)).log() / power
+
+
+def decompressed(
+    mel: Tensor, convention: MelConvention, lengths: Any
+) -> tuple[Tensor, Tensor | None]:
+    """Return linear mels (items, n_mels, n_frames), 0 in padding, and the frames of each item."""
+    mel, counts = check_log_mel(check_mel_shape(mel, convention), lengths)
+    if counts is None:
+        return decompress(mel, convention.level), None
+    # Masked before the exponential, whose gradient would be NaN where padding overflows it.
+    mask = frame_mask(counts, mel)
+    linear = decompress(torch.where(mask, mel, 0), convention.level)
+    return torch.where(mask, linear, 0), counts
 
 
 def hold_last_frame(log_mel: Tensor, counts: Tensor | None) -> Tensor:
@@ -72,6 +92,17 @@ def bounded(restored: Tensor, log_mel: Tensor) -> Tensor:
 
 def masked_mean(values: Tensor, mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:
     """Return the mean of the values where the mask is True, with kept dimensions; 0 of none."""
-    weights = mask.to(values.dtype)
-    total = (values * weights).sum(dim, keepdim=True)
-    return safe_divide(total, weights.sum(dim, keepdim=True))
+    # Double precision, so that padding, which changes the order of the sum, changes no result.
+    wide = values.dtype if values.device.type == "mps" else torch.float64
+    total = torch.where(mask, values, 0).sum(dim, keepdim=True, dtype=wide)
+    return safe_divide(total, mask.sum(dim, keepdim=True).to(wide)).to(values.dtype)
+
+
+def loud_frames(log_mel: Tensor, counts: Tensor | None) -> Tensor:
+    """Return True for the frames that are no pauses, (items, 1, n_frames)."""
+    return audible(log_mel, counts, PAUSE).any(-2, keepdim=True)
+
+
+def energy(log_mel: Tensor, counts: Tensor | None) -> Tensor:
+    """Return the mean of the squared magnitudes over an item's own frames, (items, 1, 1)."""
+    return masked_mean((2 * log_mel).exp(), audible(log_mel, counts, math.inf), (-2, -1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -10,15 +11,22 @@ from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.options import named_options
-from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.precision import full_precision, outside_inference_mode
 from torchmelinv._utils.validation import check_number
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
-from torchmelinv.restoration.band_contrast import band_mean, loud_frames
+from torchmelinv.restoration.band_contrast import band_mean
 from torchmelinv.restoration.gaussian import gaussian_filter
-from torchmelinv.restoration.log_mel import check_log_mel, hold_last_frame, masked_mean
+from torchmelinv.restoration.log_mel import (
+    bounded,
+    check_log_mel,
+    hold_last_frame,
+    loud_frames,
+    masked_mean,
+)
 from torchmelinv.restoration.modulation_spectrum import (
     from_modulations,
+    loud_segments,
     modulation_power,
     modulations,
 )
@@ -33,7 +41,18 @@ __all__ = [
 ]
 
 MOST_GAIN = 3.0
+_CHANCE = 0.5  # deviation of ln √P of one segment is 0.64; the filter over bands lowers it
 _SMOOTHED_BANDS = 2.0  # short items have few segments, whose power varies by chance
+
+
+@functools.lru_cache(16)
+@outside_inference_mode
+def _tables(
+    statistics: MelStatistics, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return deviations (n_mels,) and logarithms of powers (n_mels, N_MODULATIONS)."""
+    deviation = torch.tensor(statistics.band_deviation, dtype=dtype, device=device)
+    return deviation, torch.tensor(statistics.modulation_power, dtype=dtype, device=device)
 
 
 def _check(statistics: MelStatistics, weight: float) -> None:
@@ -68,7 +87,7 @@ def match_variance(
     """Scale the deviation of each band to the global variance of real mels.
 
     μ + (σ_real / σ)^w (m − μ), with the mean μ and the deviation σ of each band of the item without
-    its pauses, and a factor from 1/3 to 3.
+    its pauses, and a factor from 1 to 3. No value is raised by more than 1.5 nepers, 13 dB.
 
     Args:
         log_mel: Natural logarithm of a magnitude mel, (…, n_mels, n_frames), in nepers.
@@ -104,11 +123,12 @@ def match_variance(
     log_mel, counts = _prepared(log_mel, statistics, lengths)
     mean, loud = band_mean(log_mel, counts), loud_frames(log_mel, counts)
     variance = masked_mean((log_mel - mean).square(), loud.expand_as(log_mel), -1)
-    real = torch.tensor(statistics.band_deviation, dtype=log_mel.dtype, device=log_mel.device)
-    squared = safe_divide(real.square()[:, None].expand_as(variance), variance)
+    real = _tables(statistics, log_mel.dtype, log_mel.device)[0].square()[:, None]
     # A band that does not vary at all has nothing to scale.
-    squared = torch.where(variance > 0, squared.clamp(MOST_GAIN**-2, MOST_GAIN**2), 1)
-    return torch.lerp(mean, log_mel, squared.pow(weight / 2)).reshape(shape)
+    least = real / MOST_GAIN**2
+    squared = safe_divide(real.expand_as(variance), torch.maximum(variance, least)).clamp(min=1)
+    factor = torch.where(variance > 0, squared.pow(weight / 2), 1)
+    return bounded(torch.lerp(mean, log_mel, factor), log_mel).reshape(shape)
 
 
 @named_options
@@ -122,9 +142,10 @@ def match_modulation_spectrum(
 ) -> Tensor:
     """Scale the fluctuations of each band to the modulation spectrum of real mels.
 
-    Each modulation frequency f above 0 is scaled by (P_real(f) / P(f))^(w/2), at least 1 and at
-    most 3, in segments of 64 frames; P is the power over the item without its pauses, and the
-    factors are smoothed over bands.
+    In segments of 64 frames, each modulation frequency f from the third on is scaled by
+    (P_real(f) / P(f))^(w/2), from 1/3 to 3; the first two hold the mean of the band. P is the power
+    over the item without its pauses. The factors are smoothed over bands, and what may be chance in
+    few segments is given up. No value is raised by more than 1.5 nepers, 13 dB.
 
     Args:
         log_mel: Natural logarithm of a magnitude mel, (…, n_mels, n_frames), in nepers.
@@ -160,16 +181,25 @@ def match_modulation_spectrum(
     shape = log_mel.shape
     log_mel, counts = _prepared(log_mel, statistics, lengths)
     power = modulation_power(log_mel, counts)
-    real = torch.tensor(statistics.modulation_power, dtype=log_mel.dtype, device=log_mel.device)
+    real = _tables(statistics, log_mel.dtype, log_mel.device)[1]
     tiny = torch.finfo(log_mel.dtype).tiny
-    log_gain = weight / 2 * (real - power.clamp(min=tiny).log())
-    log_gain = torch.where(power > tiny, log_gain.clamp(0, math.log(MOST_GAIN)), 0)
+    most = math.log(MOST_GAIN)
+    log_gain = (real - power.clamp(min=tiny).log()) / 2
+    log_gain = torch.where(power > tiny, log_gain.clamp(-most, most), 0)
     ones = log_gain.new_ones(len(log_gain))
-    log_gain = gaussian_filter(log_gain, (ones * _SMOOTHED_BANDS**2, 0 * ones), _SMOOTHED_BANDS)
+    log_gain = gaussian_filter(
+        log_gain, (ones * _SMOOTHED_BANDS**2, 0 * ones), (_SMOOTHED_BANDS, 0.0)
+    )
+    # The power of a few segments deviates by chance, from band to band; what remains of that after
+    # the filter is given up.
+    n_segments = loud_segments(log_mel, counts).sum(-1).clamp(min=1).to(log_gain.dtype)
+    chance = _CHANCE * n_segments.rsqrt()[:, None, None]
+    log_gain = weight * (log_gain - log_gain.clamp(-chance, chance))
     # Up to the window's width the spectrum holds the mean of the band.
     log_gain = torch.cat([torch.zeros_like(log_gain[..., :2]), log_gain[..., 2:]], -1)
     spectrum = modulations(log_mel) * log_gain.exp()[..., None]
-    return from_modulations(spectrum, log_mel.shape[-1], log_mel).reshape(shape)
+    matched = from_modulations(spectrum, log_mel.shape[-1], log_mel)
+    return bounded(matched, log_mel).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -197,9 +227,11 @@ class MatchVariance(Restoration):
     def __post_init__(self) -> None:
         _check(self.statistics, self.weight)
 
-    def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:
+    def prepare(self, convention: MelConvention) -> None:
         self.statistics.check(convention)
-        return match_variance(log_mel, self.statistics, self.weight, lengths=counts)
+
+    def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
+        return match_variance(log_mel, self.statistics, self.weight, lengths=lengths)
 
 
 @dataclass(frozen=True)
@@ -227,6 +259,8 @@ class MatchModulationSpectrum(Restoration):
     def __post_init__(self) -> None:
         _check(self.statistics, self.weight)
 
-    def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:
+    def prepare(self, convention: MelConvention) -> None:
         self.statistics.check(convention)
-        return match_modulation_spectrum(log_mel, self.statistics, self.weight, lengths=counts)
+
+    def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
+        return match_modulation_spectrum(log_mel, self.statistics, self.weight, lengths=lengths)

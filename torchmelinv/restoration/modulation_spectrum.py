@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import max_pool1d, pad
 
-from torchmelinv.restoration.band_contrast import loud_frames
-from torchmelinv.restoration.log_mel import hold_last_frame, masked_mean
+from torchmelinv.restoration.log_mel import hold_last_frame, loud_frames, masked_mean
 
 SEGMENT = 64  # frames
 _HOP = 16
@@ -43,19 +42,25 @@ def from_modulations(spectrum: Tensor, n_frames: int, like: Tensor) -> Tensor:
     return rows.unflatten(0, spectrum.shape[:2])[..., SEGMENT:-SEGMENT]
 
 
+def loud_segments(log_mel: Tensor, counts: Tensor | None) -> Tensor:
+    """Return True for segments centered on neither padding nor a pause, (items, segments)."""
+    loud = loud_frames(log_mel, counts)[:, 0]
+    n_segments = 1 + (log_mel.shape[-1] + 2 * SEGMENT) // _HOP
+    centers = torch.arange(n_segments, device=log_mel.device) * _HOP - SEGMENT
+    ends = log_mel.shape[-1] if counts is None else counts[:, None]
+    # Frames around the center count as well: an item can be shorter than a hop.
+    near = max_pool1d(loud.to(log_mel.dtype), 2 * _HOP + 1, 1, _HOP) > 0
+    return near[:, centers.clamp(0, log_mel.shape[-1] - 1)] & (centers >= 0) & (centers < ends)
+
+
 def modulation_power(log_mel: Tensor, counts: Tensor | None) -> Tensor:
     """Return the mean power of each modulation frequency, (items, n_mels, N_MODULATIONS).
 
-    Segments whose center is padding or a pause do not count. The lowest frequencies include the
-    mean of the band, up to the width of the window.
+    A fluctuation with the amplitude a, in nepers, has the power a² at its frequency. Segments whose
+    center is padding or a pause do not count. The lowest frequencies include the mean of the band,
+    up to the width of the window.
     """
-    power = modulations(hold_last_frame(log_mel, counts)).abs().square()
-    loud = loud_frames(log_mel, counts)[:, 0]
-    centers = torch.arange(power.shape[-1], device=power.device) * _HOP - SEGMENT
-    ends = log_mel.shape[-1] if counts is None else counts[:, None]
-    inside = (centers >= 0) & (centers < ends)
-    # Frames around the center count as well: an item can be shorter than a hop.
-    near = torch.nn.functional.max_pool1d(loud.to(log_mel.dtype), 2 * _HOP + 1, 1, _HOP) > 0
-    source = centers.clamp(0, log_mel.shape[-1] - 1)
-    mask = near[:, source] & inside
-    return masked_mean(power, mask[:, None, None].expand_as(power), -1)[..., 0]
+    amplitudes = modulations(hold_last_frame(log_mel, counts)).abs() * (4 / SEGMENT)
+    power = amplitudes.square()
+    mask = loud_segments(log_mel, counts)[:, None, None]
+    return masked_mean(power, mask.expand_as(power), -1)[..., 0]

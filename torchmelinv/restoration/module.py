@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torchmelinv._utils.batching import frame_mask
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.validation import check_lengths
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
+from torchmelinv.restoration.log_mel import decompressed
 from torchmelinv.restoration.registry import RestorationName, as_restoration, restore_linear_mel
 from torchmelinv.restoration.restoration import Restoration
-from torchmelinv.transforms.compression import compress, decompress
-from torchmelinv.transforms.mel_checks import check_mel_shape
+from torchmelinv.transforms.compression import compress
 
 __all__ = ["MelRestoration"]
 
@@ -24,8 +23,9 @@ __all__ = ["MelRestoration"]
 class MelRestoration(nn.Module):
     """Sharpen smoothed mels, such as those that a network predicted.
 
-    Mels come and go in the convention's values. Half precisions are computed in and returned as
-    float32. The module has no parameters.
+    Mels come and go in the convention's values. What was not smoothed is returned as it is. Invert
+    the result with ``restore="none"``: it may still be smoother than the mel of a sound. Half
+    precisions are computed in and returned as float32. The module has no parameters.
 
     Args:
         convention: The convention of the mels.
@@ -51,7 +51,8 @@ class MelRestoration(nn.Module):
     ) -> None:
         super().__init__()
         self._convention = as_convention(convention)
-        self._restore, self._restoration = restore, as_restoration(restore)
+        self._restore = restore
+        self._restoration = as_restoration(restore, self._convention)
 
     @property
     def convention(self) -> MelConvention:
@@ -85,13 +86,12 @@ class MelRestoration(nn.Module):
             - lengths: (…)
             - output: (…, n_mels, n_frames)
         """
-        mel = check_mel_shape(mel, self.convention)
-        counts, mask = None, None
-        linear = decompress(mel, self.convention.level)
-        if lengths is not None:
-            counts = check_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
-            mask = frame_mask(counts, mel)
-            linear = torch.where(mask, linear, 0)
+        linear, counts = decompressed(mel, self.convention, lengths)
+        linear = linear.reshape(mel.shape)
+        own = None
+        if counts is not None:
+            own = frame_mask(counts.reshape(mel.shape[:-2]), mel)
         restored = restore_linear_mel(self._restoration, linear, counts, self.convention)
-        values = compress(restored, self.convention.level, mask)
-        return torch.where(restored == linear, mel, values) if mask is None else values
+        values = compress(restored, self.convention.level, own)
+        unchanged = restored == linear
+        return torch.where(unchanged if own is None else unchanged & own, mel, values)

@@ -13,25 +13,38 @@ from torchmelinv.errors import InputError
 class Restoration:
     """Base class of the restorations of smoothed mels.
 
-    A subclass is a frozen dataclass of its parameters and defines `restore`.
+    A subclass is a frozen dataclass of its parameters and defines `restore`. Whatever it returns,
+    no value is raised by more than 13 dB, and the level stays: the mel is then scaled so that the
+    squared magnitudes of each item keep their mean.
 
     Example:
         >>> import dataclasses
-        >>> import torchmelinv as tmi
+        >>> import torch, torchmelinv as tmi
         >>> @dataclasses.dataclass(frozen=True)
-        ... class Louder(tmi.restoration.Restoration):
-        ...     def restore(self, log_mel, counts, convention):
-        ...         return log_mel + 0.1
-        >>> inverter = tmi.MelInverter("hifigan_22k", restore=Louder())
+        ... class Brighter(tmi.restoration.Restoration):
+        ...     slope: float = 0.01  # nepers per band
+        ...     def restore(self, log_mel, lengths, convention):
+        ...         bands = torch.arange(convention.n_mels, device=log_mel.device)
+        ...         return log_mel + self.slope * bands[:, None]
+        >>> inverter = tmi.MelInverter("hifigan_22k", restore=Brighter())
+        >>> inverter(torch.full((80, 20), -5.0)).shape
+        torch.Size([5120])
     """
 
-    def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:
+    def prepare(self, convention: MelConvention) -> None:
+        """Compute or check what depends on the convention alone; called once, before any mel.
+
+        Args:
+            convention: The convention of the mels.
+        """
+
+    def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
         """Return the restored log mels.
 
         Args:
             log_mel: Natural logarithm of the magnitude mels, (items, n_mels, n_frames). Padding
                 holds the last frame of each item.
-            counts: Frames of each item, (items), or None if all frames are the items' own.
+            lengths: Frames of each item, (items), or None if all frames are the items' own.
             convention: The convention of the mels.
 
         Returns:
@@ -67,7 +80,11 @@ class Sequential(Restoration):
             )
         object.__setattr__(self, "steps", steps)
 
-    def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:
+    def prepare(self, convention: MelConvention) -> None:
         for step in self.steps:
-            log_mel = step.restore(log_mel, counts, convention)
+            step.prepare(convention)
+
+    def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
+        for step in self.steps:
+            log_mel = step.restore(log_mel, lengths, convention)
         return log_mel

@@ -71,7 +71,7 @@ def unsharp_mask(
     log_mel = hold_last_frame(log_mel, counts)
     ones = log_mel.new_ones(len(log_mel))
     variances = ones * sigma_bands**2, ones * sigma_frames**2
-    smoothed = gaussian_filter(log_mel, variances, max(sigma_bands, sigma_frames))
+    smoothed = gaussian_filter(log_mel, variances, (sigma_bands, sigma_frames))
     return bounded(torch.lerp(smoothed, log_mel, 1 + amount), log_mel).reshape(shape)
 
 
@@ -100,11 +100,11 @@ class UnsharpMask(Restoration):
     def __post_init__(self) -> None:
         _check(self.amount, self.sigma_bands, self.sigma_frames)
 
-    def restore(self, log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Tensor:
+    def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
         return unsharp_mask(
             log_mel,
             self.amount,
             sigma_bands=self.sigma_bands,
             sigma_frames=self.sigma_frames,
-            lengths=counts,
+            lengths=lengths,
         )

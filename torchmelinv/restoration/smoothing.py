@@ -9,11 +9,12 @@ axis, a Gaussian filter of the variance v (bands² or frames²) scales the ratio
 
 of white noise by a known function of v. Its inverse gives the variance of a filter that would make
 white noise as smooth as this mel. From it the variance of white noise in the same convention is
-subtracted, because overlapping frames and filters smooth, too. What remains is about 0.2 for
-speech, music and noise in all presets, and about 0.1 + 1.75 v after a filter of the variance v.
+subtracted, because overlapping frames and filters smooth, too. What remains is 0.05 to 0.4 for
+speech and music in all presets, and grows by 1.4 to 1.9 times v after a filter of the variance v:
+by more than v, because speech is not white.
 
-Tones without any noise are smooth as well, but have few audible bands, or are smooth along one axis
-only; they are left alone.
+Tones without any noise are smooth as well. Most of them have few audible bands, are smooth along
+one axis only, or differ more from band to band than a smoothed mel, and are left alone.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from torch import Tensor
 from torchmelinv._utils.batching import map_batch
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.options import named_options
-from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.precision import full_precision, outside_inference_mode
 from torchmelinv.conventions import Compression, MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.restoration.log_mel import (
     audible,
     check_log_mel,
+    decompressed,
     hold_last_frame,
     log_magnitude,
+    loud_frames,
     masked_mean,
 )
-from torchmelinv.transforms.compression import decompress
-from torchmelinv.transforms.mel_checks import check_mel_shape
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 from torchmelinv.transforms.spectrum import filterbank_input, power_spectrum
 from torchmelinv.transforms.stft import STFT
@@ -52,15 +53,23 @@ DEPTH = 9.0  # nepers below the peak that count: 78 dB
 # (0.77 with 20 bands), at least 0.95 for mels of three networks, and 0.5 to 1.1 after a filter with
 # a standard deviation of 0.5.
 SMOOTH = (0.7, 1.0)
-EACH_AXIS = (0.15, 0.3)  # pulses are smooth along bands, steady vowels along frames only
+# Pulses are smooth along bands and steady vowels along frames, but not along the other axis.
+EACH_AXIS = (0.15, 0.3)
 # Of the rougher to the smoother axis: at most 0.24 for mels of MFCCs, which have no detail along
 # bands that could be raised, and at least 0.5 for mels of networks.
 BALANCE = (0.25, 0.4)
-# Share of values at most LOUD nepers below the peak: at most 0.07 for one tone, 0.12 for speech.
+# Share of the values, pauses apart, that are at most LOUD nepers below the peak: at most 0.07 for
+# one tone, at least 0.2 for speech.
 LOUD, LOUD_SHARE = 5.0, (0.08, 0.12)
+# Root mean square of Δ² along bands, in nepers: 0.6 to 0.9 for filtered mels of speech and those of
+# networks, 0.9 to 1.2 for mels of speech, 1 to 3 for most sounds of tones without noise.
+TONAL = (0.95, 1.1)
+# The estimate of a mel with n values that count is uncertain by about 1 / √n: three times as much
+# is given up, so that short mels of few bands are not taken for smooth by chance.
+UNCERTAINTY = 3.0
 ROUGH, SLOPE = 0.25, 1.75  # excess of a signal, and excess per variance of a filter
 LARGEST_VARIANCE = 2.25
-_GRID = torch.linspace(0, 9, 721, dtype=torch.float64)  # variances of the table
+_LARGEST, _N_VARIANCES = 9.0, 721  # of the table
 _NOISE_FRAMES, _NOISE_SAMPLES = 400, 2**21
 
 
@@ -87,22 +96,29 @@ class Smoothness(NamedTuple):
 
 
 @functools.cache
-def _log_ratios() -> Tensor:
+def _log_ratios() -> tuple[float, ...]:
     """Return ln r of filtered white noise for each variance of the grid: it falls."""
-    omega = torch.linspace(0, math.pi, 4097, dtype=torch.float64)[1:]
-    energy = torch.exp(-_GRID[:, None] * omega.square())
+    omega = torch.linspace(0, math.pi, 4097, dtype=torch.float64, device="cpu")[1:]
+    grid = torch.linspace(0, _LARGEST, _N_VARIANCES, dtype=torch.float64, device="cpu")
+    energy = torch.exp(-grid[:, None] * omega.square())
     squared = (2 - 2 * omega.cos()).square()  # |Δ²|²
     ratio = (energy * squared.square()).sum(-1) / (energy * squared).sum(-1)
-    return ratio.log() / 2
+    return tuple((ratio.log() / 2).tolist())
+
+
+@functools.lru_cache(16)
+@outside_inference_mode
+def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor(_log_ratios(), dtype=dtype, device=device)
 
 
 def _variance_of_ratio(log_ratio: Tensor) -> Tensor:
-    """Return the variance for ln r by linear interpolation; differentiable within the table."""
-    table = _log_ratios().to(log_ratio)
-    falling = log_ratio.clamp(float(_log_ratios()[-1]), float(_log_ratios()[0]))
-    index = torch.searchsorted(-table, -falling.detach()).clamp(1, len(_GRID) - 1)
+    """Return the variance for ln r by linear interpolation; it goes on beyond the table's end."""
+    table = _table(log_ratio.dtype, log_ratio.device)
+    falling = log_ratio.clamp(max=_log_ratios()[0])
+    index = torch.searchsorted(-table, -falling.detach()).clamp(1, _N_VARIANCES - 1)
     high, low = table[index - 1], table[index]
-    step = float(_GRID[1])
+    step = _LARGEST / (_N_VARIANCES - 1)
     return step * (index - (falling - low) / (high - low))
 
 
@@ -125,9 +141,17 @@ def _equivalent_variance(values: Tensor, mask: Tensor) -> Tensor:
     tiny = torch.finfo(values.dtype).tiny
     varies = (squares[0] > tiny) & (squares[1] > tiny)
     # What does not vary is no smoothed signal: the ratio of white noise stands for "not smooth".
-    rough = 2 * float(_log_ratios()[0])
+    rough = 2 * _log_ratios()[0]
     ratio = torch.where(varies, safe_divide(squares[0], squares[1]), math.exp(rough))
     return _variance_of_ratio(ratio.log() / 2)
+
+
+def band_roughness(log_mel: Tensor, counts: Tensor | None) -> Tensor:
+    """Return the root mean square of second differences along bands, (items)."""
+    if log_mel.shape[-2] < 3:
+        return log_mel.new_zeros(len(log_mel))
+    second, where = _difference(log_mel.mT, audible(log_mel, counts, DEPTH).mT)
+    return masked_mean(second.square(), where, (-2, -1))[:, 0, 0].sqrt()
 
 
 def equivalent_variances(log_mel: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -137,10 +161,13 @@ def equivalent_variances(log_mel: Tensor, counts: Tensor | None) -> tuple[Tensor
 
 
 @functools.lru_cache(64)
+@outside_inference_mode
 def _noise_variances(convention: MelConvention) -> tuple[float, float]:
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator("cpu").manual_seed(0)
     n_frames = min(_NOISE_FRAMES, max(5, _NOISE_SAMPLES // convention.hop_length))
-    noise = torch.randn(convention.n_samples(n_frames), generator=generator)
+    noise = torch.randn(
+        convention.n_samples(n_frames), generator=generator, dtype=torch.float64, device="cpu"
+    )
     power = power_spectrum(STFT(convention)(noise))
     mel = MelFilterbank(convention)(filterbank_input(power, convention))
     bands, frames = equivalent_variances(log_magnitude(mel, convention.power)[None], None)
@@ -149,8 +176,7 @@ def _noise_variances(convention: MelConvention) -> tuple[float, float]:
 
 def noise_variances(convention: MelConvention) -> tuple[float, float]:
     """Return the variances of white noise in a convention, whatever its compression."""
-    with torch.inference_mode(False), torch.no_grad():
-        return _noise_variances(convention.replace(level=Compression()))
+    return _noise_variances(convention.replace(level=Compression()))
 
 
 def excess_variances(
@@ -173,13 +199,18 @@ def estimate(log_mel: Tensor, counts: Tensor | None, convention: MelConvention) 
     def of_items(log_mel: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         bands, frames = excess_variances(log_mel, counts, convention)
         loud = audible(log_mel, counts, LOUD).to(log_mel.dtype)
-        share = masked_mean(loud, audible(log_mel, counts, math.inf), (-2, -1))
-        lower, upper = torch.minimum(bands, frames), torch.maximum(bands, frames)
+        share = masked_mean(loud, loud_frames(log_mel, counts).expand_as(log_mel), (-2, -1))
+        roughness = band_roughness(log_mel, counts)
+        n_values = audible(log_mel, counts, DEPTH).sum((-2, -1)).to(log_mel.dtype)
+        uncertainty = UNCERTAINTY * n_values.clamp(min=1).rsqrt()
+        lower = torch.minimum(bands, frames) - uncertainty
+        upper = torch.maximum(bands, frames) - uncertainty
         strength = (
             _smooth_step(lower + upper, SMOOTH)
             * _smooth_step(lower, EACH_AXIS)
             * _smooth_step(safe_divide(lower, upper), BALANCE)
             * _smooth_step(share[:, 0, 0], LOUD_SHARE)
+            * (1 - _smooth_step(roughness, TONAL))
         )
         deviations = [
             ((each - ROUGH) / SLOPE).clamp(0, LARGEST_VARIANCE).sqrt() for each in (bands, frames)
@@ -234,5 +265,5 @@ def smoothness(
         0.0
     """
     settings = as_convention(convention)
-    linear = decompress(check_mel_shape(mel, settings), settings.level)
-    return of_linear_mel(linear, settings, lengths)
+    linear, _ = decompressed(mel, settings, lengths)
+    return of_linear_mel(linear.reshape(mel.shape), settings, lengths)
