@@ -16,6 +16,7 @@ from torchmelinv.demo import signal
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.metrics.scores import (
     METRICS,
+    OPINION_METRICS,
     bootstrap_mean,
     mel_scores,
     perceptual_scores,
@@ -85,7 +86,8 @@ def test_every_metric_is_in_the_table():
     estimate = 0.9 * reference
     result = perceptual_scores(estimate, reference, TINY.sample_rate)
     result |= waveform_scores(estimate, reference, TINY)
-    assert set(result) == set(METRICS)
+    opinions = {f"{prefix}{name}" for name in OPINION_METRICS for prefix in ("", "reference_")}
+    assert set(result) | opinions == set(METRICS)
     assert {name for name, value in result.items() if value > 4} == {"pesq_wb", "si_sdr_db"}
 
 

@@ -5,7 +5,8 @@ counts the frames (of waveforms the samples) of each item of a padded batch; the
 Without `lengths`, zeros on both sides change no relative error. `torchmelinv.metrics.scores`
 computes all metrics of a pair at once, and their means over many pairs;
 `torchmelinv.metrics.sound_scores` computes those that show a whistle, a flutter, softened onsets
-and other faults that PESQ, ESTOI and mel errors miss.
+and other faults that PESQ, ESTOI and mel errors miss. `distillmos`, `dnsmos` and `plcmos` have no
+reference.
 """
 
 from torchmelinv.metrics.channels import channel_correlation, downmix_level_db
@@ -20,6 +21,7 @@ from torchmelinv.metrics.long_term_spectrum import (
 )
 from torchmelinv.metrics.modulation import hop_fluctuation_db, hop_modulation_db, periodicity
 from torchmelinv.metrics.onsets import onset_slope_db, pre_echo_db
+from torchmelinv.metrics.opinion import distillmos, dnsmos, plcmos
 from torchmelinv.metrics.perceptual import estoi, pesq_wb
 from torchmelinv.metrics.pitch import harmonics_to_noise_db, pulse_depth
 from torchmelinv.metrics.sdr import si_sdr_db
@@ -34,6 +36,8 @@ __all__ = [
     "band_level_db",
     "channel_correlation",
     "crest_factor_db",
+    "distillmos",
+    "dnsmos",
     "downmix_level_db",
     "edge_energy_db",
     "envelope_correlation",
@@ -51,6 +55,7 @@ __all__ = [
     "onset_slope_db",
     "periodicity",
     "pesq_wb",
+    "plcmos",
     "pre_echo_db",
     "pulse_depth",
     "si_sdr_db",

@@ -39,9 +39,27 @@ def mask_padding(
         raise InputError(
             f"estimate and reference have shape {tuple(estimate.shape)}; they must be{hint}"
         )
-    items, n = estimate.shape[: estimate.ndim - item_ndim], estimate.shape[-1]
+    counts = _counts(estimate, lengths, item_ndim)
     if lengths is None:
-        return estimate, reference, torch.full(items, n, device=estimate.device)
-    counts = check_lengths(lengths, items, n, estimate.device)
+        return estimate, reference, counts
+    n = estimate.shape[-1]
     mask = frame_mask(counts, estimate) if item_ndim == 2 else length_mask(counts, n)
     return torch.where(mask, estimate, 0), torch.where(mask, reference, 0), counts
+
+
+def check_waveform(waveform: Tensor, lengths: Any) -> tuple[Tensor, Tensor]:
+    """Return a waveform without reference, and the valid samples of each item, (…)."""
+    waveform = check_real(waveform, "waveform")
+    if waveform.ndim == 0 or waveform.numel() == 0:
+        raise InputError(
+            f"waveform has shape {tuple(waveform.shape)}; it must be {_SHAPES[1]}, and not empty"
+        )
+    return waveform, _counts(waveform, lengths, 1)
+
+
+def _counts(tensor: Tensor, lengths: Any, item_ndim: int) -> Tensor:
+    """Return the valid frames or samples of each item: `lengths`, or all if that is None."""
+    items, n = tensor.shape[: tensor.ndim - item_ndim], tensor.shape[-1]
+    if lengths is None:
+        return torch.full(items, n, device=tensor.device)
+    return check_lengths(lengths, items, n, tensor.device)

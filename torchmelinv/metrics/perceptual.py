@@ -6,9 +6,10 @@ defined score (silence, no utterance, too short) are NaN.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -32,29 +33,35 @@ _LONGEST_PESQ_SECONDS = 20
 # 30 frames of 25.6 ms that overlap by half. pystoi raises below, and warns at first above.
 _SHORTEST_ESTOI_SECONDS = 0.41
 
-Score = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 
-
-def _score_items(
-    score: Score,
-    waveform: Tensor,
-    reference: Tensor,
-    counts: Tensor,
-    sample_rate: float,
+def score_items(
+    score: Callable[..., float], *waveforms: Tensor, counts: Tensor, sample_rate: float
 ) -> Tensor:
-    """Return ``score(estimate, reference)`` of each item at 16 kHz; NaN where one is silent."""
-    pairs = torch.stack([waveform, reference]).detach().float().cpu()
-    pairs = pairs.reshape(2, -1, waveform.shape[-1])
+    """Return ``score(*waveforms)`` of each item at 16 kHz as arrays; NaN where one is silent."""
+    first = waveforms[0]
+    batch = torch.stack(waveforms).detach().float().cpu()
+    batch = batch.reshape(len(waveforms), -1, first.shape[-1])
     values = []
-    for pair, count in zip(pairs.unbind(1), counts.reshape(-1).tolist(), strict=True):
+    for item, count in zip(batch.unbind(1), counts.reshape(-1).tolist(), strict=True):
         value = math.nan
         # Shorter items have no sample at 16 kHz.
-        if count >= sample_rate / SAMPLE_RATE and pair[:, :count].any(-1).all():
-            resampled = resample(pair[:, :count], sample_rate, SAMPLE_RATE).numpy()
+        if count >= sample_rate / SAMPLE_RATE and item[:, :count].any(-1).all():
+            resampled = resample(item[:, :count], sample_rate, SAMPLE_RATE).numpy()
             if resampled.any(-1).all():
-                value = score(resampled[0], resampled[1])
+                value = score(*resampled)
         values.append(value)
-    return torch.tensor(values, dtype=waveform.dtype, device=waveform.device).reshape(counts.shape)
+    return torch.tensor(values, dtype=first.dtype, device=first.device).reshape(counts.shape)
+
+
+@contextlib.contextmanager
+def seeded_numpy() -> Iterator[None]:
+    """Seed numpy's global generator, and restore its state at the end."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
 
 
 @named_options
@@ -97,7 +104,7 @@ def pesq_wb(
         >>> tmi.metrics.pesq_wb(silence, silence, 22050)  # doctest: +SKIP
         tensor(nan)
     """
-    inputs = mask_padding(waveform, reference, lengths, 1)
+    waveform, reference, counts = mask_padding(waveform, reference, lengths, 1)
     pesq = require("pesq", "metrics")
 
     def piece_score(estimate: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
@@ -115,7 +122,7 @@ def pesq_wb(
         defined = [value for value in scores if not math.isnan(value)]
         return sum(defined) / len(defined) if defined else math.nan
 
-    return _score_items(score, *inputs, sample_rate)
+    return score_items(score, waveform, reference, counts=counts, sample_rate=sample_rate)
 
 
 @named_options
@@ -157,21 +164,17 @@ def estoi(
         >>> tmi.metrics.estoi(silence, silence, 22050)  # doctest: +SKIP
         tensor(nan)
     """
-    inputs = mask_padding(waveform, reference, lengths, 1)
+    waveform, reference, counts = mask_padding(waveform, reference, lengths, 1)
     stoi = require("pystoi", "metrics").stoi
 
     def score(estimate: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
         if len(reference) < _SHORTEST_ESTOI_SECONDS * SAMPLE_RATE:
             return math.nan
-        state = np.random.get_state()
-        try:
-            np.random.seed(0)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", "Not enough STFT frames")
+        with seeded_numpy(), warnings.catch_warnings():
+            warnings.filterwarnings("error", "Not enough STFT frames")
+            try:
                 return float(stoi(reference, estimate, SAMPLE_RATE, extended=True))
-        except RuntimeWarning:
-            return math.nan
-        finally:
-            np.random.set_state(state)
+            except RuntimeWarning:
+                return math.nan
 
-    return _score_items(score, *inputs, sample_rate)
+    return score_items(score, waveform, reference, counts=counts, sample_rate=sample_rate)

@@ -21,6 +21,7 @@ from torchmelinv.conventions.presets import as_convention
 from torchmelinv.metrics.checks import mask_padding
 from torchmelinv.metrics.consistency import target_inconsistency_db
 from torchmelinv.metrics.distance import log_mel_l1, mel_error_db, spectral_convergence_db
+from torchmelinv.metrics.opinion import distillmos, dnsmos, plcmos
 from torchmelinv.metrics.perceptual import estoi, pesq_wb
 from torchmelinv.metrics.sdr import si_sdr_db
 from torchmelinv.metrics.spectral import (
@@ -33,10 +34,12 @@ from torchmelinv.transforms.spectrum import filterbank_input, power_spectrum, sa
 
 __all__ = [
     "METRICS",
+    "OPINION_METRICS",
     "Mean",
     "Metric",
     "bootstrap_mean",
     "mel_scores",
+    "opinion_scores",
     "perceptual_scores",
     "waveform_scores",
 ]
@@ -56,9 +59,20 @@ class Metric(NamedTuple):
     higher_is_better: bool | None = False
 
 
+OPINION_METRICS = {
+    "distillmos": Metric("DistillMOS", 2, True),
+    "dnsmos": Metric("DNSMOS", 2, True),
+    "plcmos": Metric("PLCMOS", 2, True),
+}
+# The scores of the recordings themselves, `reference_…`, show what is good.
 METRICS = {
     "pesq_wb": Metric("PESQ-WB", 2, True),
     "estoi": Metric("ESTOI", 3, True),
+    **{
+        f"{prefix}{name}": metric._replace(label=f"{metric.label}{suffix}")
+        for name, metric in OPINION_METRICS.items()
+        for prefix, suffix in (("", ""), ("reference_", " of reference"))
+    },
     "mel_error_db": Metric("mel error, dB", 1),
     "log_mel_l1": Metric("log-mel L1", 3),
     "mel_cepstral_distortion_db": Metric("MCD, dB", 2),
@@ -134,7 +148,7 @@ def waveform_scores(
     *,
     lengths: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Compute all metrics of two waveforms, except PESQ and ESTOI.
+    """Compute all metrics of two waveforms, except those of `perceptual_scores` and opinion scores.
 
     The mel metrics are those of the linear mels. Each item needs at least one frame.
 
@@ -220,6 +234,42 @@ def perceptual_scores(
     return {
         metric.__name__: metric(waveform, reference, sample_rate, lengths=lengths)
         for metric in (pesq_wb, estoi)
+    }
+
+
+@named_options
+def opinion_scores(
+    waveform: Tensor, sample_rate: float, *, lengths: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Compute DistillMOS, DNSMOS and PLCMOS of a waveform, without a reference.
+
+    Compare them with those of the recording: `distillmos` says why.
+
+    Args:
+        waveform: Waveform (…, n_samples).
+        sample_rate: Sample rate in Hz; other rates than 16 kHz are resampled.
+        lengths: Samples of each item of a padded batch, (…).
+
+    Returns:
+        Values of each item, (…), by the names of `OPINION_METRICS`.
+
+    Raises:
+        InputError: If shapes or dtypes do not fit.
+        DependencyError: If distillmos or speechmos is missing; the extra `mos` provides them.
+
+    Shape:
+        - waveform: (…, n_samples)
+        - lengths: (…)
+
+    Example:
+        >>> import torch
+        >>> from torchmelinv.metrics.scores import opinion_scores
+        >>> opinion_scores(torch.zeros(16000), 16000)  # doctest: +SKIP
+        {'distillmos': tensor(nan), 'dnsmos': tensor(nan), 'plcmos': tensor(nan)}
+    """
+    return {
+        metric.__name__: metric(waveform, sample_rate, lengths=lengths)
+        for metric in (distillmos, dnsmos, plcmos)
     }
 
 
