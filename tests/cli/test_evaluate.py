@@ -15,8 +15,10 @@ from tests.tiny import TINY, TINY_ONE, console, tiny_mel, tone, workplace  # noq
 from torchmelinv.cli.evaluate import format_scores
 from torchmelinv.corpus.evaluation import ScoredPair, mean_scores
 from torchmelinv.corpus.pairs import Pair
+from torchmelinv.demo import signal
 from torchmelinv.io.audio import write_audio
-from torchmelinv.metrics.scores import METRICS
+from torchmelinv.metrics.opinion import PACKAGES
+from torchmelinv.metrics.scores import METRICS, OPINION_METRICS, opinion_scores
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -51,8 +53,8 @@ def test_a_table_and_a_figure(run):
     assert err.count("\n") == 1
     heading, *lines = out.splitlines()
     assert heading.split()[-1] == "worst"
-    labels = [metric.label for metric in METRICS.values()]
-    assert [line.split("  ")[0] for line in lines] == labels[2:]
+    names = [name for name in METRICS if name.removeprefix("reference_") not in OPINION_METRICS]
+    assert [line.split("  ")[0] for line in lines] == [METRICS[name].label for name in names[2:]]
     (line,) = (line for line in lines if line.startswith("SI-SDR"))
     assert line.split()[2] == "higher"
     assert line.split()[-1] == "c"
@@ -72,6 +74,38 @@ def test_missing_and_broken_pairs_are_listed(run):
         "torchmelinv: error: d: no generated file has this name",
         "torchmelinv: error: 2 of 4 pairs could not be compared",
     ]
+
+
+@pytest.mark.usefixtures("without_extra")
+def test_opinion_scores_of_waveforms_and_recordings(run):
+    for package in PACKAGES:
+        pytest.importorskip(package)
+    reference = signal(0.6, TINY.sample_rate)
+    generated = reference + 0.02 * torch.randn(reference.shape)
+    write_audio("ref/a.wav", reference, TINY.sample_rate, "FLOAT")
+    write_audio("gen/a.wav", generated, TINY.sample_rate, "FLOAT")
+    code, out, _ = run(*EVALUATE, "--opinion", "--json")
+    assert code == 0
+    scores = json.loads(out)["pairs"][0]["scores"]
+    for prefix, waveform in (("", generated), ("reference_", reference)):
+        for name, value in opinion_scores(waveform, TINY.sample_rate).items():
+            assert scores[f"{prefix}{name}"] == pytest.approx(float(value), abs=1e-3)
+
+
+def test_opinion_scores_stand_beside_those_of_the_reference():
+    scored = [ScoredPair(Pair("a", None, None), {"dnsmos": 3.2, "reference_dnsmos": 3.1})]
+    lines = format_scores(mean_scores(scored), scored, 200)
+    assert [line.split("  ")[0] for line in lines[1:]] == ["DNSMOS", "DNSMOS of reference"]
+    assert [line.split("higher")[1].split()[0] for line in lines[1:]] == ["3.20", "3.10"]
+
+
+@pytest.mark.usefixtures("folders")
+def test_opinion_scores_without_their_extra(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distillmos.sqa", None)
+    code, out, err = run(*EVALUATE, "--opinion")
+    assert (code, out) == (2, "")
+    assert "`pip install 'torchmelinv[mos]'` provides it" in err
+    assert err.count("error: ") == 1
 
 
 @pytest.mark.usefixtures("folders")

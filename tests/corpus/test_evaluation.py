@@ -20,6 +20,7 @@ from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.io.audio import write_audio
 from torchmelinv.metrics.scores import (
     METRICS,
+    OPINION_METRICS,
     bootstrap_mean,
     mel_scores,
     perceptual_scores,
@@ -28,6 +29,9 @@ from torchmelinv.metrics.scores import (
 from torchmelinv.transforms.compression import decompress
 
 ANALYZER = MelSpectrogram(TINY)
+WITHOUT_OPINION = [
+    name for name in METRICS if name.removeprefix("reference_") not in OPINION_METRICS
+]
 
 
 def noisy(waveform: torch.Tensor, seed: int = 0) -> torch.Tensor:
@@ -126,12 +130,44 @@ def test_speech_has_pesq_and_estoi():
     write_audio("g/x.wav", noisy(reference), TINY.sample_rate, "FLOAT")
     (scored,) = evaluate(pair_files("g", "r"), TINY)
     expected = perceptual_scores(noisy(reference), reference, TINY.sample_rate)
-    assert list(scored.scores) == list(METRICS)
+    assert list(scored.scores) == WITHOUT_OPINION
     assert {name: scored.scores[name] for name in expected} == pytest.approx(as_floats(expected))
     short_pair = [pair for pair in pair_files("gen", "ref") if pair.name == "good0"]
     (short,) = evaluate(short_pair, TINY)
     assert math.isnan(short.scores["pesq_wb"])
     assert short.notes == ("no finite value of PESQ-WB, ESTOI",)
+
+
+def test_each_waveform_and_its_recording_have_opinion_scores(monkeypatch):
+    np.save("ref/to_mel.npy", tiny_mel().numpy())
+    write_audio("gen/to_mel.wav", tone(0.25, 3), TINY.sample_rate, "FLOAT")
+
+    def levels(waveform, sample_rate):
+        assert sample_rate == TINY.sample_rate
+        return dict.fromkeys(OPINION_METRICS, waveform.square().mean())
+
+    monkeypatch.setattr(evaluation, "OPINION_PACKAGES", ())
+    monkeypatch.setattr(evaluation, "opinion_scores", levels)
+    scored, without = run(opinion=True, batch=4), run()
+    good = scored["good1"].scores
+    assert list(good) == [name for name in METRICS if name not in ("pesq_wb", "estoi")]
+    both = (noisy(tone(0.25, 1), 1), tone(0.25, 1))
+    values = [good["dnsmos"], good["reference_dnsmos"]]
+    assert values == pytest.approx([float(each.square().mean()) for each in both])
+    of_waveform = scored["to_mel"].scores
+    assert of_waveform["plcmos"] == pytest.approx(float(tone(0.25, 3).square().mean()))
+    assert not any(name.startswith("reference_") for name in of_waveform)
+    assert scored["mel"].scores == without["mel"].scores
+    assert math.isnan(scored["silent"].scores["distillmos"])
+
+
+@pytest.mark.parametrize("package", evaluation.OPINION_PACKAGES)
+def test_a_missing_package_of_opinion_scores_is_reported_before_the_work(monkeypatch, package):
+    for each in evaluation.OPINION_PACKAGES:
+        monkeypatch.setitem(sys.modules, each, math)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DependencyError, match=r"torchmelinv\[mos\]"):
+        run(opinion=True)
 
 
 def test_a_missing_extra_is_reported_before_the_work(monkeypatch):
@@ -150,7 +186,7 @@ def test_invalid_options_are_refused():
 def test_means_are_of_finite_values():
     scored = list(run().values())
     means = mean_scores(scored)
-    assert list(means) == [name for name in METRICS if name not in ("pesq_wb", "estoi")]
+    assert list(means) == WITHOUT_OPINION[2:]
     values = [each.scores["mel_error_db"] for each in scored if each.scores]
     assert len(values) == 6
     assert means["mel_error_db"] == bootstrap_mean(values)

@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
         description="Score generated files against their references. Files are paired by their "
         "relative path without suffix. Two waveforms have all metrics; of two mels, or a mel and a "
         "waveform, the mels are compared. The channels of audio are mixed to one. PESQ and ESTOI "
-        "need the extra 'metrics'.",
+        "need the extra 'metrics', and --opinion the extra 'mos'.",
     )
     parser.add_argument(
         "--reference",
@@ -61,6 +61,13 @@ def add_parser(commands: Any) -> None:
     )
     add_convention_options(parser)
     add_device_option(parser)
+    parser.add_argument(
+        "--opinion",
+        action="store_true",
+        help="add DistillMOS, DNSMOS and PLCMOS, of the generated waveforms and of the references. "
+        "They were learned from speech and know neither text nor reference: a flawed waveform can "
+        "score higher than the recording",
+    )
     parser.add_argument(
         "--plot",
         metavar="FIGURE",
@@ -83,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
             convention,
             device=device,
             perceptual=perceptual,
+            opinion=options.opinion,
             progress=lambda seconds: progress.add(1, 1, seconds),
         )
     means = mean_scores(scored)

@@ -1,7 +1,8 @@
 """Scores of generated files against their references: all metrics for each pair, and their means.
 
-Two waveforms have all metrics; two mels, or a waveform and a mel, have those of `mel_scores`. The
-scores of a pair do not depend on the other pairs.
+Two waveforms have all metrics; two mels, or a waveform and a mel, have those of `mel_scores`. A
+waveform has opinion scores whatever its reference is. The scores of a pair do not depend on the
+other pairs.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from torchmelinv.corpus.batching import BatchLimit, batch_by_length, pad_stack
 from torchmelinv.corpus.memory import bytes_per_frame, default_budget, is_out_of_memory
 from torchmelinv.corpus.pairs import Pair, PairData, read_pair
 from torchmelinv.errors import TorchmelinvError
+from torchmelinv.metrics.opinion import PACKAGES as OPINION_PACKAGES
 from torchmelinv.metrics.perceptual import PACKAGES
 from torchmelinv.metrics.scores import (
     METRICS,
     Mean,
     bootstrap_mean,
     mel_scores,
+    opinion_scores,
     perceptual_scores,
     waveform_scores,
 )
@@ -68,11 +71,12 @@ class _Evaluator:
         convention: MelConvention | str | os.PathLike[str],
         device: torch.device,
         perceptual: bool,
+        opinion: bool,
     ) -> None:
         self.cpu_mel_spectrogram = MelSpectrogram(convention)
         self.convention = self.cpu_mel_spectrogram.convention
         self.mel_spectrogram = MelSpectrogram(self.convention).to(device)
-        self.device, self.perceptual = device, perceptual
+        self.device, self.perceptual, self.opinion = device, perceptual, opinion
 
     def score(self, batch: Sequence[PairData]) -> list[ScoredPair]:
         """Score a batch of one kind; if memory runs out, each pair alone."""
@@ -103,10 +107,24 @@ class _Evaluator:
                 scores |= perceptual_scores(
                     generated, reference, self.convention.sample_rate, lengths=lengths
                 )
-        columns = {name: scores[name].tolist() for name in METRICS if name in scores}
-        return [
-            {name: column[item] for name, column in columns.items()} for item in range(len(batch))
-        ]
+        columns = {name: values.tolist() for name, values in scores.items()}
+        rows = []
+        for item, data in enumerate(batch):
+            row = {name: column[item] for name, column in columns.items()}
+            if self.opinion:
+                row |= self._opinions(data)
+            rows.append({name: row[name] for name in METRICS if name in row})
+        return rows
+
+    def _opinions(self, data: PairData) -> dict[str, float]:
+        """Return the opinion scores of the generated waveform and of the recording, if any."""
+        recording = data.reference if data.pair.has_waveforms else None
+        return {
+            f"{prefix}{name}": float(value)
+            for prefix, waveform in (("", data.waveform), ("reference_", recording))
+            if waveform is not None
+            for name, value in opinion_scores(waveform, self.convention.sample_rate).items()
+        }
 
 
 def _scored(data: PairData, scores: dict[str, float]) -> ScoredPair:
@@ -127,6 +145,7 @@ def evaluate(
     *,
     device: torch.device | str = "cpu",
     perceptual: bool = True,
+    opinion: bool = False,
     batch: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[ScoredPair]:
@@ -136,8 +155,10 @@ def evaluate(
         pairs: Pairs, from `pair_files`.
         convention: The convention of the mels: a `MelConvention`, a preset's name, or the path of a
             JSON file.
-        device: Where scores are computed; PESQ and ESTOI always run on the CPU.
+        device: Where scores are computed; PESQ, ESTOI and opinion scores always run on the CPU.
         perceptual: Compute PESQ and ESTOI too.
+        opinion: Compute DistillMOS, DNSMOS and PLCMOS too, of each generated waveform and of the
+            recording that it is compared with. They take about a second for a second of audio.
         batch: Most pairs in a batch. Default: 32, on the CPU 1.
         progress: Called after each pair with its seconds of audio. None: no calls.
 
@@ -145,7 +166,8 @@ def evaluate(
         The pairs in their order, with scores or an error.
 
     Raises:
-        DependencyError: If `perceptual` is set and the extra ``metrics`` is not installed.
+        DependencyError: If `perceptual` is set and the extra ``metrics`` is not installed, or
+            `opinion` and the extra ``mos`` is not.
         ConventionError: If there is no such convention.
         InputError: If `batch` is below 1.
 
@@ -166,8 +188,10 @@ def evaluate(
         check_whole("batch", batch, 1)
     for package in PACKAGES if perceptual else ():
         require(package, "metrics")
+    for package in OPINION_PACKAGES if opinion else ():
+        require(package, "mos")
     pairs, device = list(pairs), torch.device(device)
-    evaluator = _Evaluator(convention, device, perceptual)
+    evaluator = _Evaluator(convention, device, perceptual, opinion)
     convention = evaluator.convention
     max_items = batch or (1 if device.type == "cpu" else _MAX_ITEMS)
     limit = BatchLimit(max_items, default_budget(device) // bytes_per_frame(convention))

@@ -60,12 +60,14 @@ class PairData:
             n_frames).
         reference: The same of the reference.
         notes: How the two were made comparable: resampling, mixing, trimming.
+        waveform: The generated waveform; None if the generated file is a mel.
     """
 
     pair: Pair
     generated: Tensor
     reference: Tensor
     notes: tuple[str, ...]
+    waveform: Tensor | None = None
 
     @property
     def length(self) -> int:
@@ -190,7 +192,7 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
         FileError: If a file cannot be read.
         InputError: If a file holds several mels, or too few samples for a frame.
     """
-    convention, tensors, notes = mel_spectrogram.convention, [], []
+    convention, tensors, waveforms, notes = mel_spectrogram.convention, [], [], []
     for side, path in zip(SIDES, (pair.generated, pair.reference), strict=True):
         assert path is not None
         tensor, side_notes = _read(path, mel_spectrogram)
@@ -199,6 +201,7 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
             raise InputError(
                 f"{path} has {tensor.shape[-1]} samples, too few for a frame of this convention"
             )
+        waveforms.append(tensor if tensor.ndim == 1 else None)
         if not pair.has_waveforms:
             tensor = decompress(
                 mel_spectrogram(tensor) if tensor.ndim == 1 else tensor, convention.level
@@ -213,4 +216,6 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
             f"{SIDES[lengths.index(longest)]}: trimmed by {excess * unit:.2f} s "
             f"to the {shortest * unit:.2f} s of the other"
         )
-    return PairData(pair, tensors[0][..., :shortest], tensors[1][..., :shortest], tuple(notes))
+    generated, reference = (tensor[..., :shortest] for tensor in tensors)
+    waveform = generated if pair.has_waveforms else waveforms[0]
+    return PairData(pair, generated, reference, tuple(notes), waveform)
