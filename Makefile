@@ -28,11 +28,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e ".[plot,dev]"
 	@touch $@
 
-# pesq builds from source, with numpy and Cython; only the benchmarks need it.
+# pesq builds from source, with numpy and Cython; only the benchmarks need these packages.
 $(METRICS): $(INSTALLED)
 	$(PIP_INSTALL) Cython setuptools wheel
 	$(PIP_INSTALL) --no-build-isolation pesq
-	$(PIP_INSTALL) -e ".[metrics]"
+	$(PIP_INSTALL) -e ".[metrics,mos]"
 	@touch $@
 
 venv: $(INSTALLED)
@@ -57,6 +57,7 @@ bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu
 	$(BIN)/python -m benchmarks.corpus
 	$(BIN)/python -m benchmarks.gradients
+	$(BIN)/python -m benchmarks.predicted
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.sounds
 	$(BIN)/python -m benchmarks.training

@@ -6,6 +6,9 @@ them in the way that costs them nothing at the edges.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import librosa
 import numpy as np
 import torch
@@ -18,6 +21,7 @@ from benchmarks.records import Record, check
 from torchmelinv.conventions import MelConvention
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
+PEERS = ("librosa", "torchaudio")
 MOMENTUM = 0.99
 
 
@@ -129,3 +133,13 @@ class TorchaudioInverter:
             return self.griffin_lim(spectrum)
         half = self.convention.hop_length // 2
         return self.griffin_lim(pad(spectrum, (1, 1), mode="replicate"))[half:-half]
+
+
+def inverter(name: str, convention: MelConvention, n_iter: int = 32) -> Callable[[Tensor], Tensor]:
+    """Return a peer's function from linear mels (n_mels, n_frames) to waveforms (n_samples,).
+
+    Raises ValueError or RuntimeError where the peer cannot invert these mels.
+    """
+    if name == "torchaudio":
+        return TorchaudioInverter(convention, n_iter)
+    return functools.partial(librosa_waveform, convention=convention, n_iter=n_iter)

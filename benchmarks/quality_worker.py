@@ -101,7 +101,7 @@ def checks(task: Task) -> tuple[list[Record], dict[str, str]]:
         try:
             rows.method(row, task.convention)
         except (RuntimeError, ValueError) as error:
-            if row.method not in rows.PEERS:
+            if row.method not in peers.PEERS:
                 raise
             absent[row.method] = str(error)
             continue

@@ -1,4 +1,7 @@
-"""Recordings that the benchmarks invert, from `shared/audio` next to the checkout."""
+"""Recordings that the benchmarks invert, from `shared/audio` next to the checkout.
+
+`shared/predicted` has mels that acoustic models predicted.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from benchmarks.records import ROOT
 from torchmelinv.demo import signal
 from torchmelinv.io.audio import read_audio
 
-AUDIO = Path(os.environ.get("TORCHMELINV_SHARED", ROOT.parent / "shared")) / "audio"
+SHARED = Path(os.environ.get("TORCHMELINV_SHARED", ROOT.parent / "shared"))
+AUDIO = SHARED / "audio"
+PREDICTED = SHARED / "predicted"
 
 
 def clips(kinds: Iterable[str]) -> list[Path]:

@@ -7,7 +7,6 @@ library, or `default`: `MelInverter(convention)`.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,7 +16,6 @@ import torchmelinv as tmi
 from benchmarks import peers
 from benchmarks.joint_forms import InertialPALM, ProximalADMM, reconstruct_jointly
 from benchmarks.mels import CONVENTIONS, MELS, mel_spectrogram
-from torchmelinv.conventions import MelConvention
 from torchmelinv.magnitude import MAGNITUDES
 from torchmelinv.phase import PHASES
 from torchmelinv.phase.reconstruct import reconstruct
@@ -49,7 +47,7 @@ class Row(NamedTuple):
     @property
     def cost(self) -> float:
         """Seconds of one thread for 5 s of sound, roughly."""
-        if self.method in PEERS:
+        if self.method in peers.PEERS:
             return 1.5 if self.method == "librosa" else 0.3
         per_iteration = 0.003 * RELATIVE_COST.get(self.method.split("+")[-1], 1.0)
         return 0.03 + (0.1 if self.init == "pghi" else 0) + per_iteration * self.n_iter
@@ -75,7 +73,6 @@ PUBLISHED: dict[str, PhaseMethod] = {
 _DEFAULT = tmi.MelInverter("hifigan_22k")
 DEFAULT = Row("clean", "default", _DEFAULT.init, _DEFAULT.n_iter)
 CASCADE = "entropic+fast_griffin_lim"
-PEERS = ("librosa", "torchaudio")
 
 
 def magnitude_phases() -> list[str]:
@@ -139,8 +136,8 @@ def method(row: Row, name: str) -> Method:
     Raises ValueError or RuntimeError where a peer cannot invert these mels.
     """
     convention = CONVENTIONS[name]
-    if row.method in PEERS:
-        invert = _peer(row, convention)
+    if row.method in peers.PEERS:
+        invert = peers.inverter(row.method, convention, row.n_iter)
         return lambda mel, _: invert(decompress(mel, convention.level))
     if row.method in PUBLISHED:
         form = PUBLISHED[row.method]
@@ -163,9 +160,3 @@ def method(row: Row, name: str) -> Method:
             convention, magnitude or "entropic", phase, row.n_iter, **options
         )
     return lambda mel, _: inverter(mel)
-
-
-def _peer(row: Row, convention: MelConvention) -> Callable[[Tensor], Tensor]:
-    if row.method == "torchaudio":
-        return peers.TorchaudioInverter(convention, row.n_iter)
-    return functools.partial(peers.librosa_waveform, convention=convention, n_iter=row.n_iter)

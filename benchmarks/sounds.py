@@ -47,8 +47,7 @@ PICTURED = {
     "drums": "bigvgan_v2_44k_128_512x",
     "fricatives": "audioldm_16k",
 }
-PEERS = ("librosa", "torchaudio")
-METHODS = ("default", "random", "cascade", "stream", *PEERS)
+METHODS = ("default", "random", "cascade", "stream", *peers.PEERS)
 
 
 class Case(NamedTuple):
@@ -119,12 +118,8 @@ def method(name: str, convention_name: str, channels: bool = False) -> Callable[
     convention = tmi.preset(convention_name)
     if name == "stream":
         return functools.partial(_stream, convention=convention, channels=channels)
-    if name in PEERS:
-        invert: Callable[[Tensor], Tensor] = functools.partial(
-            peers.librosa_waveform, convention=convention
-        )
-        if name == "torchaudio":
-            invert = peers.TorchaudioInverter(convention)
+    if name in peers.PEERS:
+        invert = peers.inverter(name, convention)
         return lambda mel: _by_channel(invert, decompress(mel, convention.level))
     if name == "random":
         return tmi.MelInverter(convention, init="random", channels=channels)
@@ -158,7 +153,7 @@ def measure(todo: Sequence[Case], seconds: float) -> tuple[Record, Record]:
             try:
                 invert = method(name, case.convention, case.sound.is_stereo)
             except (RuntimeError, ValueError) as error:
-                if name not in PEERS:
+                if name not in peers.PEERS:
                     raise
                 absent.setdefault(case.convention, {})[name] = str(error)
                 continue

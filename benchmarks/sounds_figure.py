@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,34 +35,55 @@ def save_results(panels: Mapping[str, Panel], folder: Path) -> None:
         write_audio(folder / f"{name}.wav", panel.result, panel.sample_rate, "FLOAT")
 
 
-def _decibels(waveform: Tensor, sample_rate: float) -> Tensor:
+def _decibels(waveform: Tensor, sample_rate: float, cells: tuple[int, int]) -> Tensor:
     """Return the mean power of each cell of the spectrogram in dB, (n_freqs, n_frames)."""
     n_fft = 1 << round(_FRAME_SECONDS * sample_rate).bit_length()
     hop_length = round(_HOP_SECONDS * sample_rate)
     window = torch.hann_window(n_fft)
     spectrum = torch.stft(waveform, n_fft, hop_length, window=window, return_complex=True)
-    power = adaptive_avg_pool2d(spectrum.abs().square()[None], _CELLS)[0]
+    power = adaptive_avg_pool2d(spectrum.abs().square()[None], cells)[0]
     return 10 * power.clamp(min=1e-12).log10()
 
 
 def draw(panels: Mapping[str, Panel], before: Path | None) -> Figure:
     """Draw one row for each sound: the original, the file in the folder `before`, the result."""
-    titles = ["original", *(["before"] if before else []), "after" if before else "inverted"]
-    size = (_INCHES[0] * len(titles), _INCHES[1] * len(panels))
-    figure = Figure(figsize=size, dpi=100, layout="constrained")
-    grid = figure.subplots(len(panels), len(titles), squeeze=False)
-    for row, (name, panel) in zip(grid, panels.items(), strict=True):
-        waveforms = [panel.reference, panel.result]
+    rows = []
+    for name, panel in panels.items():
+        waveforms = {"original": panel.reference}
         if before:
-            waveforms.insert(1, read_audio(before / f"{name}.wav", panel.sample_rate)[0][0])
-        spectra = [_decibels(each, panel.sample_rate) for each in waveforms]
+            waveforms["before"] = read_audio(before / f"{name}.wav", panel.sample_rate)[0][0]
+        waveforms["after" if before else "inverted"] = panel.result
+        titled = {f"{panel.title}, {title}": each for title, each in waveforms.items()}
+        rows.append(Row(panel.sample_rate, titled))
+    return draw_rows(rows)
+
+
+class Row(NamedTuple):
+    """Waveforms that are drawn side by side, by their titles; their spectra have one peak."""
+
+    sample_rate: float
+    waveforms: Mapping[str, Tensor]
+
+
+def draw_rows(
+    rows: Sequence[Row],
+    cells: tuple[int, int] = _CELLS,
+    inches: tuple[float, float] = _INCHES,
+) -> Figure:
+    """Draw spectrograms of `cells`, each of a size in inches."""
+    n_columns = len(rows[0].waveforms)
+    size = (inches[0] * n_columns, inches[1] * len(rows))
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
+    grid = figure.subplots(len(rows), n_columns, squeeze=False)
+    for axes, (sample_rate, waveforms) in zip(grid, rows, strict=True):
+        spectra = [_decibels(each, sample_rate, cells) for each in waveforms.values()]
         peak = max(float(each.max()) for each in spectra)
-        for axis, title, spectrum in zip(row, titles, spectra, strict=True):
+        for axis, (title, waveform), spectrum in zip(axes, waveforms.items(), spectra, strict=True):
             axis.imshow(
                 spectrum.numpy(),
                 origin="lower",
                 aspect="auto",
-                extent=(0, len(panel.reference) / panel.sample_rate, 0, panel.sample_rate / 2000),
+                extent=(0, len(waveform) / sample_rate, 0, sample_rate / 2000),
                 interpolation="nearest",
                 cmap="magma",
                 vmin=peak - RANGE_DB,
@@ -70,8 +91,8 @@ def draw(panels: Mapping[str, Panel], before: Path | None) -> Figure:
             )
             axis.spines[:].set_visible(False)  # a frame would hide the edges
             axis.tick_params(labelsize=7)
-            axis.set_title(f"{panel.title}, {title}", fontsize=8, loc="left")
-        row[0].set_ylabel("kHz", fontsize=7)
+            axis.set_title(title, fontsize=8, loc="left")
+        axes[0].set_ylabel("kHz", fontsize=7)
     for axis in grid[-1]:
         axis.set_xlabel("s", fontsize=7)
     return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tqdm import tqdm
 
 import torchmelinv as tmi
-from benchmarks import rows
+from benchmarks import peers, rows
 from benchmarks.records import Record
 from benchmarks.rows import Row
 from benchmarks.sounds_material import SOUNDS
@@ -25,8 +25,8 @@ MEASURES: dict[str, tuple[str, ...]] = {
 
 def compared() -> list[Row]:
     """Return one row of each method and initial phase, with the default number of iterations."""
-    peers = [Row("clean", name, "random", N_ITER) for name in rows.PEERS]
-    return [*(row for row in rows.all_methods() if row.n_iter == N_ITER), *peers]
+    others = [Row("clean", name, "random", N_ITER) for name in peers.PEERS]
+    return [*(row for row in rows.all_methods() if row.n_iter == N_ITER), *others]
 
 
 def measure() -> Record:

@@ -52,9 +52,10 @@ def evaluate(record: Record) -> list[Record]:
     ]
 
 
-def _target(
+def target(
     what: str, value: float, *, at_most: float | None = None, at_least: float | None = None
 ) -> Record:
+    """Return the entry of a bound for the file."""
     if at_most is not None:
         limit, reached = {"at_most": at_most}, value <= at_most
     else:
@@ -68,7 +69,7 @@ def _clean(comparison: Record) -> Iterator[Record]:
         for metric, bound in bounds.items():
             limit = {"at_most": bound} if bound < 0 else {"at_least": bound}
             what = f"{name}: {metric} of mel_consistent from pghi, {n_iter} iterations"
-            yield _target(what, ours[metric], **limit)
+            yield target(what, ours[metric], **limit)
 
 
 def _degraded(comparison: Record) -> Iterator[Record]:
@@ -86,7 +87,7 @@ def _degraded(comparison: Record) -> Iterator[Record]:
                     f"{mel} mels: {metric} of mel_consistent minus that of {rival}, {n_iter} "
                     f"iterations, smallest of {len(gains)} conventions ({worst})"
                 )
-                yield _target(what, gains[worst], at_least=bound)
+                yield target(what, gains[worst], at_least=bound)
 
 
 def _gains(comparison: Record, mel: str, metric: str, rival: str, n_iter: int) -> dict[str, float]:
@@ -105,9 +106,9 @@ def _true(section: Record) -> Iterator[Record]:
     best = min((each for each in values if each.n_iter == 100), key=values.__getitem__)
     phase = best.method.removeprefix("true+")
     what = f"true magnitude, 75 % overlap: best after 100 iterations ({phase}, {best.init}), dB"
-    yield _target(what, values[best], at_most=TRUE_CONVERGENCE_DB)
+    yield target(what, values[best], at_most=TRUE_CONVERGENCE_DB)
     fast = functools.partial(Row, "clean", "true+fast_griffin_lim")
     estimated = {init: values[fast(init, 10)] for init in ("spsi", "pghi")}
     init = min(estimated, key=estimated.__getitem__)
     what = f"true magnitude: fast_griffin_lim, 10 iterations from {init} minus 40 from random, dB"
-    yield _target(what, estimated[init] - values[fast("random", 40)], at_most=0)
+    yield target(what, estimated[init] - values[fast("random", 40)], at_most=0)

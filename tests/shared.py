@@ -17,9 +17,13 @@ def _folder(path: Path) -> Path | None:
 SHARED = _folder(Path(os.environ.get("TORCHMELINV_SHARED", ROOT.parent / "shared")))
 AUDIO = _folder(SHARED / "audio") if SHARED else None
 GOLDEN = _folder(SHARED / "golden") if SHARED else None
+PREDICTED = _folder(SHARED / "predicted") if SHARED else None
 
 needs_audio = pytest.mark.skipif(AUDIO is None, reason="no shared/audio beside the checkout")
 needs_golden = pytest.mark.skipif(GOLDEN is None, reason="no shared/golden beside the checkout")
+needs_predicted = pytest.mark.skipif(
+    PREDICTED is None, reason="no shared/predicted beside the checkout"
+)
 
 
 def speech_clips() -> list[Path]:

@@ -9,11 +9,11 @@ import re
 
 import pytest
 
-from benchmarks import mels, records, rows, scores, tables, targets
+from benchmarks import mels, peers, records, rows, scores, tables, targets
 from benchmarks.measurement import ratio
 from benchmarks.records import Record
 
-SUITES = ("corpus", "cpu", "gradients", "lws", "quality", "sounds", "training")
+SUITES = ("corpus", "cpu", "gradients", "lws", "predicted", "quality", "sounds", "training")
 TIMED_SUITES = ("corpus", "cpu", "gradients")
 
 
@@ -106,7 +106,7 @@ def test_the_default_is_closer_than_cascades_and_peers(convention: str):
     for mel in mels.MELS:
         for n_iter in (32, 100):
             ours = _mean(convention, mel, "mel_consistent", "pghi", n_iter)
-            methods = (rows.CASCADE, *rows.PEERS)
+            methods = (rows.CASCADE, *peers.PEERS)
             rivals = [(method, "random", n) for method in methods for n in (n_iter, 32)]
             rivals.append(("entropic+raar", "pghi", n_iter))
             means = [_mean(convention, mel, *rival) for rival in rivals]
