@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tiny import QUICK, TINY_ONE, console, tiny_mel, workplace  # noqa: F401
+from tests.tiny import QUICK, TINY, TINY_ONE, console, tiny_mel, tone, workplace  # noqa: F401
+from torchmelinv.io.audio import write_audio
 from torchmelinv.restoration import MelStatistics
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -23,9 +24,9 @@ def test_statistics_of_a_folder_are_written_and_matched(run):
     save("mels/b.pt", 2.0)
     code, out, err = run("statistics", "mels", "-o", "real.json", *TINY_ONE)
     assert (code, err) == (0, "")
-    assert out == "real.json: 2 files, 3 s of sound\n"
+    assert out == "real.json: 2 files, 3 s of sound without pauses\n"
     statistics = MelStatistics.from_json(Path("real.json").read_text())
-    assert (statistics.n_mels, statistics.frame_rate) == (8, 500.0)
+    assert statistics.convention == TINY
     for name in ("match_variance", "match_modulation_spectrum"):
         restore = ("--restore", name, "--statistics", "real.json")
         code, out, err = run("invert", "mels/a.pt", "-o", f"{name}.wav", *QUICK, *restore)
@@ -38,7 +39,7 @@ def test_a_broken_file_is_named_and_the_others_count(run):
     torch.save(torch.zeros(3, 4), "mels/b.pt")
     code, out, err = run("statistics", "mels", "-o", "real.json", *TINY_ONE)
     assert code == 1
-    assert out == "real.json: 1 files, 1 s of sound\n"
+    assert out == "real.json: 1 file, 1 s of sound without pauses\n"
     assert "mels/b.pt: the mel has 3 bands" in err
 
 
@@ -46,7 +47,17 @@ def test_nothing_to_compute_from(run):
     torch.save(torch.zeros(3, 4), "b.pt")
     code, out, err = run("statistics", "b.pt", "-o", "real.json", *TINY_ONE)
     assert (code, out) == (2, "")
-    assert "there is no mel to compute statistics from" in err
+    assert "there are 0 frames that are no pauses to compute statistics from" in err
+
+
+def test_recordings_have_the_statistics_of_their_mels(run):
+    write_audio("tones/a.wav", tone(1.0), TINY.sample_rate, "FLOAT")
+    save()
+    for source in ("tones", "mels"):
+        assert run("statistics", source, "-o", f"{source}.json", *TINY_ONE)[0] == 0
+    texts = [Path(f"{source}.json").read_text() for source in ("tones", "mels")]
+    first, second = map(MelStatistics.from_json, texts)
+    assert first.band_mean == pytest.approx(second.band_mean, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 import torchmelinv as tmi
+from benchmarks import mels
 from tests.restoration.test_restorations import CONVENTION, NAME, real, smooth
 from torchmelinv.errors import InputError
 from torchmelinv.losses import ModulationSpectrumLoss, SmoothnessLoss
@@ -77,6 +80,26 @@ def test_a_generator_can_be_told_that_it_blurs():
         (loss(mel) + (mel - reference).square().mean()).backward()
         optimizer.step()
     assert float(loss(mel.detach())) < 0.5 * start
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_mel_that_diverged_has_no_finite_loss(value):
+    mel = smooth().clone()
+    mel[3, 4] = value
+    assert not torch.isfinite(SmoothnessLoss(NAME)(mel))
+    assert not torch.isfinite(ModulationSpectrumLoss(NAME)(mel, real()))
+
+
+def test_strong_blur_still_has_a_gradient():
+    losses = []
+    for width in (2.0, 3.0, 5.0):
+        mel = mels.degrade(real(), "blurred", CONVENTION, blur=width).requires_grad_()
+        loss = SmoothnessLoss(NAME)(mel)
+        loss.backward()
+        assert mel.grad is not None
+        assert bool(mel.grad.any())
+        losses.append(float(loss.detach()))
+    assert losses == sorted(losses)
 
 
 def test_refusals():

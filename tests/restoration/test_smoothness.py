@@ -61,7 +61,22 @@ def tone(hertz: float) -> torch.Tensor:
     return 0.1 * torch.sin(2 * math.pi * hertz * torch.arange(2 * RATE) / RATE)
 
 
+def resonances() -> torch.Tensor:
+    """Return a struck bar: five damped sines."""
+    time = torch.arange(2 * RATE) / RATE
+    hertz = torch.tensor([310.0, 855.0, 1675.0, 2770.0, 4135.0])[:, None]
+    return 0.1 * (torch.sin(2 * math.pi * hertz * time) * torch.exp(-time * hertz / 200)).sum(0)
+
+
+def vibrato() -> torch.Tensor:
+    time = torch.arange(2 * RATE, dtype=torch.float64) / RATE
+    phase = 2 * math.pi * 150 * time + 3 * torch.sin(2 * math.pi * 5 * time)
+    return (0.1 * sum(torch.sin(k * phase) / k for k in range(1, 30))).float()
+
+
 SOUNDS = {
+    "resonances": resonances,
+    "vibrato": vibrato,
     "tone": lambda: tone(440.0),
     "chord": lambda: sum(tone(hertz) for hertz in (220.0, 277.2, 329.6)),
     "organ": lambda: sum(tone(110.0 * k) for k in range(1, 30)),
@@ -88,6 +103,27 @@ def test_recordings_are_not_smooth(preset):
     convention = tmi.preset(preset)
     paths = mels.evenly_spaced(clips(["speech", "music", "percussion"]), 6)
     for path in paths:
+        mel = tmi.MelSpectrogram(convention)(mels.recording(path, convention))
+        assert float(smoothness(mel, convention).strength) == 0, path.stem
+
+
+@needs_audio
+@pytest.mark.parametrize("n_frames", [10, 20, 40, 86])
+def test_short_recordings_are_hardly_ever_smooth(n_frames):
+    strengths = []
+    for path in mels.evenly_spaced(clips(["speech"]), 12):
+        mel = tmi.MelSpectrogram(NAME)(mels.recording(path, CONVENTION))
+        for start in range(0, mel.shape[-1] - n_frames, 60):
+            strengths.append(float(smoothness(mel[:, start : start + n_frames], NAME).strength))
+    n_smooth = sum(strength > 0 for strength in strengths)
+    assert n_smooth <= (0.03 * len(strengths) if n_frames < 40 else 0)
+
+
+@needs_audio
+@pytest.mark.parametrize("n_mels", [3, 5, 10, 16, 20, 256])
+def test_recordings_in_few_or_many_bands_are_not_smooth(n_mels):
+    convention = CONVENTION.replace(n_mels=n_mels)
+    for path in mels.evenly_spaced(clips(["speech", "music", "percussion"]), 12):
         mel = tmi.MelSpectrogram(convention)(mels.recording(path, convention))
         assert float(smoothness(mel, convention).strength) == 0, path.stem
 
@@ -122,7 +158,7 @@ def test_mels_of_few_coefficients_are_left_alone():
 def test_items_of_a_batch_are_independent_and_padding_does_not_count():
     mel = torch.stack([voice()[:, :120], blurred(voice(), 0.7)[:, :120]])
     both = smoothness(mel, NAME)
-    padded = torch.cat([mel, torch.full((2, 80, 30), math.nan)], -1).nan_to_num(9.0)
+    padded = torch.nn.functional.pad(mel, (0, 30), value=math.nan)
     lengths = torch.tensor([120, 120])
     for index, value in enumerate(both):
         single = torch.stack([smoothness(each, NAME)[index] for each in mel])
@@ -163,4 +199,4 @@ def test_auto_brings_filtered_recordings_closer(width):
         restored = tmi.restoration.MelRestoration(NAME)(blurred(mel, width))
         details = [each - blurred(each, 2.0) for each in (mel, blurred(mel, width), restored)]
         before, after = ((each - details[0]).abs().mean() for each in details[1:])
-        assert float(after) < (1.001 if width == 0.5 else 0.9) * float(before)
+        assert float(after) <= (1 if width == 0.5 else 0.9) * float(before)

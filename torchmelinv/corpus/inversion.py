@@ -210,7 +210,8 @@ def invert_many(
         batch: Most mels in a batch, where each channel counts as one. Default: 64, on the CPU 1.
         memory: Bytes that a batch may take, approximately. Default: half of the free memory of a
             CUDA device, otherwise 1 GiB.
-        mfcc: Convention of MFCCs, if the sources hold those, as in `functional.mfcc_to_waveform`.
+        mfcc: Convention of MFCCs, if the sources hold those, as in `functional.mfcc_to_waveform`,
+            which inverts with ``restore="none"``.
             Its mel must be in the inverter's convention.
 
     Returns:

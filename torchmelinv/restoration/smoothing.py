@@ -67,9 +67,11 @@ TONAL = (0.95, 1.1)
 # The estimate of a mel with n values that count is uncertain by about 1 / √n: three times as much
 # is given up, so that short mels of few bands are not taken for smooth by chance.
 UNCERTAINTY = 3.0
-ROUGH, SLOPE = 0.25, 1.75  # excess of a signal, and excess per variance of a filter
+ROUGH, SLOPE = 0.15, 1.75  # excess of a signal, and excess per variance of a filter
 LARGEST_VARIANCE = 2.25
 _LARGEST, _N_VARIANCES = 9.0, 721  # of the table
+_LEAST_LENGTH = 5  # of an axis, for one fourth difference
+LEAST_BANDS = 16  # fewer hold too little detail for an estimate
 _NOISE_FRAMES, _NOISE_SAMPLES = 400, 2**21
 
 
@@ -130,7 +132,7 @@ def _difference(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 def _equivalent_variance(values: Tensor, mask: Tensor) -> Tensor:
     """Return the variance of an axis, the last one, of (items, rows, n): (items)."""
-    if values.shape[-1] < 5:
+    if values.shape[-1] < _LEAST_LENGTH:
         return values.new_zeros(len(values))
     second, audible_second = _difference(values, mask)
     fourth, audible_fourth = _difference(second, audible_second)
@@ -164,7 +166,7 @@ def equivalent_variances(log_mel: Tensor, counts: Tensor | None) -> tuple[Tensor
 @outside_inference_mode
 def _noise_variances(convention: MelConvention) -> tuple[float, float]:
     generator = torch.Generator("cpu").manual_seed(0)
-    n_frames = min(_NOISE_FRAMES, max(5, _NOISE_SAMPLES // convention.hop_length))
+    n_frames = min(_NOISE_FRAMES, max(_LEAST_LENGTH, _NOISE_SAMPLES // convention.hop_length))
     noise = torch.randn(
         convention.n_samples(n_frames), generator=generator, dtype=torch.float64, device="cpu"
     )
@@ -212,6 +214,8 @@ def estimate(log_mel: Tensor, counts: Tensor | None, convention: MelConvention) 
             * _smooth_step(share[:, 0, 0], LOUD_SHARE)
             * (1 - _smooth_step(roughness, TONAL))
         )
+        if log_mel.shape[-2] < LEAST_BANDS:
+            strength = torch.zeros_like(strength)
         deviations = [
             ((each - ROUGH) / SLOPE).clamp(0, LARGEST_VARIANCE).sqrt() for each in (bands, frames)
         ]
@@ -239,8 +243,9 @@ def smoothness(
 ) -> Smoothness:
     """Estimate how much mels were smoothed, from the mels alone.
 
-    Mels of recordings have the strength 0, most mels of acoustic models 0.9 to 1. Items of fewer
-    than five frames, and mels of fewer than five bands, have the strength 0.
+    Mels of recordings have the strength 0, with few exceptions among those of less than half a
+    second; most mels of acoustic models have 0.9 to 1. Items of fewer than five frames, and mels of
+    fewer than 16 bands, have the strength 0.
 
     Args:
         mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.

@@ -148,6 +148,8 @@ def mel_statistics(
         log_mel = log_magnitude(linear, settings.power).cpu()
         extent = log_mel.amax((-2, -1)) - log_mel.amin((-2, -1))
         log_mel = log_mel[extent > _LEAST_EXTENT]
+        if len(log_mel) == 0:
+            continue
         loud = loud_frames(log_mel, None)
         mean = band_mean(log_mel, None)
         variance = masked_mean((log_mel - mean).square(), loud.expand_as(log_mel), -1)
