@@ -288,13 +288,19 @@ def test_the_module_takes_a_configured_method():
     inverter = MelInverter(TINY, phase=method, n_iter=4)
     expected = solve_mel(method, mel, TINY, 4).waveform
     torch.testing.assert_close(inverter(mel), expected, **LOCK_STEP)
-    assert "phase=MelConsistent(method=ADMM(rho=0.1), inner_iter=1, damping=1.0)" in repr(inverter)
+    assert (
+        "phase=MelConsistent(method=ADMM(rho=0.1), inner_iter=1, damping=1.0, time_structure=0.0)"
+        in repr(inverter)
+    )
 
 
 def test_momentum_is_passed_to_the_inner_method():
     inner = "AcceleratedGriffinLim(alpha=0.5, beta=0.99, gamma=1.1)"
     inverter = MelInverter(TINY, phase="mel_consistent", momentum=0.5)
-    assert f"phase=MelConsistent(method={inner}, inner_iter=2, damping=1.0)" in repr(inverter)
+    assert (
+        f"phase=MelConsistent(method={inner}, inner_iter=2, damping=1.0, time_structure=0.0)"
+        in repr(inverter)
+    )
 
 
 @pytest.mark.parametrize("name", ["admm", "lws"])

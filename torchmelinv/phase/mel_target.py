@@ -128,6 +128,7 @@ class MelTarget(NamedTuple):
     nonsilent: Tensor | None  # 1 for frames that are not silent, (items, frames, 1); if DC is free
     inner_iter: int
     damping: float
+    sample_rate: float
 
     @property
     def lacks_fine_structure(self) -> bool:
@@ -276,4 +277,5 @@ def mel_target(mel: MelData, inner_iter: int, damping: float) -> MelTarget:
         nonsilent=_nonsilent(values) if tables.free_dc else None,
         inner_iter=inner_iter,
         damping=damping,
+        sample_rate=convention.sample_rate,
     )
