@@ -38,6 +38,7 @@ from benchmarks.sounds_material import SOUNDS, Sound
 from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.functional import mel_to_mfcc, mfcc_to_mel
 from torchmelinv.metrics.sound_scores import channel_scores, sound_scores
+from torchmelinv.phases import MelConsistent
 from torchmelinv.transforms.compression import compress, decompress
 
 SECONDS = 3.0
@@ -47,7 +48,7 @@ PICTURED = {
     "drums": "bigvgan_v2_44k_128_512x",
     "fricatives": "audioldm_16k",
 }
-METHODS = ("default", "random", "cascade", "stream", *peers.PEERS)
+METHODS = ("default", "time_structure", "random", "cascade", "stream", *peers.PEERS)
 
 
 class Case(NamedTuple):
@@ -123,6 +124,9 @@ def method(name: str, convention_name: str, channels: bool = False) -> Callable[
         return lambda mel: _by_channel(invert, decompress(mel, convention.level))
     if name == "random":
         return tmi.MelInverter(convention, init="random", channels=channels)
+    if name == "time_structure":
+        phase = MelConsistent(time_structure=1.0)
+        return tmi.MelInverter(convention, phase=phase, channels=channels)
     if name == "cascade":
         options = {"phase": "fast_griffin_lim", "init": "random", "channels": channels}
         return tmi.MelInverter(convention, **options)

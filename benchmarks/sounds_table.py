@@ -13,6 +13,7 @@ from torchmelinv.metrics.sound_scores import SOUND_METRICS
 
 LABELS = {
     "default": "**default**",
+    "time_structure": "`time_structure=1`",
     "random": '`init="random"`',
     "cascade": '`phase="fast_griffin_lim"`',
     "stream": "`StreamingInverter`",

@@ -9,7 +9,7 @@ import torch
 
 import torchmelinv as tmi
 from benchmarks import mels
-from tests.restoration.test_restorations import CONVENTION, NAME, real, smooth
+from tests.restoration.smoothed import CONVENTION, NAME, real, smooth
 from torchmelinv.errors import InputError
 from torchmelinv.losses import ModulationSpectrumLoss, SmoothnessLoss
 

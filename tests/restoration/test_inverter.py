@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import torchmelinv as tmi
-from tests.restoration.test_restorations import NAME, real, smooth
+from tests.restoration.smoothed import NAME, real, smooth
 from torchmelinv.functional import mel_to_waveform
 from torchmelinv.metrics import mel_error_db
 from torchmelinv.restoration import Auto, MelRestoration
