@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
+from torchmelinv._utils.available_memory import is_out_of_memory
 from torchmelinv._utils.text import plain, printable
-from torchmelinv.corpus.memory import is_out_of_memory
 from torchmelinv.errors import InputError, TorchmelinvError
 
 PROGRAM = "torchmelinv"

@@ -24,6 +24,7 @@ from torchmelinv.conversion import conversion_losses, conversion_route, convert
 from torchmelinv.corpus.planning import Task, plan
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.io.mels import read_mel, write_mel
+from torchmelinv.io.memory import memory_errors
 
 _ROUTES = {
     "compression": "only the values change",
@@ -99,7 +100,7 @@ def _convert_file(
 ) -> str | None:
     """Convert one file, print its warnings, and return its error if there is one."""
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with memory_errors(task.source), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             conversion = convert(read_mel(task.source).to(device), source, target)
         for warning in caught:

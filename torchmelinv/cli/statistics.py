@@ -16,6 +16,7 @@ from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.io.mels import find_mels, read_mel
+from torchmelinv.io.memory import check_memory, memory_errors
 from torchmelinv.io.paths import atomic_write, check_exists
 from torchmelinv.restoration.statistics import mel_statistics
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
@@ -52,8 +53,6 @@ def run(options: argparse.Namespace) -> int:
         statistics = mel_statistics(_mels(paths, convention, progress, failed), convention)
     with atomic_write(options.out) as temporary:
         temporary.write_text(statistics.to_json(), encoding="utf-8")
-    for message in failed:
-        print_message("error", message)
     seconds = statistics.n_frames / statistics.frame_rate
     print(f"{options.out}: {len(paths) - len(failed)} files, {seconds:.0f} s of sound")
     return EXIT_FAILED if failed else EXIT_OK
@@ -70,10 +69,14 @@ def _mels(
     """Read the mels that can be read; collect errors of the others."""
     for path in paths:
         try:
-            mel = check_mel_shape(read_mel(path), convention)
-            check_mel_values(mel, convention, None)
+            with memory_errors(path):
+                mel = check_mel_shape(read_mel(path), convention)
+                check_mel_values(mel, convention, None)
+                check_memory(path, 8 * mel.nbytes)  # statistics are computed in double precision
         except TorchmelinvError as error:
-            failed.append(f"{path}: {error}")
+            message = f"{path}: {str(error).removeprefix(f'{path} ')}"
+            print_message("error", message)
+            failed.append(message)
             continue
         yield mel
         progress.add(1, 1, mel.shape[-1] * convention.hop_length / convention.sample_rate)

@@ -14,6 +14,7 @@ from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.errors import InputError, TorchmelinvError
 from torchmelinv.io.audio import read_audio
 from torchmelinv.io.mels import read_mel
+from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.resample import resample
 from torchmelinv.transforms.mel_checks import check_mel_shape, find_value_problem
 from torchmelinv.transforms.mfcc import mfcc_to_mel
@@ -90,10 +91,11 @@ def load_mels(
     """
     name, given = source if isinstance(source, tuple) else (source, source)
     try:
-        values = read_mel(given) if isinstance(given, str | Path) else given
-        mel = check_mel_shape(mfcc_to_mel(values, mfcc) if mfcc else values, convention)
-        mels = _split(mel.detach().float(), channels)
-        doubt = find_value_problem(mel, convention)
+        with memory_errors("the mel" if isinstance(given, Tensor) else given):
+            values = read_mel(given) if isinstance(given, str | Path) else given
+            mel = check_mel_shape(mfcc_to_mel(values, mfcc) if mfcc else values, convention)
+            mels = _split(mel.detach().float(), channels)
+            doubt = find_value_problem(mel, convention)
     except TorchmelinvError as error:
         reason = str(error) if isinstance(given, Tensor) else str(error).removeprefix(f"{given} ")
         return [MelItem(name, torch.empty(0), error=reason)]

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from torchmelinv._utils.available_memory import is_out_of_memory
 from torchmelinv._utils.optional import require
 from torchmelinv.errors import FileError, short
+from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.paths import atomic_write, existing_file, find_files
-from torchmelinv.io.safe_load import Choose, read_numpy, read_safetensors, read_torch
+from torchmelinv.io.safe_load import Choose, read_numpy
 from torchmelinv.io.safe_pickle import PICKLED
+from torchmelinv.io.safetensors_files import read_safetensors
+from torchmelinv.io.torch_files import read_torch
 
 __all__ = ["MEL_NAMES", "MEL_SUFFIXES", "find_mels", "read_mel", "write_mel"]
 
@@ -61,7 +65,8 @@ def read_mel(path: str | Path) -> Tensor:
     """Read the mel of an npy, npz, pt, pth or safetensors file.
 
     Pickled objects are never loaded, and the memory in use is bounded by the file's size, see
-    `torchmelinv.io.safe_load`.
+    `torchmelinv.io.safe_load`. Another program may change the file meanwhile: the result is then
+    what was read, or an error.
 
     Args:
         path: Path of the file. If it holds several arrays, exactly one must have a name of
@@ -71,7 +76,8 @@ def read_mel(path: str | Path) -> Tensor:
         The mel on the CPU, in its own shape and dtype.
 
     Raises:
-        FileError: If the file cannot be read, or does not hold exactly one mel.
+        FileError: If the file cannot be read, does not hold exactly one mel, or does not fit into
+            the memory.
         DependencyError: If the file needs safetensors, which cannot be loaded.
     """
     path = existing_file(path)
@@ -81,11 +87,19 @@ def read_mel(path: str | Path) -> Tensor:
         raise FileError(f"{path} {came}; mels are read from {' '.join(MEL_SUFFIXES)} files")
     if suffix == ".safetensors":
         require("safetensors")
+    with memory_errors(path):
+        return _read(path, suffix)
+
+
+def _read(path: Path, suffix: str) -> Tensor:
+    """Read a mel; turn what readers raise, apart from too little memory, into `FileError`."""
     try:
         return _READERS[suffix](path, _choose_mel(path))
-    except (FileError, MemoryError):
+    except FileError:
         raise
     except Exception as error:  # the libraries raise nearly anything for damaged files
+        if is_out_of_memory(error):
+            raise
         reason = (str(error).splitlines() or [""])[0].split(". ")[0][:300] or type(error).__name__
         reason = PICKLED if "Weights only load failed" in str(error) else reason
         raise FileError(f"{path} cannot be read as {suffix}: {reason}") from None
