@@ -119,6 +119,7 @@ def finish_task():
         "peak": 0.5,
         "gain_db": 0.0,
         "mel_error_db": None,
+        "restored": False,
         "warnings": ["a warning"],
     }
     with Manifest(Path("out"), settings) as manifest:

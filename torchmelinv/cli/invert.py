@@ -28,7 +28,8 @@ from torchmelinv.cli.report import Report, format_outcome
 from torchmelinv.corpus.file_inversion import invert_files, split_tasks
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
 from torchmelinv.corpus.planning import plan
-from torchmelinv.corpus.sharding import World, launched_world, local_device, shard
+from torchmelinv.corpus.sharding import World, launched_world, local_device
+from torchmelinv.corpus.sharing import share_tasks
 from torchmelinv.io.audio import AUDIO_FORMATS, audio_format
 
 _MAX_WARNINGS = 5  # printed for a job with many files
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     device = check_device(local_device(options.device, world))
     all_tasks = plan(options.input, options.out, f".{options.format}")
     _, subtype = audio_format(all_tasks[0].target, options.subtype)
-    tasks, folder = shard(all_tasks, world), Path(options.out)
+    tasks, folder = share_tasks(all_tasks, world, channels=True), Path(options.out)
     report = Report(keep=options.json or len(tasks) < MANY)
     with contextlib.ExitStack() as stack:
         manifest = None
@@ -124,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
         for outcome in stack.enter_context(contextlib.closing(outcomes)):
             report.add(outcome)
             n_frames = outcome.n_channels * outcome.n_frames
-            progress.add(1 / outcome.count, n_frames, outcome.seconds)
+            progress.add(1 / (outcome.count - outcome.others), n_frames, outcome.seconds)
             if outcome.error and options.strict:
                 break
     report.sort([str(task.source) for task in all_tasks])

@@ -6,7 +6,6 @@ import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 from torchmelinv.errors import FileError
 from torchmelinv.io.memory import check_memory
@@ -41,7 +40,7 @@ def open_descriptor(path: str | Path, flags: int = os.O_RDONLY, *, follow: bool 
     raise FileError(f"{path} is not a plain file; remove it, or save it as one first")
 
 
-def open_plain(path: str | Path) -> BinaryIO:
+def open_plain(path: str | Path) -> io.BufferedReader:
     """Open a plain file for reading.
 
     Args:
