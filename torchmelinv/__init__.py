@@ -16,6 +16,7 @@ Where to find what:
 - Errors: all derive from `TorchmelinvError`.
 """
 
+import torchmelinv._utils.interrupts  # noqa: F401  # first: the other imports take seconds
 from torchmelinv import (
     callbacks,
     compat,

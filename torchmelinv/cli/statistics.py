@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from torchmelinv.cli.console import EXIT_FAILED, EXIT_OK, print_message
+from torchmelinv.cli.console import EXIT_FAILED, EXIT_OK, failures, print_message
 from torchmelinv.cli.options import add_convention_options, convention_from
 from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import TorchmelinvError
+from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.io.mels import find_mels, read_mel
 from torchmelinv.io.memory import check_memory, memory_errors
 from torchmelinv.io.paths import atomic_write, check_exists
@@ -47,11 +47,13 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compute and write the statistics, and return the exit code."""
     convention = convention_from(options)
+    with failures():
+        check_writable(options.out)
     paths = [path for name in options.input for path in _mel_files(Path(name))]
     failed: list[str] = []
-    with contextlib.closing(Progress(len(paths), len(paths))) as progress:
+    with Progress(len(paths), len(paths)) as progress:
         statistics = mel_statistics(_mels(paths, convention, progress, failed), convention)
-    with atomic_write(options.out) as temporary:
+    with failures(), atomic_write(options.out) as temporary:
         temporary.write_text(statistics.to_json(), encoding="utf-8")
     seconds = statistics.n_frames / statistics.frame_rate
     print(f"{options.out}: {len(paths) - len(failed)} files, {seconds:.0f} s of sound")
