@@ -223,10 +223,9 @@ def unix():
 @pytest.mark.parametrize("rank", [0, 7])
 @pytest.mark.parametrize("kind", ["pipe", "device", "link"])
 def test_only_plain_files_are_read(rank, kind):
-    finish("a", World(0, 1))
-    shutil.copy("out/manifest-0.jsonl", "elsewhere")
+    finish("a")
+    Path("out/manifest-0.jsonl").rename("elsewhere")
     path = OUT / f"manifest-{rank}.jsonl"
-    path.unlink(missing_ok=True)
     if kind == "pipe":
         os.mkfifo(path)
     else:
@@ -235,7 +234,7 @@ def test_only_plain_files_are_read(rank, kind):
         with pytest.raises(FileError, match=r"manifest-0.jsonl is not a plain file"):
             entries(make_task("a"))
     else:
-        assert bool(entries(make_task("a"))) == (rank == 7)
+        assert entries(make_task("a")) == []
 
 
 @pytest.mark.usefixtures("unix")
