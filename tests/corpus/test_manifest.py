@@ -192,16 +192,6 @@ def test_only_one_process_may_open_the_manifest_of_a_rank():
         pass
 
 
-def test_each_leftover_of_killed_runs_is_removed_by_one_rank():
-    for rank in range(4):
-        (OUT / f".staging-{rank}").mkdir(parents=True)
-        (OUT / f".staging-{rank}" / ".half.wav").write_bytes(b"half")
-    with Manifest(OUT, SETTINGS, World(1, 2)):
-        assert sorted(path.name for path in OUT.glob(".staging-*")) == [".staging-0", ".staging-2"]
-    with Manifest(OUT, SETTINGS):
-        assert not list(OUT.glob(".staging-*"))
-
-
 def test_a_folder_that_cannot_be_written():
     Path("out").write_text("a file")
     with pytest.raises(FileError, match="cannot be written"), Manifest(OUT, SETTINGS):
@@ -254,33 +244,6 @@ def test_a_sparse_manifest_takes_neither_memory_nor_time(name):
 
 
 @pytest.mark.usefixtures("unix")
-@pytest.mark.parametrize("size", [1, 3])
-def test_the_staging_of_a_rank_at_work_stays(size):
-    """Two jobs of different worlds share the folder; a killed one has no lock."""
-    live = Manifest(OUT, SETTINGS, World(3, 4))
-    dead = OUT / ".staging-6"
-    with live:
-        for folder in (live.staging, dead):
-            folder.mkdir(parents=True)
-            (folder / ".half.wav").write_bytes(b"half")
-        (OUT / "manifest-6.jsonl").touch()
-        with Manifest(OUT, SETTINGS, World(0, size)):
-            assert live.staging.is_dir()
-            assert not dead.exists()
-    (OUT / ".staging-3").mkdir()
-    with Manifest(OUT, SETTINGS, World(0, size)):
-        assert not (OUT / ".staging-3").exists()
-
-
-@pytest.mark.usefixtures("unix")
-def test_what_stands_at_the_place_of_the_staging_is_removed():
-    OUT.mkdir()
-    os.mkfifo(OUT / ".staging-0")
-    with Manifest(OUT, SETTINGS) as manifest:
-        manifest.staging.mkdir()
-
-
-@pytest.mark.usefixtures("unix")
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_an_output_or_source_that_is_no_plain_file_does_not_match(kind):
     task = finish()
@@ -296,18 +259,6 @@ def test_an_output_or_source_that_is_no_plain_file_does_not_match(kind):
         assert entries(task) == []
         path.unlink()
         path.write_bytes(content)
-
-
-@pytest.mark.usefixtures("unix")
-def test_leftovers_beside_outputs_on_another_disk_are_removed():
-    task = make_task("deep/a")
-    staging = OUT / "deep" / ".staging-0"
-    staging.mkdir(parents=True)
-    with Manifest(OUT, SETTINGS) as manifest:
-        manifest.pop_entries(task)
-        assert not staging.exists()
-        staging.mkdir()  # by `atomic_write`
-    assert not staging.exists()
 
 
 def test_an_unreadable_manifest_is_named(monkeypatch):

@@ -14,7 +14,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,11 +21,12 @@ from typing import Any
 
 from torchmelinv._utils.text import plain
 from torchmelinv.corpus.checksums import Checksums
-from torchmelinv.corpus.locking import idle_rank, lock_file
+from torchmelinv.corpus.locking import lock_file
 from torchmelinv.corpus.manifest_entry import FileStamp, ManifestEntry
 from torchmelinv.corpus.manifest_lines import read_lines
 from torchmelinv.corpus.planning import Task
 from torchmelinv.corpus.sharding import SINGLE_PROCESS, World
+from torchmelinv.corpus.staging import Staging, manifest_path
 from torchmelinv.errors import FileError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.disk_errors import write_error
@@ -92,23 +92,25 @@ class Manifest:
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], world: World = SINGLE_PROCESS
     ) -> None:
-        self.folder, self.staging = folder, folder / f".staging-{world.rank}"
+        self.folder, self._staging = folder, Staging(folder, world)
+        self.staging = self._staging.path
+        self._path = manifest_path(folder, world.rank)
         text = json.dumps(plain(settings), sort_keys=True)
         self.settings = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._header = _encode({"settings": self.settings, "setting_values": plain(settings)})
-        self._world = world
         self._lock = threading.Lock()
         self._entries: dict[str, list[ManifestEntry]] = {}  # by target
         self._checksums = Checksums()
-        self._cleaned: set[Path] = set()
         self._descriptor = -1
         self._cut = False  # the last line in the file has no end
 
     def __enter__(self) -> Manifest:
-        path = self._path(self._world.rank)
+        path = self._path
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _remove_links(path, self.staging)
+            if path.is_symlink():  # nothing is written outside the folder
+                path.unlink()
+            self._staging.make_way()
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
             self._descriptor = open_descriptor(path, flags, follow=False)
             if lock_file(self._descriptor) is False:
@@ -116,16 +118,15 @@ class Manifest:
                     f"{path} is in use by another process; wait for it, or give another output "
                     "folder"
                 )
-            self._read_entries(path)
+            self._read_entries()
         except OSError as error:
             self._close()
             raise write_error(path, error) from None
-        self._clean(self.folder)
+        self._staging.clean(self.folder)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for folder in self._cleaned:
-            shutil.rmtree(folder / self.staging.name, ignore_errors=True)
+        self._staging.remove()
         with contextlib.suppress(OSError):
             os.fsync(self._descriptor)
         self._close()
@@ -158,7 +159,7 @@ class Manifest:
         Returns:
             Entries in the order of the mels, of which the source has equally many by all entries.
         """
-        self._clean(task.target.parent)
+        self._staging.clean(task.target.parent)
         valid: dict[int, ManifestEntry] = {}
         source = os.path.abspath(task.source)
         for entry in self._entries.pop(self.relative_name(task.target), []):
@@ -222,10 +223,7 @@ class Manifest:
         """
         return path.relative_to(self.folder).as_posix()
 
-    def _path(self, rank: int | str) -> Path:
-        return self.folder / f"manifest-{rank}.jsonl"
-
-    def _read_entries(self, own: Path) -> None:
+    def _read_entries(self) -> None:
         """Read the manifests of all ranks; end the last line and add the header in that of this."""
         has_header = False
         for line in read_lines(self._descriptor):
@@ -237,7 +235,7 @@ class Manifest:
         if not has_header:
             self._write(self._header)
         for path in sorted(self.folder.glob("manifest-*.jsonl")):
-            if path == own:
+            if path == self._path:
                 continue
             try:
                 descriptor = open_descriptor(path, follow=False)
@@ -259,22 +257,6 @@ class Manifest:
         if entry is not None and entry.settings == self.settings:
             self._entries.setdefault(entry.target, []).append(entry)
 
-    def _clean(self, folder: Path) -> None:
-        """Remove, once, the staging folders in a folder that belong to this rank."""
-        if folder in self._cleaned:
-            return
-        self._cleaned.add(folder)
-        for staging in folder.glob(".staging-*"):
-            rank = staging.name.removeprefix(".staging-")
-            if not rank.isdecimal() or int(rank) % self._world.size != self._world.rank:
-                continue
-            if staging.name == self.staging.name:
-                shutil.rmtree(staging, ignore_errors=True)
-                continue
-            with idle_rank(self._path(rank)) as idle:
-                if idle:
-                    shutil.rmtree(staging, ignore_errors=True)
-
     def _write(self, line: bytes) -> None:
         with self._lock:
             line = b"\n" * self._cut + line
@@ -284,7 +266,7 @@ class Manifest:
                 if written < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
-                raise write_error(self._path(self._world.rank), error) from None
+                raise write_error(self._path, error) from None
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -294,11 +276,3 @@ class Manifest:
 
 def _encode(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode(errors="surrogateescape") + b"\n"
-
-
-def _remove_links(manifest: Path, staging: Path) -> None:
-    """Remove what stands at the job's own paths, so that nothing is written outside the folder."""
-    if manifest.is_symlink():
-        manifest.unlink()
-    if staging.is_symlink() or (os.path.lexists(staging) and not staging.is_dir()):
-        staging.unlink()
