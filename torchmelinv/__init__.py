@@ -16,6 +16,7 @@ Where to find what:
 - Errors: all derive from `TorchmelinvError`.
 """
 
+import torchmelinv._utils.interrupts  # noqa: F401  # first: the other imports take seconds
 from torchmelinv import (
     callbacks,
     compat,
@@ -49,8 +50,10 @@ from torchmelinv.cuda.backend import backend
 from torchmelinv.errors import (
     ConventionError,
     DependencyError,
+    DiskError,
     EmptyFilterWarning,
     FileError,
+    FileWarning,
     InputError,
     MelValueWarning,
     TorchmelinvError,
@@ -71,8 +74,10 @@ __all__ = [
     "ConventionError",
     "Conversion",
     "DependencyError",
+    "DiskError",
     "EmptyFilterWarning",
     "FileError",
+    "FileWarning",
     "InputError",
     "MelConvention",
     "MelFilterbank",

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 __all__ = [
     "ConventionError",
     "DependencyError",
+    "DiskError",
     "EmptyFilterWarning",
     "FileError",
+    "FileWarning",
     "InputError",
     "MelValueWarning",
     "TorchmelinvError",
@@ -69,12 +71,34 @@ class FileError(TorchmelinvError, OSError):
     """
 
 
+class DiskError(FileError):
+    """Raised when the disk is full or read-only, so that no other file could be written either.
+
+    Jobs over many files end with it at once.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> issubclass(tmi.DiskError, tmi.FileError)
+        True
+    """
+
+
 class DependencyError(TorchmelinvError, ImportError):
     """Raised when an optional package is missing or cannot be loaded. The message names the fix.
 
     Example:
         >>> import torchmelinv as tmi
         >>> issubclass(tmi.DependencyError, ImportError)
+        True
+    """
+
+
+class FileWarning(UserWarning):
+    """Warns that files were left out, because their folder cannot be read.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> issubclass(tmi.FileWarning, UserWarning)
         True
     """
 

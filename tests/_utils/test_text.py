@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from torchmelinv._utils.text import decibels, plain, printable
+from torchmelinv._utils.text import decibels, plain, printable, unique_keys
 
 
 def test_control_characters_are_escaped():
@@ -34,3 +34,12 @@ def test_json_has_no_nan_and_no_infinity():
 )
 def test_decibels(value, text):
     assert decibels(value) == text
+
+
+def test_repeated_keys_are_refused():
+    assert json.loads('{"a": {"b": 1}, "c": {"b": 2}}', object_pairs_hook=unique_keys) == {
+        "a": {"b": 1},
+        "c": {"b": 2},
+    }
+    with pytest.raises(ValueError, match="the key 'b' twice"):
+        json.loads('{"a": {"b": 1, "b": 2}}', object_pairs_hook=unique_keys)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from torchmelinv.cli.console import check_device, handle_errors, print_json
-from torchmelinv.errors import FileError, InputError, MelValueWarning
+from torchmelinv.cli.console import FailedError, check_device, failures, handle_errors, print_json
+from torchmelinv.errors import DiskError, FileError, InputError, MelValueWarning
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from torchmelinv.errors import FileError, InputError, MelValueWarning
     [
         (InputError("this is wrong"), 2, "torchmelinv: error: this is wrong\n"),
         (FileError("x.npy does not exist"), 2, "torchmelinv: error: x.npy does not exist\n"),
+        (FailedError("x.wav is broken"), 1, "torchmelinv: error: x.wav is broken\n"),
+        (DiskError("x.wav: no space"), 1, "torchmelinv: error: x.wav: no space\n"),
         (torch.OutOfMemoryError(), 1, "not enough memory"),
         (OSError("disk full"), 2, "torchmelinv: error: system error: disk full\n"),
         (KeyboardInterrupt(), 130, "interrupted"),
@@ -34,6 +36,13 @@ def test_expected_errors_have_a_code_and_a_message(capsys, error, code, message)
     assert out == ""
     assert message in err
     assert "Traceback" not in err
+
+
+def test_errors_of_files_become_failures():
+    with pytest.raises(FailedError, match="broken"), failures():
+        raise FileError("x.wav is broken")
+    with pytest.raises(InputError), failures():
+        raise InputError("this is wrong")
 
 
 def test_codes_are_returned_and_other_errors_raised():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,35 @@ def test_mfccs_need_an_mfcc_convention(run, name):
     code, _, err = run("invert", "mel.npy", "-o", "x.wav", "--convention", "mfcc.json")
     assert code == 2
     assert "it describes MFCCs, not a mel" in err
+
+
+def test_outputs_of_removed_inputs_are_told(run):
+    Path("in").mkdir()
+    for name in "abc":
+        np.save(f"in/{name}.npy", tiny_mel(0.05).numpy())
+    command = ["invert", "in", "-o", "out", *QUICK]
+    assert run(*command)[2] == ""
+    for name in "bc":
+        Path(f"in/{name}.npy").unlink()
+    code, _, err = run(*command)
+    assert code == 0
+    assert "note: 2 audio files of an earlier run in out, such as b.wav, belong to no input" in err
+    assert Path("out/b.wav").exists()
+
+
+@pytest.mark.filterwarnings("default::torchmelinv.FileWarning")
+def test_a_folder_that_cannot_be_read_is_told(run, monkeypatch):
+    Path("in/secret").mkdir(parents=True)
+    np.save("in/a.npy", tiny_mel(0.05).numpy())
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("secret"):
+            raise PermissionError(13, os.strerror(13), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    code, _, err = run("invert", "in", "-o", "out", *QUICK)
+    assert code == 0
+    expected = "torchmelinv: warning: folders that cannot be read are left out: in/secret\n"
+    assert err == expected

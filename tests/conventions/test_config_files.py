@@ -125,3 +125,11 @@ def test_files_of_mfccs_and_of_mels_are_distinguished(tmp_path: Path) -> None:
         read_mfcc_convention(mel)
     with pytest.raises(ConventionError, match=r"mfcc\.json: it describes MFCCs, not a mel"):
         read_convention(mfcc)
+
+
+def test_a_key_that_is_repeated_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    text = json.dumps(preset("whisper_80").to_dict())
+    path.write_text(text[:-1] + ', "hop_length": 80}', encoding="utf-8")
+    with pytest.raises(FileError, match="'hop_length' twice"):
+        read_convention(path)

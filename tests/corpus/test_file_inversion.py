@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ import torch
 from tests.tiny import TINY, stereo, tiny_mel, workplace  # noqa: F401
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.file_inversion import invert_files, split_tasks
+from torchmelinv.corpus.inversion import BatchInverter
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
 from torchmelinv.corpus.planning import Task, plan
-from torchmelinv.errors import InputError
+from torchmelinv.errors import DiskError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import read_audio
 
@@ -198,8 +201,8 @@ def test_finished_files_are_skipped(inverter):
         assert now.mel_error_db == pytest.approx(then.mel_error_db)
     assert {path: path.stat().st_mtime_ns for path in Path("out").glob("*.wav")} == times
     Path("out/two_1.wav").unlink()
-    # A file of several mels is made again as a whole.
-    assert resume(tasks, inverter) == (names[:3], names[3:])
+    assert resume(tasks, inverter) == (names[:4], names[4:])
+    assert resume(tasks, inverter) == (names, [])
 
 
 def test_the_longest_files_come_first(inverter):
@@ -235,3 +238,35 @@ def test_a_source_that_changes_meanwhile_is_inverted_again(inverter):
         outcomes = invert_all(tasks, inverter, manifest=manifest)
         assert all(outcome.error is None for outcome in outcomes)
     assert resume(tasks, inverter) == (["1"], ["0"])
+
+
+@pytest.mark.parametrize("part", ["audio", "manifest"])
+def test_a_full_disk_ends_the_job_at_once(inverter, monkeypatch, part):
+    save("in/many.npy", torch.stack([tiny_mel(0.02, seed=seed) for seed in range(100)]))
+    tasks, computed, full = plan(["in"], "out"), [], False
+    waveforms = BatchInverter.waveforms
+
+    def count(*arguments):
+        computed.append(1)
+        return waveforms(*arguments)
+
+    def fail(descriptor, *arguments):
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(descriptor, *arguments)
+
+    name = "fsync" if part == "audio" else "write"
+    original = getattr(os, name)
+    with monkeypatch.context() as patch, open_manifest(inverter) as manifest:
+        patch.setattr(BatchInverter, "waveforms", count)
+        patch.setattr(os, name, fail)
+        outcomes = invert_files(tasks, inverter, manifest=manifest)
+        done = [next(outcomes)]
+        full = True
+        with pytest.raises(DiskError, match="No space left on device"):
+            done.extend(outcomes)
+    assert all(outcome.error is None for outcome in done)
+    assert len(computed) < 50
+    skipped, new = resume(tasks, inverter)
+    assert sorted(skipped) == sorted(Path(outcome.output).stem for outcome in done)
+    assert len(skipped) + len(new) == 100

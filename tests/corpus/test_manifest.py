@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from tests.tiny import TINY, tiny_mel, workplace  # noqa: F401
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
 from torchmelinv.corpus.planning import Task
 from torchmelinv.corpus.sharding import SINGLE_PROCESS, World
-from torchmelinv.errors import FileError
+from torchmelinv.errors import DiskError, FileError
 from torchmelinv.invert import MelInverter
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -34,7 +35,9 @@ def finish(name="a", world=SINGLE_PROCESS, settings=SETTINGS, count=1):
         np.save(task.source, tiny_mel().numpy())
     with Manifest(OUT, settings, world) as manifest:
         for index in range(count):
-            task.output_path(index, count).write_bytes(f"{name}{index}".encode() * 10)
+            task.output_path(index, count).write_bytes(
+                f"{name}{index}".encode(errors="replace") * 10
+            )
             manifest.add(task, task.source.stat(), index, count, INFO)
     return task
 
@@ -152,11 +155,11 @@ def test_the_entry_of_the_existing_file_counts():
     assert len(entries(task, other)) == 1
 
 
-def test_a_source_is_done_with_all_its_mels():
+def test_each_mel_of_a_source_is_done_on_its_own():
     task = finish(count=3)
     assert [entry.output for entry in entries(task)] == ["a_0.wav", "a_1.wav", "a_2.wav"]
     (OUT / "a_1.wav").unlink()
-    assert entries(task) == []
+    assert [entry.output for entry in entries(task)] == ["a_0.wav", "a_2.wav"]
 
 
 @pytest.mark.parametrize(
@@ -189,16 +192,6 @@ def test_only_one_process_may_open_the_manifest_of_a_rank():
         pass
 
 
-def test_each_leftover_of_killed_runs_is_removed_by_one_rank():
-    for rank in range(4):
-        (OUT / f".staging-{rank}").mkdir(parents=True)
-        (OUT / f".staging-{rank}" / ".half.wav").write_bytes(b"half")
-    with Manifest(OUT, SETTINGS, World(1, 2)):
-        assert sorted(path.name for path in OUT.glob(".staging-*")) == [".staging-0", ".staging-2"]
-    with Manifest(OUT, SETTINGS):
-        assert not list(OUT.glob(".staging-*"))
-
-
 def test_a_folder_that_cannot_be_written():
     Path("out").write_text("a file")
     with pytest.raises(FileError, match="cannot be written"), Manifest(OUT, SETTINGS):
@@ -208,3 +201,121 @@ def test_a_folder_that_cannot_be_written():
 def test_names_of_any_language():
     task = finish("mél ü 音")
     assert len(entries(task)) == 1
+
+
+@pytest.fixture
+def unix():
+    if os.name == "nt":
+        pytest.skip("pipes, links and sparse files of Unix")
+
+
+@pytest.mark.usefixtures("unix")
+@pytest.mark.parametrize("rank", [0, 7])
+@pytest.mark.parametrize("kind", ["pipe", "device", "link"])
+def test_only_plain_files_are_read(rank, kind):
+    finish("a")
+    Path("out/manifest-0.jsonl").rename("elsewhere")
+    path = OUT / f"manifest-{rank}.jsonl"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else "../elsewhere")
+    if rank == 0 and kind == "pipe":
+        with pytest.raises(FileError, match=r"manifest-0.jsonl is not a plain file"):
+            entries(make_task("a"))
+    else:
+        assert entries(make_task("a")) == []
+
+
+@pytest.mark.usefixtures("unix")
+@pytest.mark.parametrize("name", ["manifest-0.jsonl", "manifest-5.jsonl"])
+def test_a_sparse_manifest_takes_neither_memory_nor_time(name):
+    task = finish()
+    manifest, path = OUT / "manifest-0.jsonl", OUT / name
+    content = manifest.read_bytes()
+    manifest.unlink()
+    with path.open("wb") as stream:
+        stream.truncate(2**40)
+        stream.seek(0, os.SEEK_END)
+        stream.write(b"\n" + content)
+    start = time.process_time()
+    assert len(entries(task)) == 1
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.usefixtures("unix")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_an_output_or_source_that_is_no_plain_file_does_not_match(kind):
+    task = finish()
+    for path in (task.target, task.source):
+        lines = (OUT / "manifest-0.jsonl").read_text().splitlines()
+        values = next(each for each in map(json.loads, lines) if "target" in each)
+        stamp = "output_stamp" if path == task.target else "input_stamp"
+        values[stamp]["size"] = 0
+        content = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+        (OUT / "manifest-0.jsonl").write_text(json.dumps(values) + "\n")
+        assert entries(task) == []
+        path.unlink()
+        path.write_bytes(content)
+
+
+def test_an_unreadable_manifest_is_named(monkeypatch):
+    finish("a", World(0, 2))
+    finish("b", World(1, 2))
+    original = os.open
+
+    def refuse(path, *arguments, **options):
+        if os.path.basename(path) == "manifest-1.jsonl":
+            raise PermissionError(13, os.strerror(13), path)
+        return original(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(FileError, match=r"manifest-1.jsonl cannot be read: Permission denied"):
+        entries(make_task())
+
+
+def test_a_full_disk_ends_the_line_that_it_cut(monkeypatch):
+    task, write = finish(), os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, line: write(descriptor, line[:19]))
+    with pytest.raises(DiskError, match=r"manifest-0.jsonl cannot be written: No space left"):
+        finish("b")
+    with Manifest(OUT, SETTINGS) as manifest:
+        with pytest.raises(DiskError):
+            manifest.add(task, task.source.stat(), 0, 1, INFO)
+        monkeypatch.setattr(os, "write", write)
+        manifest.add(task, task.source.stat(), 0, 1, INFO)
+    assert len(entries(task)) == 1
+    lines = (OUT / "manifest-0.jsonl").read_bytes().splitlines()
+    assert lines[-2] == b'{"target": "a.wav"'
+    json.loads(lines[-1])
+
+
+def test_outputs_of_other_sources_are_listed():
+    finish("a")
+    finish("b", count=2)
+    finish("../outside")
+    with Manifest(OUT, SETTINGS) as manifest:
+        assert manifest.other_outputs([make_task("a")]) == ["b_0.wav", "b_1.wav"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of Unix")
+def test_names_that_are_not_utf8():
+    task = finish("a\udcff\udc80")
+    assert len(entries(task)) == 1
+
+
+def test_a_source_of_many_mels_is_hashed_once(monkeypatch):
+    hashed = []
+
+    def count(path):
+        hashed.append(path)
+        return "0" * 64
+
+    monkeypatch.setattr("torchmelinv.corpus.checksums.sha256_of", count)
+    task = finish(count=50)
+    assert hashed == [task.source]
+    os.utime(task.source)
+    assert len(entries(task)) == 50
+    assert hashed == [task.source] * 2

@@ -32,6 +32,18 @@ def test_an_entry_is_read_back():
     assert ManifestEntry.from_line(line()) == ENTRY
 
 
+def test_an_entry_after_a_line_that_was_cut():
+    for cut in (b'{"target": "b', b'{"target": "b.wav", "info": {', b"\xff", line()[:-1]):
+        assert ManifestEntry.from_line(cut + line()) == ENTRY
+
+
+def test_a_name_that_is_not_utf8():
+    target = "a\udcff.wav"
+    content = json.dumps({**dataclasses.asdict(ENTRY), "target": target}, ensure_ascii=False)
+    entry = ManifestEntry.from_line(content.encode(errors="surrogateescape"))
+    assert entry == dataclasses.replace(ENTRY, target=target)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -39,6 +51,7 @@ def test_an_entry_is_read_back():
         {"index": -1},
         {"index": True},
         {"count": 1.5},
+        {"count": 2**60},
         {"output": None},
         {"info": []},
         {"more": 1},

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from torchmelinv.errors import DependencyError, FileError
-from torchmelinv.io.mels import MEL_SUFFIXES, find_mels, read_mel, write_mel
+from torchmelinv.io.mels import MEL_SUFFIXES, find_mels, mel_shape, read_mel, write_mel
 
 
 @pytest.fixture
@@ -160,3 +160,12 @@ def test_an_archive_with_the_wrong_suffix_is_read(tmp_path, mel):
     np.savez(stream, mel=mel.numpy())
     (tmp_path / "x.npy").write_bytes(stream.getvalue())
     assert torch.equal(read_mel(tmp_path / "x.npy"), mel)
+
+
+@pytest.mark.parametrize("suffix", MEL_SUFFIXES)
+def test_the_shape_is_read_alone(tmp_path, suffix):
+    save_mel(tmp_path / f"x{suffix}", torch.rand(3, 8, 20))
+    assert mel_shape(tmp_path / f"x{suffix}") == (3, 8, 20)
+    (tmp_path / f"y{suffix}").write_text("This is not a mel. " * 20)
+    with pytest.raises(FileError, match="cannot be read"):
+        mel_shape(tmp_path / f"y{suffix}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
-from torchmelinv.errors import FileError
+from torchmelinv.errors import FileError, FileWarning
 from torchmelinv.io.paths import atomic_write, existing_file, find_files
 
 
@@ -56,3 +60,39 @@ def test_existing_file(tmp_path):
     ):
         with pytest.raises(FileError, match=message):
             existing_file(path)
+
+
+def test_a_folder_on_another_disk(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def across_disks(source, target):
+        if Path(source).parent.parent != Path(target).parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", across_disks)
+    with atomic_write(tmp_path / "mounted" / "x.txt", tmp_path / ".staging") as temporary:
+        temporary.write_text("content")
+    assert (tmp_path / "mounted" / "x.txt").read_text() == "content"
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x.txt"]
+
+
+@pytest.mark.parametrize("kind", ["scandir", "access"])
+def test_folders_that_cannot_be_read_are_named(tmp_path, monkeypatch, kind):
+    """As for another user than root: it can neither list nor enter them."""
+    for name in ("a.npy", "secret/b.npy", "open/c.npy"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    original = getattr(os, kind)
+
+    def refuse(path, *arguments):
+        if os.path.basename(path) == "secret" and kind == "access":
+            return False
+        if os.path.basename(path) == "secret":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return original(path, *arguments)
+
+    monkeypatch.setattr(os, kind, refuse)
+    with pytest.warns(FileWarning, match="left out: .*secret"):
+        paths = find_files(tmp_path, (".npy",))
+    assert {"a.npy", "c.npy"} <= {path.name for path in paths}

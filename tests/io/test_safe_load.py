@@ -6,12 +6,15 @@ Files that are made to harm are in `tests/fuzz`.
 from __future__ import annotations
 
 import io
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
 import torch
 
-from torchmelinv.io.safe_load import most_bytes, npy_header, npy_shape, read_numpy, read_torch
+from torchmelinv.io.safe_load import most_bytes, npy_header, npy_shape, read_numpy
+from torchmelinv.io.torch_files import read_torch
 
 MEL = np.arange(12, dtype=np.float32).reshape(3, 4)
 
@@ -52,3 +55,15 @@ def test_an_hour_of_compressed_silence_is_allowed():
     hour = 80 * 86 * 3600 * 4  # bytes of a mel
     assert most_bytes(hour // 1000) > hour
     assert most_bytes(0) < 2**30
+
+
+def test_entries_of_one_name_are_refused(tmp_path):
+    for name in ("mel.npy", "mel"):
+        np.savez(tmp_path / "x.npz", mel=MEL)
+        with (
+            zipfile.ZipFile(tmp_path / "x.npz", "a") as archive,
+            warnings.catch_warnings(action="ignore"),
+        ):
+            archive.writestr(name, npy_bytes(MEL + 1))
+        with pytest.raises(ValueError, match="two entries of one name"):
+            read_numpy(tmp_path / "x.npz", lambda names, shape: names[0])

@@ -12,8 +12,8 @@ import zipfile
 import pytest
 import torch
 
-from torchmelinv.io.safe_load import read_torch
 from torchmelinv.io.safe_pickle import PICKLED, check_pickle
+from torchmelinv.io.torch_files import read_torch
 
 MEL = torch.arange(12.0).reshape(3, 4)
 

@@ -6,23 +6,40 @@ a traceback.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
+from torchmelinv._utils.available_memory import is_out_of_memory
+from torchmelinv._utils.interrupts import exit_code, interrupt_message
 from torchmelinv._utils.text import plain, printable
-from torchmelinv.corpus.memory import is_out_of_memory
-from torchmelinv.errors import InputError, TorchmelinvError
+from torchmelinv.cli.interruption import Interrupted, signals_interrupt
+from torchmelinv.errors import DiskError, FileError, InputError, TorchmelinvError
 
 PROGRAM = "torchmelinv"
 # Exit codes. `argparse` itself exits with 2.
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+
+
+class FailedError(Exception):
+    """A file cannot be read or written, which is no mistake in the command line."""
+
+
+@contextlib.contextmanager
+def failures() -> Iterator[None]:
+    """Let a `FileError` in the block end the command as a failure, not as a usage error."""
+    try:
+        yield
+    except FileError as error:
+        raise FailedError(str(error)) from None
 
 
 def print_message(kind: str, message: str) -> None:
@@ -39,7 +56,7 @@ def handle_errors(command: Callable[[], int]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), signals_interrupt():
         warnings.showwarning = lambda message, *_args, **_kwargs: print_message(
             "warning", str(message)
         )
@@ -47,6 +64,9 @@ def handle_errors(command: Callable[[], int]) -> int:
             code = command()
             sys.stdout.flush()
             return code
+        except (FailedError, DiskError) as error:
+            print_message("error", str(error))
+            return EXIT_FAILED
         except TorchmelinvError as error:
             print_message("error", str(error))
             return EXIT_USAGE
@@ -62,9 +82,10 @@ def handle_errors(command: Callable[[], int]) -> int:
         except OSError as error:  # a name that is too long, a disk that is gone, …
             print_message("error", f"system error: {error}")
             return EXIT_USAGE
-        except KeyboardInterrupt:
-            print_message("error", "interrupted")
-            return EXIT_INTERRUPTED
+        except KeyboardInterrupt as error:
+            number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+            print_message("error", interrupt_message(number))
+            return exit_code(number)
 
 
 def print_json(value: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import warnings
 from typing import Any
 
@@ -22,8 +21,9 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.conversion import conversion_losses, conversion_route, convert
 from torchmelinv.corpus.planning import Task, plan
-from torchmelinv.errors import TorchmelinvError
+from torchmelinv.errors import DiskError, TorchmelinvError
 from torchmelinv.io.mels import read_mel, write_mel
+from torchmelinv.io.memory import memory_errors
 
 _ROUTES = {
     "compression": "only the values change",
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     for loss in losses:
         print_message("note", f"lost: {loss}")
     errors: list[str | None] = []
-    with contextlib.closing(Progress(len(tasks), len(tasks))) as progress:
+    with Progress(len(tasks), len(tasks)) as progress:
         for task in tasks:
             errors.append(_convert_file(task, source, target, device))
             progress.add(1, 1, 0.0)
@@ -99,12 +99,14 @@ def _convert_file(
 ) -> str | None:
     """Convert one file, print its warnings, and return its error if there is one."""
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with memory_errors(task.source), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             conversion = convert(read_mel(task.source).to(device), source, target)
         for warning in caught:
             print_message("warning", f"{task.source}: {warning.message}")
         write_mel(task.target, conversion.mel)
+    except DiskError:
+        raise
     except TorchmelinvError as error:
         reason = str(error)
         print_message("error", f"{task.source}: {reason.removeprefix(f'{task.source} ')}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 import shutil
 import sys
@@ -17,6 +16,7 @@ from torchmelinv.cli.console import (
     EXIT_FAILED,
     EXIT_OK,
     check_device,
+    failures,
     print_json,
     print_message,
 )
@@ -31,6 +31,7 @@ from torchmelinv.cli.progress import Progress
 from torchmelinv.corpus.evaluation import ScoredPair, evaluate, mean_scores
 from torchmelinv.corpus.pairs import pair_files
 from torchmelinv.errors import DependencyError
+from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.metrics.perceptual import PACKAGES
 from torchmelinv.metrics.scores import INTERVAL, METRICS, Mean
 
@@ -81,10 +82,12 @@ def run(options: argparse.Namespace) -> int:
     """Score the pairs, print a report and return the exit code."""
     if options.plot:
         plot.check_figure(options.plot)
+        with failures():
+            check_writable(options.plot)
     convention, device = convention_from(options), check_device(options.device)
     pairs = pair_files(options.generated, options.reference)
     perceptual = any(pair.has_waveforms for pair in pairs) and _has_perceptual_metrics()
-    with contextlib.closing(Progress(len(pairs), len(pairs))) as progress:
+    with Progress(len(pairs), len(pairs)) as progress:
         scored = evaluate(
             pairs,
             convention,
@@ -95,10 +98,6 @@ def run(options: argparse.Namespace) -> int:
         )
     means = mean_scores(scored)
     figure_path = options.plot if means else None
-    if figure_path:
-        title = f"{options.generated} against {options.reference}, {options.convention}"
-        figure = plot.distributions(_values_by_label(scored, means), title=printable(title))
-        plot.save(figure, figure_path)
     _print_messages(scored)
     if options.json:
         info = {name: getattr(options, name) for name in ("generated", "reference", "convention")}
@@ -106,6 +105,12 @@ def run(options: argparse.Namespace) -> int:
     elif means:
         terminal = shutil.get_terminal_size((WIDTH, 0)).columns if sys.stdout.isatty() else WIDTH
         print("\n".join(format_scores(means, scored, terminal)))
+    sys.stdout.flush()
+    if figure_path:  # last: the scores, which took long, are printed whatever happens
+        title = f"{options.generated} against {options.reference}, {options.convention}"
+        figure = plot.distributions(_values_by_label(scored, means), title=printable(title))
+        with failures():
+            plot.save(figure, figure_path)
     return EXIT_FAILED if any(pair.error for pair in scored) else EXIT_OK
 
 

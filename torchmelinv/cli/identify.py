@@ -8,13 +8,14 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
-from torchmelinv.cli.console import EXIT_OK, print_json
+from torchmelinv.cli.console import EXIT_OK, failures, print_json
 from torchmelinv.cli.describe import WIDTH, describe_compression, format_fields
 from torchmelinv.cli.options import add_json_option
 from torchmelinv.identification import Candidate, Identification
 from torchmelinv.identification.identify import identify
 from torchmelinv.identification.scoring import FITS, IMPOSSIBLE, POSSIBLE, UNLIKELY
 from torchmelinv.io.mels import read_mel
+from torchmelinv.io.paths import existing_file
 
 _LOGARITHMS = {
     "ln": "natural logarithm (ln)",
@@ -37,7 +38,10 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Identify the mel and return the exit code."""
-    identification = identify(read_mel(options.mel))
+    path = existing_file(options.mel)
+    with failures():
+        mel = read_mel(path)
+    identification = identify(mel)
     if options.json:
         print_json({"input": options.mel, **identification_report(identification)})
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from torchmelinv.cli.report import Report, format_outcome
 from torchmelinv.corpus.file_inversion import invert_files, split_tasks
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
 from torchmelinv.corpus.planning import plan
-from torchmelinv.corpus.sharding import World, launched_world, local_device, shard
+from torchmelinv.corpus.sharding import World, launched_world, local_device
+from torchmelinv.corpus.sharing import share_tasks
+from torchmelinv.errors import DiskError
 from torchmelinv.io.audio import AUDIO_FORMATS, audio_format
 
 _MAX_WARNINGS = 5  # printed for a job with many files
@@ -91,8 +94,9 @@ def run(options: argparse.Namespace) -> int:
     device = check_device(local_device(options.device, world))
     all_tasks = plan(options.input, options.out, f".{options.format}")
     _, subtype = audio_format(all_tasks[0].target, options.subtype)
-    tasks, folder = shard(all_tasks, world), Path(options.out)
+    tasks, folder = share_tasks(all_tasks, world, channels=True), Path(options.out)
     report = Report(keep=options.json or len(tasks) < MANY)
+    ended: KeyboardInterrupt | DiskError | None = None
     with contextlib.ExitStack() as stack:
         manifest = None
         if folder != all_tasks[0].target:
@@ -103,6 +107,8 @@ def run(options: argparse.Namespace) -> int:
                 mfcc=mfcc.to_json() if mfcc else "",
             )
             manifest = stack.enter_context(Manifest(folder, settings, world))
+            if world.rank == 0:
+                _note_other_outputs(folder, manifest.other_outputs(all_tasks))
         n_rows = mfcc.n_mfcc if mfcc else inverter.convention.n_mels
         skipped, remaining = split_tasks(tasks, n_rows, manifest)
         for outcome in skipped:
@@ -121,15 +127,21 @@ def run(options: argparse.Namespace) -> int:
             manifest=manifest,
             taken={task.target for task in all_tasks},
         )
-        for outcome in stack.enter_context(contextlib.closing(outcomes)):
-            report.add(outcome)
-            n_frames = outcome.n_channels * outcome.n_frames
-            progress.add(1 / outcome.count, n_frames, outcome.seconds)
-            if outcome.error and options.strict:
-                break
+        try:
+            for outcome in stack.enter_context(contextlib.closing(outcomes)):
+                report.add(outcome)
+                n_frames = outcome.n_channels * outcome.n_frames
+                progress.add(1 / (outcome.count - outcome.others), n_frames, outcome.seconds)
+                if outcome.error and options.strict:
+                    break
+        except (KeyboardInterrupt, DiskError) as error:
+            ended = error
     report.sort([str(task.source) for task in all_tasks])
-    _print_messages(report, world, len(tasks))
-    _print_results(report, options, world, len(tasks))
+    _print_messages(report, world, len(tasks), ended is not None)
+    if not isinstance(ended, KeyboardInterrupt):
+        _print_results(report, options, world, len(tasks), ended is not None)
+    if ended:
+        raise ended
     return EXIT_FAILED if report.failed and (options.strict or world.size == 1) else EXIT_OK
 
 
@@ -138,7 +150,18 @@ def _summary(report: Report, world: World, n_files: int) -> str:
     return summary if world.size == 1 else f"{world}: {summary}"
 
 
-def _print_messages(report: Report, world: World, n_files: int) -> None:
+def _note_other_outputs(folder: Path, names: Sequence[str]) -> None:
+    """Tell of audio files that an earlier run made of inputs that are gone."""
+    if names:
+        files = f"{len(names)} audio files" if len(names) > 1 else "1 audio file"
+        print_message(
+            "note",
+            f"{files} of an earlier run in {folder}, such as {names[0]}, belong to no input of "
+            "this job and stay as they are",
+        )
+
+
+def _print_messages(report: Report, world: World, n_files: int, ended: bool) -> None:
     """Print warnings and errors."""
     n_shown = len(report.with_warnings) if n_files < MANY else _MAX_WARNINGS
     for outcome in report.with_warnings[:n_shown]:
@@ -149,11 +172,13 @@ def _print_messages(report: Report, world: World, n_files: int) -> None:
         print_message("warning", f"{n_hidden} more mels have warnings; the manifest has all")
     for outcome in report.failed:
         print_message("error", f"{outcome.input}: {outcome.error}")
-    if report.failed and n_files > 1:
+    if (report.failed or ended) and n_files > 1:
         print_message("error", _summary(report, world, n_files))
 
 
-def _print_results(report: Report, options: argparse.Namespace, world: World, n_files: int) -> None:
+def _print_results(
+    report: Report, options: argparse.Namespace, world: World, n_files: int, ended: bool
+) -> None:
     if options.json:
         info = {"convention": options.convention, "rank": world.rank, "world_size": world.size}
         print_json(report.to_dict(**info))
@@ -161,5 +186,5 @@ def _print_results(report: Report, options: argparse.Namespace, world: World, n_
     for outcome in report.outcomes:
         if not outcome.error and not outcome.skipped:
             print(format_outcome(outcome))
-    if not report.failed and n_files > 1:
+    if not report.failed and not ended and n_files > 1:
         print(_summary(report, world, n_files))

@@ -1,6 +1,7 @@
 """The entry point of the command line.
 
-Exit codes: 0 done, 1 some files failed, 2 usage error, 130 interrupted.
+Exit codes: 0 done, 1 some files failed, 2 usage error, 130 interrupted (143 and 129 by SIGTERM and
+SIGHUP).
 """
 
 from __future__ import annotations

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from types import TracebackType
 from typing import TextIO
 
 from torchmelinv._utils.optional import require
+from torchmelinv.cli.console import print_message
+from torchmelinv.errors import DiskError
 
 MANY = 32  # files from which on a log shows progress
 _LOG_INTERVAL = 10.0  # seconds
@@ -29,6 +32,9 @@ class _LineStream:
 class Progress:
     """Show files, rates and the remaining time, which is estimated from the remaining frames.
 
+    A context manager: if the job ends early, because of a signal or a full disk, it prints how many
+    files have been processed.
+
     Nothing is shown for a single file, nor for a few files in a log. `label` stands in front;
     `position` is the line of the terminal.
     """
@@ -49,6 +55,21 @@ class Progress:
                 file=sys.stderr if terminal else _LineStream(sys.stderr),
                 bar_format=bar + "{postfix} [{elapsed}<{remaining}]",
             )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        _: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+        if isinstance(error, KeyboardInterrupt | DiskError) and self._n_files > 1:
+            done = int(self._done)
+            counts = f"{done} of {self._n_files} files processed, {self._n_files - done} remaining"
+            print_message("error", counts)
 
     def add(self, n_files: float, n_frames: int, seconds: float) -> None:
         """Add finished work: files (or parts of one), frames, and seconds of audio."""

@@ -11,6 +11,11 @@ from torchmelinv._utils.text import decibels, printable
 from torchmelinv.corpus.file_inversion import Outcome
 
 
+def _whole(files: float) -> int:
+    """Return how many files are complete; parts of one are summed with rounding."""
+    return int(files + 1e-6)
+
+
 class Report:
     """Counts outcomes; remembers those with warnings or errors, and with `keep` all of them."""
 
@@ -22,16 +27,17 @@ class Report:
         self._files, self._skipped, self._audio = 0.0, 0.0, 0.0
 
     def add(self, outcome: Outcome) -> None:
-        """Add an outcome. A file of n mels counts once, with its n outcomes."""
+        """Add an outcome. A file of n mels of this process counts once, with its n outcomes."""
         if self._keep:
             self.outcomes.append(outcome)
         if outcome.warnings:
             self.with_warnings.append(outcome)
         if outcome.error:
             self.failed.append(outcome)
-        self._files += 1 / outcome.count
+        part = 1 / (outcome.count - outcome.others)
+        self._files += part
         if outcome.skipped:
-            self._skipped += 1 / outcome.count
+            self._skipped += part
         else:
             self._audio += outcome.seconds
 
@@ -45,8 +51,8 @@ class Report:
         """Return the counts, by name."""
         failed = len({outcome.input for outcome in self.failed})
         return {
-            "done": round(self._files) - failed,
-            "skipped": round(self._skipped),
+            "done": _whole(self._files) - failed,
+            "skipped": _whole(self._skipped),
             "failed": failed,
             "audio_seconds": self._audio,
             "elapsed_seconds": time.monotonic() - self._start,
@@ -60,13 +66,13 @@ class Report:
             parts.append(f"{totals['skipped']} of them by an earlier run")
         if totals["failed"]:
             parts.append(f"{totals['failed']} failed")
-        if remaining := n_files - round(self._files):
+        if remaining := n_files - _whole(self._files):
             parts.append(f"{remaining} remaining")
         summary = ", ".join(parts)
         if not self._audio:
             return summary
         elapsed = max(totals["elapsed_seconds"], 1e-9)
-        new_files = round(self._files) - totals["skipped"]
+        new_files = _whole(self._files) - totals["skipped"]
         return (
             f"{summary}; {self._audio:.1f} s of audio in {elapsed:.1f} s "
             f"({new_files / elapsed:.3g} files/s, {self._audio / elapsed:.3g} s of audio/s)"

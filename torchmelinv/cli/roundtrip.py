@@ -9,7 +9,13 @@ from typing import Any
 
 from torchmelinv import plot
 from torchmelinv._utils.text import decibels, printable
-from torchmelinv.cli.console import EXIT_OK, check_device, print_json, print_message
+from torchmelinv.cli.console import (
+    EXIT_OK,
+    check_device,
+    failures,
+    print_json,
+    print_message,
+)
 from torchmelinv.cli.options import (
     add_inverter_options,
     add_json_option,
@@ -19,6 +25,8 @@ from torchmelinv.cli.options import (
 from torchmelinv.corpus.loading import load_waveform
 from torchmelinv.corpus.roundtrip import Roundtrip, measure_roundtrip
 from torchmelinv.io.audio import WriteResult, audio_format, write_audio
+from torchmelinv.io.disk_errors import check_writable
+from torchmelinv.io.paths import existing_file
 
 
 def add_parser(commands: Any) -> None:
@@ -50,12 +58,16 @@ def run(options: argparse.Namespace) -> int:
     """Make the round trip, print a report and return the exit code."""
     check_outputs(options.out, options.plot, options.subtype)
     inverter, device = inverter_from(options), check_device(options.device)
-    waveform, notes = load_waveform(options.audio, inverter.convention)
+    path = existing_file(options.audio)
+    with failures():
+        check_paths(options.out, options.plot)
+        waveform, notes = load_waveform(path, inverter.convention)
     roundtrip = measure_roundtrip(waveform, inverter, device)
     title = printable(f"{Path(options.audio).name}, {options.convention}")
-    written = save_outputs(
-        roundtrip, options.out, options.plot, subtype=options.subtype, title=title
-    )
+    with failures():
+        written = save_outputs(
+            roundtrip, options.out, options.plot, subtype=options.subtype, title=title
+        )
     for note in notes:
         print_message("note", note)
     if options.json:
@@ -82,6 +94,13 @@ def check_outputs(
         audio_format(output, subtype)
     if figure is not None:
         plot.check_figure(figure)
+
+
+def check_paths(*paths: str | Path | None) -> None:
+    """Refuse, before any work, paths where nothing can be written."""
+    for path in paths:
+        if path is not None:
+            check_writable(path)
 
 
 def save_outputs(

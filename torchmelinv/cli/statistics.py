@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,16 @@ from typing import Any
 from torch import Tensor
 
 from torchmelinv.analysis import MelSpectrogram
-from torchmelinv.cli.console import EXIT_FAILED, EXIT_OK, print_message
+from torchmelinv.cli.console import EXIT_FAILED, EXIT_OK, failures, print_message
 from torchmelinv.cli.options import add_convention_options, convention_from
 from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.loading import load_waveform
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.io.audio import AUDIO_SUFFIXES
+from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.io.mels import MEL_SUFFIXES, read_mel
+from torchmelinv.io.memory import check_memory, memory_errors
 from torchmelinv.io.paths import atomic_write, check_exists, find_files
 from torchmelinv.restoration.statistics import mel_statistics
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
@@ -50,14 +51,14 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compute and write the statistics, and return the exit code."""
     convention = convention_from(options)
+    with failures():
+        check_writable(options.out)
     paths = [path for name in options.input for path in _files(Path(name))]
     failed: list[str] = []
-    with contextlib.closing(Progress(len(paths), len(paths))) as progress:
+    with Progress(len(paths), len(paths)) as progress:
         statistics = mel_statistics(_mels(paths, convention, progress, failed), convention)
-    with atomic_write(options.out) as temporary:
+    with failures(), atomic_write(options.out) as temporary:
         temporary.write_text(statistics.to_json(), encoding="utf-8")
-    for message in failed:
-        print_message("error", message)
     seconds = statistics.n_frames * convention.hop_length / convention.sample_rate
     n_files = len(paths) - len(failed)
     files = "1 file" if n_files == 1 else f"{n_files} files"
@@ -77,13 +78,17 @@ def _mels(
     analysis = MelSpectrogram(convention)
     for path in paths:
         try:
-            if path.suffix.lower() in AUDIO_SUFFIXES:
-                mel = analysis(load_waveform(path, convention)[0])
-            else:
-                mel = check_mel_shape(read_mel(path), convention)
-                check_mel_values(mel, convention, None)
+            with memory_errors(path):
+                if path.suffix.lower() in AUDIO_SUFFIXES:
+                    mel = analysis(load_waveform(path, convention)[0])
+                else:
+                    mel = check_mel_shape(read_mel(path), convention)
+                    check_mel_values(mel, convention, None)
+                check_memory(path, 8 * mel.nbytes)  # statistics are computed in double precision
         except TorchmelinvError as error:
-            failed.append(f"{path}: {error}")
+            message = f"{path}: {str(error).removeprefix(f'{path} ')}"
+            print_message("error", message)
+            failed.append(message)
             continue
         yield mel
         progress.add(1, 1, mel.shape[-1] * convention.hop_length / convention.sample_rate)

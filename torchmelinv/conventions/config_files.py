@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torchmelinv._utils.text import unique_keys
 from torchmelinv.conventions.records import Compression, MelConvention, MfccConvention
 from torchmelinv.conventions.validated import R
 from torchmelinv.errors import ConventionError, FileError, short
@@ -99,7 +100,8 @@ def _read(path: str | os.PathLike[str], make: Callable[[Any], R]) -> R:
                 f"{name} cannot be a convention: "
                 f"it must be a plain file of at most {_LARGEST} bytes"
             )
-        values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        text = Path(path).read_text(encoding="utf-8-sig")
+        values = json.loads(text, object_pairs_hook=unique_keys)
     except FileError:
         raise
     except OSError as error:

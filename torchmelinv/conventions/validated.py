@@ -9,6 +9,7 @@ import numbers
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from torchmelinv._utils.text import unique_keys
 from torchmelinv.errors import ConventionError, nearest, short
 
 R = TypeVar("R", bound="ValidatedRecord")
@@ -203,7 +204,7 @@ class ValidatedRecord:
             1024
         """
         try:
-            values = json.loads(text)
+            values = json.loads(text, object_pairs_hook=unique_keys)
         except (ValueError, RecursionError) as error:
             raise ConventionError(f"this is not JSON: {error}") from None
         if not isinstance(values, dict):

@@ -1,6 +1,6 @@
 """Many files: inversion as a stream, jobs that resume and share their work, and evaluation.
 
-`invert_many` inverts a stream of mels. A job over files is `plan`, `shard`, `Manifest`,
+`invert_many` inverts a stream of mels. A job over files is `plan`, `share_tasks`, `Manifest`,
 `split_tasks` and `invert_files`: the parts of ``torchmelinv invert``. `pair_files`, `evaluate` and
 `mean_scores` are the parts of ``torchmelinv evaluate``.
 """
@@ -13,6 +13,7 @@ from torchmelinv.corpus.pairs import Pair, pair_files
 from torchmelinv.corpus.planning import Task, plan
 from torchmelinv.corpus.roundtrip import Roundtrip, measure_roundtrip
 from torchmelinv.corpus.sharding import World, launched_world, shard
+from torchmelinv.corpus.sharing import share_tasks
 
 __all__ = [
     "Inverted",
@@ -33,5 +34,6 @@ __all__ = [
     "pair_files",
     "plan",
     "shard",
+    "share_tasks",
     "split_tasks",
 ]

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.available_memory import is_out_of_memory
 from torchmelinv._utils.optional import require
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.validation import check_whole
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.batching import BatchLimit, batch_by_length, pad_stack
-from torchmelinv.corpus.memory import bytes_per_frame, default_budget, is_out_of_memory
+from torchmelinv.corpus.memory import bytes_per_frame, default_budget
 from torchmelinv.corpus.pairs import Pair, PairData, read_pair
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.metrics.opinion import PACKAGES as OPINION_PACKAGES

@@ -1,10 +1,11 @@
-"""Mel files to audio files: skip files of an earlier run, invert the rest, write in threads.
+"""Mel files to audio files: skip mels of an earlier run, invert the rest, write in threads.
 
 The content of an output depends neither on its batch nor on the number of processes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -21,7 +22,7 @@ from torchmelinv.corpus.manifest import Manifest
 from torchmelinv.corpus.manifest_entry import ManifestEntry
 from torchmelinv.corpus.planning import Task
 from torchmelinv.corpus.prefetching import prefetch
-from torchmelinv.errors import FileError, TorchmelinvError
+from torchmelinv.errors import DiskError, FileError, TorchmelinvError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import write_audio
 
@@ -40,6 +41,7 @@ class Outcome:
         output: Path of the audio file; None with an error.
         index: Index of the mel in its file.
         count: Number of mels in the file. The channels of one recording are one mel.
+        others: Number of these mels that other ranks invert.
         n_frames: Number of frames of the mel.
         n_channels: Number of channels of the audio.
         seconds: Duration of the audio.
@@ -62,6 +64,7 @@ class Outcome:
     output: str | None = None
     index: int = 0
     count: int = 1
+    others: int = 0
     n_frames: int = 0
     n_channels: int = 1
     seconds: float = 0.0
@@ -109,14 +112,15 @@ def _earlier_outcome(task: Task, entry: ManifestEntry) -> Outcome | None:
     if not _has_valid_info(info):
         return None
     info["warnings"] = tuple(info["warnings"])
-    output = str(task.output_path(entry.index, entry.count))
-    return Outcome(str(task.source), output, entry.index, entry.count, skipped=True, **info)
+    output, others = task.output_path(entry.index, entry.count), task.n_others(entry.count)
+    place = (entry.index, entry.count, others)
+    return Outcome(str(task.source), str(output), *place, skipped=True, **info)
 
 
 def split_tasks(
     tasks: Iterable[Task], n_mels: int, manifest: Manifest | None = None
 ) -> tuple[list[Outcome], list[Task]]:
-    """Split tasks into those that an earlier run has done and the remaining ones.
+    """Split the mels of tasks into those that an earlier run has done and the remaining ones.
 
     Args:
         tasks: All tasks.
@@ -124,8 +128,8 @@ def split_tasks(
         manifest: The open manifest of the output folder.
 
     Returns:
-        Outcomes of the earlier run, and the remaining tasks, longest first, so that too little
-        memory shows at once. Tasks of unknown length come before all others.
+        Outcomes of the earlier run, and the tasks with remaining mels, longest first, so that too
+        little memory shows at once. Tasks of unknown length come before all others.
 
     Example:
         >>> from pathlib import Path
@@ -138,31 +142,37 @@ def split_tasks(
     remaining: list[Task] = []
     for task in tasks:
         entries = manifest.pop_entries(task) if manifest else []
-        outcomes = [_earlier_outcome(task, entry) for entry in entries]
-        if outcomes and None not in outcomes:
-            skipped += filter(None, outcomes)
-        else:
-            remaining.append(task.with_n_frames(n_mels))
+        own = [entry for entry in entries if entry.index in task.indices(entry.count)]
+        outcomes = [each for each in (_earlier_outcome(task, entry) for entry in own) if each]
+        skipped += outcomes
+        if not outcomes or len(outcomes) < outcomes[0].count - outcomes[0].others:
+            done = frozenset((each.index, each.count) for each in outcomes)
+            rest = task.with_n_frames(n_mels)
+            n_frames = rest.n_frames - sum(each.n_channels * each.n_frames for each in outcomes)
+            least = min(rest.n_frames, 1)  # 0 means unknown
+            remaining.append(rest._replace(n_frames=max(n_frames, least), done=done))
     return skipped, sorted(remaining, key=lambda task: -(task.n_frames or math.inf))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Writer:
-    """Writes results and enters them in the manifest."""
+    """Writes results and enters them in the manifest; keeps the error of a disk that is full."""
 
     sample_rate: float
     subtype: str | None
     manifest: Manifest | None
     taken: Collection[Path]
+    disk_error: DiskError | None = None
 
-    def write(self, result: Inverted) -> Outcome:
-        """Write a result; runs in threads."""
+    def write(self, result: Inverted) -> Outcome | None:
+        """Write a result; None if the disk is full. Runs in threads."""
         task, status = result.name
         outcome = Outcome(
             str(task.source),
             None,
             result.index,
             result.count,
+            0 if result.error else task.n_others(result.count),
             result.n_frames or task.n_frames,
             warnings=result.warnings,
             error=result.error,
@@ -171,6 +181,9 @@ class _Writer:
             return outcome
         try:
             return self._write(outcome, result, task, status)
+        except DiskError as error:
+            self.disk_error = error
+            return None
         except (TorchmelinvError, OSError) as error:
             return dataclasses.replace(outcome, error=str(error))
 
@@ -218,7 +231,8 @@ def invert_files(
 ) -> Generator[Outcome, None, None]:
     """Invert mel files and write audio files.
 
-    If the caller stops early, all files that were written are complete and in the manifest.
+    If the caller stops early, all files that were written are complete and in the manifest. If the
+    disk is full, the job ends at once in the same state.
 
     Args:
         tasks: Mel files and their outputs, from `plan`.
@@ -234,7 +248,7 @@ def invert_files(
 
     Returns:
         A generator of an `Outcome` for each mel, as it is written, and for each file that cannot be
-        read.
+        read. It raises `DiskError` if the disk is full or read-only.
 
     Raises:
         InputError: If `batch` or `memory` is below 1.
@@ -258,14 +272,37 @@ def invert_files(
         ((0, 1), (1, 0))
     """
 
-    def sources() -> Iterator[tuple[tuple[Task, os.stat_result | None], Path]]:
+    def sources() -> Iterator[tuple[tuple[Task, os.stat_result | None], Task]]:
         for task in tasks:
             try:
                 status = task.source.stat()
             except OSError:  # reading the file gives the reason
                 status = None
-            yield (task, status), task.source
+            yield (task, status), task
 
     results = invert_many(sources(), inverter, device=device, batch=batch, memory=memory, mfcc=mfcc)
     writer = _Writer(inverter.convention.sample_rate, subtype, manifest, taken)
-    return prefetch(writer.write, results, workers=_WRITERS, max_pending=_MAX_PENDING_WRITES)
+    return _write_all(results, writer)
+
+
+def _write_all(
+    results: Generator[Inverted, None, None], writer: _Writer
+) -> Generator[Outcome, None, None]:
+    """Write results as they come, until the disk is full."""
+
+    def wanted() -> Iterator[Inverted]:
+        for result in results:
+            if writer.disk_error:
+                return
+            yield result
+
+    with contextlib.closing(results):
+        outcomes = prefetch(
+            writer.write, wanted(), workers=_WRITERS, max_pending=_MAX_PENDING_WRITES
+        )
+        with contextlib.closing(outcomes):
+            for outcome in outcomes:
+                if outcome is not None:
+                    yield outcome
+    if writer.disk_error:
+        raise writer.disk_error

@@ -17,13 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.available_memory import is_out_of_memory
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.validation import check_number, check_whole
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MfccConvention
 from torchmelinv.corpus.batching import BatchLimit, batch_by_length, pad_stack
 from torchmelinv.corpus.loading import MelItem, MelSource, load_mels
-from torchmelinv.corpus.memory import bytes_per_frame, default_budget, is_out_of_memory
+from torchmelinv.corpus.memory import bytes_per_frame, default_budget
 from torchmelinv.corpus.prefetching import prefetch
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.invert import MelInverter

@@ -11,15 +11,17 @@ import torch
 from torch import Tensor
 
 from torchmelinv.conventions import MelConvention, MfccConvention
+from torchmelinv.corpus.planning import Task
 from torchmelinv.errors import InputError, TorchmelinvError
 from torchmelinv.io.audio import read_audio
 from torchmelinv.io.mels import read_mel
+from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.resample import resample
 from torchmelinv.transforms.mel_checks import check_mel_shape, find_value_problem
 from torchmelinv.transforms.mfcc import mfcc_to_mel
 
-# The path of a mel file, or a name with a path or a mel (…, n_mels, n_frames).
-MelSource = str | Path | tuple[Any, Tensor | str | Path]
+# The path of a mel file, or a name with a path, a task or a mel (…, n_mels, n_frames).
+MelSource = str | Path | tuple[Any, Tensor | str | Path | Task]
 
 _MAX_CHANNELS = 8  # as many as FLAC holds; more are rather a batch
 
@@ -56,8 +58,20 @@ class MelItem:
         return math.prod(self.mel.shape[:-2])
 
 
-def _split(mel: Tensor, channels: bool) -> Tensor:
-    """Return the mels (items, n_mels, n_frames), or (items, channels, n_mels, n_frames)."""
+def split_mels(mel: Tensor, channels: bool) -> Tensor:
+    """Split what a source holds into its mels.
+
+    Args:
+        mel: Mel (…, n_mels, n_frames).
+        channels: The dimension before the last two has the channels of one recording, which stay
+            together.
+
+    Returns:
+        Mels (items, n_mels, n_frames), or (items, channels, n_mels, n_frames).
+
+    Raises:
+        InputError: If there are too many channels.
+    """
     if not channels or mel.ndim == 2 or mel.shape[-3] == 1:
         return mel.reshape(-1, *mel.shape[-2:])
     if mel.shape[-3] > _MAX_CHANNELS:
@@ -78,7 +92,8 @@ def load_mels(
     """Load the mels of a file or a tensor, one by one. Errors are returned, not raised.
 
     Args:
-        source: Path of a mel file, or a name with a path or a mel (…, n_mels, n_frames).
+        source: Path of a mel file, or a name with a path, a task or a mel (…, n_mels, n_frames). Of
+            a task, the mels that are its own and not yet done are loaded.
         convention: The convention of the mels.
         mfcc: Convention of MFCCs (…, n_mfcc, n_frames), if the source holds those. They are turned
             into smooth mels.
@@ -89,16 +104,24 @@ def load_mels(
         The mels; a single item with `error` if something is wrong.
     """
     name, given = source if isinstance(source, tuple) else (source, source)
+    task = given if isinstance(given, Task) else None
+    given = given.source if isinstance(given, Task) else given
     try:
-        values = read_mel(given) if isinstance(given, str | Path) else given
-        mel = check_mel_shape(mfcc_to_mel(values, mfcc) if mfcc else values, convention)
-        mels = _split(mel.detach().float(), channels)
-        doubt = find_value_problem(mel, convention)
+        with memory_errors("the mel" if isinstance(given, Tensor) else given):
+            values = read_mel(given) if isinstance(given, str | Path) else given
+            mel = check_mel_shape(mfcc_to_mel(values, mfcc) if mfcc else values, convention)
+            mels = split_mels(mel.detach().float(), channels)
+            doubt = find_value_problem(mel, convention)
     except TorchmelinvError as error:
         reason = str(error) if isinstance(given, Tensor) else str(error).removeprefix(f"{given} ")
         return [MelItem(name, torch.empty(0), error=reason)]
     warnings = (doubt,) if doubt else ()
-    return [MelItem(name, mels[index], index, len(mels), warnings) for index in range(len(mels))]
+    indices = task.indices(len(mels)) if task else range(len(mels))
+    return [
+        MelItem(name, mels[index], index, len(mels), warnings)
+        for index in indices
+        if task is None or (index, len(mels)) not in task.done
+    ]
 
 
 def load_waveform(path: str | Path, convention: MelConvention) -> tuple[Tensor, list[str]]:

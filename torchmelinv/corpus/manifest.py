@@ -2,29 +2,35 @@
 
 Each rank appends one JSON line per audio file to its own ``manifest-<rank>.jsonl``, after the audio
 has got its name. A job reads the manifests of all ranks. A line counts if source, audio and
-settings are still the same; files without such a line are made again. A line that was cut, by a
-kill or a full disk, is ignored.
+settings are still the same; mels without such a line are inverted again. A line that was cut, by a
+kill or a full disk, is ignored, and so are links, pipes and devices in place of a manifest.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import os
-import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torchmelinv._utils.text import plain
+from torchmelinv.corpus.checksums import Checksums
+from torchmelinv.corpus.locking import lock_file
 from torchmelinv.corpus.manifest_entry import FileStamp, ManifestEntry
+from torchmelinv.corpus.manifest_lines import read_lines
 from torchmelinv.corpus.planning import Task
 from torchmelinv.corpus.sharding import SINGLE_PROCESS, World
+from torchmelinv.corpus.staging import Staging, manifest_path
 from torchmelinv.errors import FileError
 from torchmelinv.invert import MelInverter
+from torchmelinv.io.disk_errors import write_error
+from torchmelinv.io.plain_files import open_descriptor
 
 __all__ = ["Manifest", "inversion_settings"]
 
@@ -57,7 +63,7 @@ class Manifest:
 
     Only one process at a time may open the manifest of a rank (where the file system has locks).
     Each rank removes the audio files that killed runs left half-written; every such file belongs to
-    exactly one rank.
+    exactly one rank. Those of a rank that another job has started stay.
 
     Args:
         folder: The output folder.
@@ -70,7 +76,8 @@ class Manifest:
         settings: Digest of the settings.
 
     Raises:
-        FileError: On entering, if the manifest cannot be written or another process has opened it.
+        FileError: On entering, if a manifest cannot be read or written, or another process has
+            opened it.
 
     Example:
         >>> import tempfile
@@ -85,52 +92,74 @@ class Manifest:
     def __init__(
         self, folder: Path, settings: Mapping[str, Any], world: World = SINGLE_PROCESS
     ) -> None:
-        self.folder, self.staging = folder, folder / f".staging-{world.rank}"
+        self.folder, self._staging = folder, Staging(folder, world)
+        self.staging = self._staging.path
+        self._path = manifest_path(folder, world.rank)
         text = json.dumps(plain(settings), sort_keys=True)
         self.settings = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._header = _encode({"settings": self.settings, "setting_values": plain(settings)})
-        self._world = world
         self._lock = threading.Lock()
         self._entries: dict[str, list[ManifestEntry]] = {}  # by target
+        self._checksums = Checksums()
         self._descriptor = -1
+        self._cut = False  # the last line in the file has no end
 
     def __enter__(self) -> Manifest:
-        path = self.folder / f"manifest-{self._world.rank}.jsonl"
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        path = self._path
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _remove_links(path, self.staging)
-            self._descriptor = os.open(path, flags, 0o666)
-            _lock_file(self._descriptor, path)
+            if path.is_symlink():  # nothing is written outside the folder
+                path.unlink()
+            self._staging.make_way()
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+            self._descriptor = open_descriptor(path, flags, follow=False)
+            if lock_file(self._descriptor) is False:
+                raise FileError(
+                    f"{path} is in use by another process; wait for it, or give another output "
+                    "folder"
+                )
             self._read_entries()
-            content = path.read_bytes()
-            if content and not content.endswith(b"\n"):
-                self._write(b"\n")  # ends a line that was cut
-            if self._header not in content:
-                self._write(self._header)
         except OSError as error:
             self._close()
-            if isinstance(error, FileError):
-                raise
-            raise FileError(f"{path} cannot be written: {error.strerror or error}") from None
-        self._remove_leftovers()
+            raise write_error(path, error) from None
+        self._staging.clean(self.folder)
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.staging, ignore_errors=True)
+        self._staging.remove()
         with contextlib.suppress(OSError):
             os.fsync(self._descriptor)
         self._close()
 
+    def other_outputs(self, tasks: Iterable[Task]) -> list[str]:
+        """Return the audio files of an earlier run whose source is not among those of any task.
+
+        Args:
+            tasks: All tasks, of other ranks too.
+
+        Returns:
+            Sorted paths relative to the folder. Call it before `pop_entries`.
+        """
+        others = self._entries.keys() - {self.relative_name(task.target) for task in tasks}
+        names = {entry.output for target in others for entry in self._entries[target]}
+        return sorted(
+            name
+            for name in names
+            if ".." not in Path(name).parts and os.path.isfile(self.folder / name)
+        )
+
     def pop_entries(self, task: Task) -> list[ManifestEntry]:
-        """Return the entries of a task if all its mels are done. Consumes them: call once.
+        """Return the entries of a task's mels that are done. Consumes them: call once.
+
+        What killed runs left half-written beside its output is removed.
 
         Args:
             task: The task.
 
         Returns:
-            An entry for each mel of the source, in order, or [] if the task must be done.
+            Entries in the order of the mels, of which the source has equally many by all entries.
         """
+        self._staging.clean(task.target.parent)
         valid: dict[int, ManifestEntry] = {}
         source = os.path.abspath(task.source)
         for entry in self._entries.pop(self.relative_name(task.target), []):
@@ -138,12 +167,14 @@ class Manifest:
             if (
                 entry.output == output
                 and entry.index not in valid
-                and entry.input_stamp.matches(task.source, ignore_time=entry.input != source)
+                and entry.input_stamp.matches(
+                    task.source, ignore_time=entry.input != source, checksum=self._checksums
+                )
                 and entry.output_stamp.matches(self.folder / entry.output)
             ):
                 valid[entry.index] = entry
-        complete = bool(valid) and all(len(valid) == entry.count for entry in valid.values())
-        return [valid[index] for index in sorted(valid)] if complete else []
+        same_count = len({entry.count for entry in valid.values()}) == 1
+        return [valid[index] for index in sorted(valid)] if same_count else []
 
     def add(
         self, task: Task, status: os.stat_result, index: int, count: int, info: Mapping[str, Any]
@@ -161,9 +192,11 @@ class Manifest:
             info: Values for a report.
 
         Raises:
-            FileError: If the disk is full.
+            FileError: If the manifest cannot be written.
+            DiskError: If the disk is full.
         """
-        stamp, output = FileStamp.from_file(task.source), task.output_path(index, count)
+        output = task.output_path(index, count)
+        stamp = FileStamp.from_file(task.source, self._checksums)
         if (stamp.size, stamp.time) != (status.st_size, status.st_mtime_ns):
             return
         entry = ManifestEntry(
@@ -191,25 +224,49 @@ class Manifest:
         return path.relative_to(self.folder).as_posix()
 
     def _read_entries(self) -> None:
+        """Read the manifests of all ranks; end the last line and add the header in that of this."""
+        has_header = False
+        for line in read_lines(self._descriptor):
+            has_header |= line == self._header[:-1]
+            self._add_line(line)
+        size = os.fstat(self._descriptor).st_size
+        if size and os.lseek(self._descriptor, -1, os.SEEK_END) >= 0:
+            self._cut = os.read(self._descriptor, 1) != b"\n"
+        if not has_header:
+            self._write(self._header)
         for path in sorted(self.folder.glob("manifest-*.jsonl")):
-            with path.open("rb") as lines:
-                for entry in map(ManifestEntry.from_line, lines):
-                    if entry is not None and entry.settings == self.settings:
-                        self._entries.setdefault(entry.target, []).append(entry)
+            if path == self._path:
+                continue
+            try:
+                descriptor = open_descriptor(path, follow=False)
+            except OSError as error:
+                if isinstance(error, FileError) or error.errno in (errno.ELOOP, errno.ENOENT):
+                    continue  # no plain file
+                raise FileError(
+                    f"{path} cannot be read: {error.strerror}; make it readable, or give another "
+                    "output folder"
+                ) from None
+            try:
+                for line in read_lines(descriptor):
+                    self._add_line(line)
+            finally:
+                os.close(descriptor)
 
-    def _remove_leftovers(self) -> None:
-        """Remove the staging folders that belong to this rank."""
-        for folder in self.folder.glob(".staging-*"):
-            rank = folder.name.removeprefix(".staging-")
-            if rank.isdecimal() and int(rank) % self._world.size == self._world.rank:
-                shutil.rmtree(folder, ignore_errors=True)
+    def _add_line(self, line: bytes) -> None:
+        entry = ManifestEntry.from_line(line)
+        if entry is not None and entry.settings == self.settings:
+            self._entries.setdefault(entry.target, []).append(entry)
 
     def _write(self, line: bytes) -> None:
         with self._lock:
-            if os.write(self._descriptor, line) != len(line):
-                raise FileError(
-                    f"the manifest in {self.folder} cannot be written: the disk is full"
-                )
+            line = b"\n" * self._cut + line
+            try:
+                written = os.write(self._descriptor, line)
+                self._cut = written < len(line) and (written > 0 or self._cut)
+                if written < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError as error:
+                raise write_error(self._path, error) from None
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -219,24 +276,3 @@ class Manifest:
 
 def _encode(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode(errors="surrogateescape") + b"\n"
-
-
-def _remove_links(*paths: Path) -> None:
-    """Remove links at the job's own paths, so that nothing is written outside the folder."""
-    for path in paths:
-        if path.is_symlink():
-            path.unlink()
-
-
-def _lock_file(descriptor: int, path: Path) -> None:
-    """Refuse a second process. The system releases the lock when the first one ends."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise FileError(
-            f"{path} is in use by another process; wait for it, or give another output folder"
-        ) from None
-    except (ImportError, OSError):  # this system, or this file system, has no such locks
-        return

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torchmelinv.corpus.checksums import sha256_of
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+_MOST_MELS = 2**53  # of a source
+_START = b'{"target": '  # of each line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,24 +29,32 @@ class FileStamp:
     sha256: str
 
     @classmethod
-    def from_file(cls, path: Path) -> FileStamp:
+    def from_file(cls, path: Path, checksum: Callable[[Path], str] = sha256_of) -> FileStamp:
         """Make the stamp of an existing file.
 
         Args:
             path: The file.
+            checksum: Returns the checksum of a file.
 
         Returns:
             Its stamp.
         """
         status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns, _sha256(path))
+        return cls(status.st_size, status.st_mtime_ns, checksum(path))
 
-    def matches(self, path: Path, *, ignore_time: bool = False) -> bool:
+    def matches(
+        self,
+        path: Path,
+        *,
+        ignore_time: bool = False,
+        checksum: Callable[[Path], str] = sha256_of,
+    ) -> bool:
         """Return whether a file is unchanged: the same size, and the same time or content.
 
         Args:
             path: The file; it may be missing.
             ignore_time: Compare the content even if the time is the same.
+            checksum: Returns the checksum of a file.
 
         Returns:
             True if the file is unchanged.
@@ -56,7 +64,7 @@ class FileStamp:
             if status.st_size != self.size:
                 return False
             same_time = status.st_mtime_ns == self.time and not ignore_time
-            return same_time or _sha256(path) == self.sha256
+            return same_time or checksum(path) == self.sha256
         except OSError:
             return False
 
@@ -92,19 +100,23 @@ class ManifestEntry:
         """Parse a line of a manifest.
 
         Args:
-            line: The line; it may be cut or damaged.
+            line: The line; it may be damaged, or follow one that was cut, without a line break.
 
         Returns:
             The entry, or None if the line does not hold one.
         """
+        start = line.rfind(_START)
         try:
-            values = json.loads(line)
+            # Names that are not UTF-8 are written as they are.
+            values = json.loads(line[max(start, 0) :].decode(errors="surrogateescape"))
             stamps = {name: FileStamp(**values[name]) for name in ("output_stamp", "input_stamp")}
             entry = cls(**{**values, **stamps})
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
         records = (entry, entry.output_stamp, entry.input_stamp)
-        valid = all(map(_has_declared_types, records)) and 0 <= entry.index < entry.count
+        valid = (
+            all(map(_has_declared_types, records)) and 0 <= entry.index < entry.count <= _MOST_MELS
+        )
         return entry if valid else None
 
 

@@ -1,4 +1,4 @@
-"""Memory of an inversion: estimate, budget of a batch, and out-of-memory errors."""
+"""Memory of an inversion: estimate, and budget of a batch."""
 
 from __future__ import annotations
 
@@ -34,17 +34,3 @@ def default_budget(device: torch.device) -> int:
         Bytes: half of the free memory of a CUDA device, 1 GiB elsewhere.
     """
     return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else GIB
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory ran out.
-
-    Args:
-        error: Any error. Torch's CPU allocator raises a RuntimeError that names it.
-
-    Returns:
-        True if memory ran out.
-    """
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

@@ -14,6 +14,7 @@ from torchmelinv.corpus.loading import load_mels, load_waveform
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.io.audio import AUDIO_SUFFIXES
 from torchmelinv.io.mels import MEL_SUFFIXES
+from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.paths import check_exists, find_files
 from torchmelinv.transforms.compression import decompress
 
@@ -189,23 +190,23 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
         Both as tensors of one shape.
 
     Raises:
-        FileError: If a file cannot be read.
+        FileError: If a file cannot be read, or takes too much memory.
         InputError: If a file holds several mels, or too few samples for a frame.
     """
     convention, tensors, waveforms, notes = mel_spectrogram.convention, [], [], []
     for side, path in zip(SIDES, (pair.generated, pair.reference), strict=True):
         assert path is not None
-        tensor, side_notes = _read(path, mel_spectrogram)
+        with memory_errors(path):
+            tensor, side_notes = _read(path, mel_spectrogram)
+            if tensor.ndim == 1 and convention.n_frames(tensor.shape[-1]) == 0:
+                raise InputError(
+                    f"{path} has {tensor.shape[-1]} samples, too few for a frame of this convention"
+                )
+            waveforms.append(tensor if tensor.ndim == 1 else None)
+            if not pair.has_waveforms:
+                mel = mel_spectrogram(tensor) if tensor.ndim == 1 else tensor
+                tensor = decompress(mel, convention.level)
         notes += [f"{side}: {note}" for note in side_notes]
-        if tensor.ndim == 1 and convention.n_frames(tensor.shape[-1]) == 0:
-            raise InputError(
-                f"{path} has {tensor.shape[-1]} samples, too few for a frame of this convention"
-            )
-        waveforms.append(tensor if tensor.ndim == 1 else None)
-        if not pair.has_waveforms:
-            tensor = decompress(
-                mel_spectrogram(tensor) if tensor.ndim == 1 else tensor, convention.level
-            )
         tensors.append(tensor)
     lengths = [tensor.shape[-1] for tensor in tensors]
     shortest, longest = min(lengths), max(lengths)

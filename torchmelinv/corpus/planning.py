@@ -18,12 +18,15 @@ __all__ = ["Task", "plan"]
 
 
 class Task(NamedTuple):
-    """A mel file and the file that it becomes. Tasks sort by target.
+    """A mel file and the file that it becomes, or some of its mels. Tasks sort by target.
 
     Args:
         target: Path of the output.
         source: Path of the mel file.
-        n_frames: Frames of all its mels, as far as known before it is read.
+        n_frames: Frames of the task's mels, as far as known before they are read.
+        first: Index of the task's first mel.
+        step: Step between the indices of the task's mels.
+        done: Index and count of each mel that an earlier run has done.
 
     Example:
         >>> from pathlib import Path
@@ -35,6 +38,31 @@ class Task(NamedTuple):
     target: Path
     source: Path
     n_frames: int = 0
+    first: int = 0
+    step: int = 1
+    done: frozenset[tuple[int, int]] = frozenset()
+
+    def indices(self, count: int) -> range:
+        """Return the indices of the task's mels, those that are done among them.
+
+        Args:
+            count: Number of mels in the source.
+
+        Returns:
+            Every `step`-th index.
+        """
+        return range(self.first, count, self.step)
+
+    def n_others(self, count: int) -> int:
+        """Return how many mels of the source are not the task's.
+
+        Args:
+            count: Number of mels in the source.
+
+        Returns:
+            Number of the others.
+        """
+        return count - len(self.indices(count))
 
     def with_n_frames(self, n_mels: int) -> Task:
         """Estimate the number of frames without reading the mel.
@@ -46,7 +74,7 @@ class Task(NamedTuple):
             The task with `n_frames` from the header of an npy file, or from the size of another
             file; 0 for a file that cannot be read.
         """
-        return self._replace(n_frames=_estimate_n_frames(self.source, n_mels))
+        return self._replace(n_frames=_estimate_n_frames(self.source, n_mels) // self.step)
 
     def output_path(self, index: int, count: int) -> Path:
         """Return the output of one mel of the source.

@@ -137,15 +137,23 @@ def compile_kernel(kernel: Kernel, architecture: str) -> Cubin:
     return Cubin(bytes(code), message)
 
 
-def _cache_folder() -> Path:
+def _cache_folder() -> Path | None:
+    """Return the folder of compiled kernels, None for a user without a home."""
     folder = os.environ.get("TORCHMELINV_CACHE")
     if folder:
         return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "torchmelinv"
+    try:
+        parent = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    except RuntimeError:
+        return None
+    return Path(parent) / "torchmelinv"
 
 
 def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
     """Compile a kernel, or read it from the cache on disk."""
+    folder = _cache_folder()
+    if folder is None:
+        return compile_kernel(kernel, architecture)
     version = _call(_bindings()[0].nvrtcVersion)
     parts = [
         repr(sorted(sources().items())),
@@ -156,7 +164,7 @@ def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
         repr(COMPILER_OPTIONS),
     ]
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    path = _cache_folder() / f"{Path(kernel.source).stem}-{architecture}-{name[:32]}.cubin"
+    path = folder / f"{Path(kernel.source).stem}-{architecture}-{name[:32]}.cubin"
     try:
         data = path.read_bytes()
         digest, code = data[:32], data[32:]

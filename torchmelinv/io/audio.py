@@ -15,6 +15,8 @@ from torch import Tensor
 
 from torchmelinv._utils.optional import require
 from torchmelinv.errors import FileError, InputError
+from torchmelinv.io.disk_errors import probe_disk
+from torchmelinv.io.memory import check_memory, memory_errors
 from torchmelinv.io.paths import atomic_write, existing_file
 from torchmelinv.io.resample import resample
 from torchmelinv.io.safe_load import most_bytes
@@ -95,11 +97,14 @@ def _read_samples(stream: Any, path: Path) -> NDArray[np.float32]:
     They are read block by block, because the header may promise any number of them.
     """
     blocks: list[NDArray[np.float32]] = []
+    n_bytes = 0
     budget = most_bytes(path.stat().st_size) // (4 * stream.channels)
     size = max(1, _BLOCK // stream.channels)
     while not blocks or len(blocks[-1]) == size:
         blocks.append(stream.read(size, dtype="float32", always_2d=True))
         budget -= len(blocks[-1])
+        n_bytes += blocks[-1].nbytes
+        check_memory(path, n_bytes)  # `concatenate` takes as much again
         if budget < 0:
             raise FileError(
                 f"{path} decodes to too many samples for a file of its size; "
@@ -119,11 +124,21 @@ def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tens
         Waveform (channels, n_samples) in float32, and its sample rate in Hz.
 
     Raises:
-        FileError: If the file is not audio, is truncated, holds no sample, or holds NaN or Inf.
+        FileError: If the file is not audio, is truncated, does not fit into the memory, holds no
+            sample, or holds NaN or Inf.
         InputError: If the file cannot be resampled to `sample_rate`.
         DependencyError: If soundfile or soxr cannot be loaded.
     """
     path = existing_file(path)
+    with memory_errors(path):
+        waveform, file_rate = _read(path)
+        if sample_rate is None:
+            return waveform, file_rate
+        return resample(waveform, file_rate, sample_rate), sample_rate
+
+
+def _read(path: Path) -> tuple[Tensor, float]:
+    """Read an existing file at its own rate."""
     soundfile = require("soundfile")
     try:
         _check_wav_size(path)
@@ -146,10 +161,7 @@ def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tens
         raise FileError(f"{path} is an audio file without a single sample")
     if not np.isfinite(samples).all():
         raise FileError(f"{path} holds NaN or infinite samples; fix it first")
-    waveform = torch.from_numpy(np.ascontiguousarray(samples.T))
-    if sample_rate is None:
-        return waveform, file_rate
-    return resample(waveform, file_rate, sample_rate), sample_rate
+    return torch.from_numpy(np.ascontiguousarray(samples.T)), file_rate
 
 
 def audio_format(path: str | Path, subtype: str | None = None) -> tuple[str, str]:
@@ -210,6 +222,7 @@ def write_audio(
         InputError: If the waveform is not real and finite, or the suffix, subtype, rate or number
             of channels cannot be written.
         FileError: If the file cannot be written.
+        DiskError: If the disk is full or read-only.
         DependencyError: If soundfile cannot be loaded.
 
     Shape:
@@ -252,6 +265,7 @@ def write_audio(
                 format=file_format,
             )
         except soundfile.SoundFileError as error:
+            probe_disk(temporary)
             message = f"{path} cannot be written as {file_format} {subtype}: {error}"
             raise FileError(message) from None
     return WriteResult(peak, -20 * math.log10(peak) if scaled else 0.0)

@@ -1,0 +1,81 @@
+"""Open plain files alone: a pipe would block, and a device has no end."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+
+from torchmelinv.errors import FileError
+from torchmelinv.io.memory import check_memory
+
+# Not on every system. Opening a pipe that nobody writes to would block without O_NONBLOCK.
+_FLAGS = {
+    name: getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")
+}
+
+
+def open_descriptor(path: str | Path, flags: int = os.O_RDONLY, *, follow: bool = True) -> int:
+    """Open a plain file.
+
+    Args:
+        path: The file.
+        flags: Flags of `os.open`.
+        follow: Follow a link at the end of the path.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        FileError: If the path is a pipe, a device or a folder.
+        OSError: If the file cannot be opened, or is a link that is not followed.
+    """
+    for name, flag in _FLAGS.items():
+        flags |= 0 if follow and name == "O_NOFOLLOW" else flag
+    descriptor = os.open(path, flags, 0o666)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise FileError(f"{path} is not a plain file; remove it, or save it as one first")
+
+
+def open_plain(path: str | Path) -> io.BufferedReader:
+    """Open a plain file for reading.
+
+    Args:
+        path: The file, or a link to it.
+
+    Returns:
+        The open file.
+
+    Raises:
+        FileError: If the path is a pipe, a device or a folder.
+        OSError: If the file cannot be opened.
+    """
+    return os.fdopen(open_descriptor(path), "rb")
+
+
+def read_content(path: str | Path, copies: int = 1) -> bytes:
+    """Read a file into memory, where nobody can change it.
+
+    A file that is mapped into memory ends the process if another program shortens it.
+
+    Args:
+        path: The file.
+        copies: How often its content will be in memory.
+
+    Returns:
+        The content.
+
+    Raises:
+        FileError: If there is not enough memory, or the file changes meanwhile.
+        OSError: If the file cannot be read.
+    """
+    with open_plain(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        check_memory(path, copies * size)
+        content = stream.read(size)
+        if len(content) < size or stream.seek(0, io.SEEK_END) != size:
+            raise FileError(f"{path} changed while it was read; wait until it is complete")
+    return content
