@@ -19,6 +19,7 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
 from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
+from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.phase import PhaseName, as_phase_method
 from torchmelinv.phase.initial_phase import InitName, check_init
 from torchmelinv.phase.method import PhaseMethod
@@ -364,6 +365,9 @@ class MelInverter(nn.Module):
         magnitude = remove_offset(spectrum, self.convention)
         return restore_dc(magnitude, linear_mel, self.convention, frames)
 
+    def _envelope(self, linear_mel: Tensor) -> Tensor:
+        return transpose(linear_mel, self.filterbank)
+
     def _invert_long(
         self, linear_mel: Tensor, lengths: Tensor | None, length: int | None
     ) -> Tensor:
@@ -388,7 +392,7 @@ class MelInverter(nn.Module):
 
             signal = invert_pieces(
                 self._method,
-                LongMel(values, magnitude_of, self.filterbank, convention),
+                LongMel(values, magnitude_of, self._envelope, self.filterbank, convention),
                 plan,
                 self.n_iter,
                 init=self.init,

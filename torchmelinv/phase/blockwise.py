@@ -8,24 +8,19 @@ sample is the sum of the same numbers in the same order as from all frames at on
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.batching import ranges
 from torchmelinv.phase.mel_target import MelTarget
 from torchmelinv.phase.problem import PhaseProblem
 from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
 from torchmelinv.transforms.stft_plan import STFTPlan, fit_length
 
 _BLOCK_SAMPLES = 2**21  # of all frames of a block
-
-
-def ranges(n_frames: int, size: int) -> Iterator[tuple[int, int]]:
-    """Return the first and the last frame but one of consecutive blocks."""
-    for first in range(0, n_frames, size):
-        yield first, min(first + size, n_frames)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -19,11 +19,10 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from torchmelinv._utils.batching import frames_first
+from torchmelinv._utils.batching import frames_first, ranges
 from torchmelinv._utils.numerics import safe_divide, safe_pow
 from torchmelinv.conventions import MelConvention, STFTConvention
-from torchmelinv.magnitude.transpose import transpose
-from torchmelinv.phase.blockwise import BlockwiseProblem, inverse_in_blocks, ranges
+from torchmelinv.phase.blockwise import BlockwiseProblem, inverse_in_blocks
 from torchmelinv.phase.iterate_stages import relative_change
 from torchmelinv.phase.mel_consistent import MelConsistent
 from torchmelinv.phase.method import PhaseMethod
@@ -147,12 +146,14 @@ class LongMel(NamedTuple):
     Args:
         values: Linear mel (channels, n_mels, n_frames).
         magnitude_of: Returns the magnitude (channels, n_freqs, end − first) of frames.
+        envelope_of: Returns a smooth envelope of its power-th power for a part of the mel.
         filterbank: The mel filterbank.
         convention: The convention of the mel.
     """
 
     values: Tensor
     magnitude_of: Callable[[int, int], Tensor]
+    envelope_of: Callable[[Tensor], Tensor]
     filterbank: MelFilterbank
     convention: MelConvention
 
@@ -161,7 +162,7 @@ class LongMel(NamedTuple):
         n_frames = self.values.shape[-1]
         peak = self.values.new_zeros(len(self.values), 1, 1)
         for first, end in ranges(n_frames, max(1, _PIECE_SAMPLES // self.convention.n_fft)):
-            envelope = transpose(self.values[..., first:end], self.filterbank)
+            envelope = self.envelope_of(self.values[..., first:end])
             peak = torch.maximum(peak, envelope.amax((-2, -1), keepdim=True))
         return safe_pow(peak, 1 / self.convention.power)
 
