@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import torch
 from torch import Tensor, nn
 
 from torchmelinv._utils.batching import frame_mask
@@ -17,6 +18,13 @@ from torchmelinv.transforms.spectrum import filterbank_input, power_spectrum, sa
 from torchmelinv.transforms.stft import STFT
 
 __all__ = ["MelSpectrogram"]
+
+_LARGEST_WHOLE = 2**25  # samples of all frames; longer waveforms are analyzed in blocks
+
+
+def _is_long(convention: MelConvention, waveform: Tensor) -> bool:
+    n_frames = convention.n_frames(waveform.shape[-1]) if waveform.ndim else 0
+    return n_frames * convention.n_fft > _LARGEST_WHOLE
 
 
 class MelSpectrogram(nn.Module):
@@ -85,8 +93,14 @@ class MelSpectrogram(nn.Module):
         Raises:
             InputError: If the waveform is not real floating point, or too short for a frame.
         """
-        power = power_spectrum(self.stft(waveform, lengths=lengths))
-        return self.filterbank(filterbank_input(power, self.convention))
+        waveform = check_real(waveform, "waveform")
+        if lengths is None and not waveform.requires_grad and _is_long(self.convention, waveform):
+            mels = map(self._mel_of, self.stft.blocks(waveform))
+            return torch.cat(list(mels), -1)
+        return self._mel_of(self.stft(waveform, lengths=lengths))
+
+    def _mel_of(self, spectrum: Tensor) -> Tensor:
+        return self.filterbank(filterbank_input(power_spectrum(spectrum), self.convention))
 
     @full_precision
     def forward(self, waveform: Tensor, *, lengths: Tensor | None = None) -> Tensor:

@@ -19,19 +19,23 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
 from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
+from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.phase import PhaseName, as_phase_method
 from torchmelinv.phase.initial_phase import InitName, check_init
 from torchmelinv.phase.method import PhaseMethod
+from torchmelinv.phase.pieces import LongMel, can_invert, invert_pieces, is_long
 from torchmelinv.phase.reconstruct import LinearMel, reconstruct
 from torchmelinv.restoration.registry import RestorationName, as_restoration, restore_linear_mel
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.solvers.iterate import Gradient, Solution, check_gradient
 from torchmelinv.transforms.compression import decompress
 from torchmelinv.transforms.dc_offset import restore_dc
+from torchmelinv.transforms.emphasis import de_emphasize
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 from torchmelinv.transforms.spectrum import remove_offset
 from torchmelinv.transforms.stft import STFT
+from torchmelinv.transforms.stft_plan import fit_length, make_stft_plan
 
 __all__ = ["MelInverter"]
 
@@ -356,10 +360,48 @@ class MelInverter(nn.Module):
         restoration = None if is_exact else self._restoration
         return restore_linear_mel(restoration, linear, counts, self.convention)
 
-    def _to_magnitude(self, linear_mel: Tensor) -> Tensor:
-        spectrum = self._invert_filterbank(linear_mel, self.filterbank)
+    def _to_magnitude(self, linear_mel: Tensor, frames: slice = slice(None)) -> Tensor:
+        spectrum = self._invert_filterbank(linear_mel[..., frames], self.filterbank)
         magnitude = remove_offset(spectrum, self.convention)
-        return restore_dc(magnitude, linear_mel, self.convention)
+        return restore_dc(magnitude, linear_mel, self.convention, frames)
+
+    def _envelope(self, linear_mel: Tensor) -> Tensor:
+        return transpose(linear_mel, self.filterbank)
+
+    def _invert_long(
+        self, linear_mel: Tensor, lengths: Tensor | None, length: int | None
+    ) -> Tensor:
+        """Invert long mels one by one, or recording by recording, in pieces."""
+        convention, n_frames = self.convention, linear_mel.shape[-1]
+        n_channels = linear_mel.shape[-3] if self.channels else 1
+        recordings = linear_mel.reshape(-1, n_channels, *linear_mel.shape[-2:])
+        ends = [n_frames] * len(recordings)
+        if lengths is not None:
+            counts = check_lengths(lengths, linear_mel.shape[:-2], n_frames, torch.device("cpu"))
+            ends = counts.reshape(-1, n_channels).amax(1).tolist()
+        n_samples = convention.n_samples(n_frames) if length is None else length
+        waveforms = []
+        for values, end in zip(recordings, ends, strict=True):
+            values = values[..., :end]
+            longest = length is not None and convention.n_frames(length) == end
+            own = n_samples if longest else convention.n_samples(end)
+            plan = make_stft_plan(self.stft.convention, end, own, values.dtype, values.device)
+
+            def magnitude_of(first: int, last: int, values: Tensor = values) -> Tensor:
+                return self._to_magnitude(values, slice(first, last))
+
+            signal = invert_pieces(
+                self._method,
+                LongMel(values, magnitude_of, self._envelope, self.filterbank, convention),
+                plan,
+                self.n_iter,
+                init=self.init,
+                seed=self.seed,
+                tolerance=self.tolerance,
+            )
+            waveform = de_emphasize(signal, convention.pre_emphasis)
+            waveforms.append(fit_length(waveform, n_samples))
+        return torch.stack(waveforms).reshape(*linear_mel.shape[:-2], n_samples)
 
     def _invert(
         self,
@@ -379,6 +421,15 @@ class MelInverter(nn.Module):
             check_channels(mel)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
             linear_mel = self.to_restored_mel(mel, lengths=lengths)
+            if (
+                not diagnostics
+                and init_waveform is None
+                and not (linear_mel.requires_grad and torch.is_grad_enabled())
+                and is_long(self.convention, linear_mel.shape[-1])
+                and can_invert(self._method, self.init, self.n_iter)
+            ):
+                waveform = self._invert_long(linear_mel, lengths, length)
+                return Solution(waveform, *[waveform.new_zeros(0)] * 4)
             return reconstruct(
                 self._method,
                 self._to_magnitude(linear_mel),

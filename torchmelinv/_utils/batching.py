@@ -6,7 +6,7 @@ independent of the other items. Other devices get the whole batch at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
@@ -23,6 +23,12 @@ def length_mask(counts: Tensor, n: int) -> Tensor:
 def frame_mask(counts: Tensor, mel: Tensor) -> Tensor:
     """Return True for an item's own frames, (…, 1, n_frames), for a mel (…, n_mels, n_frames)."""
     return length_mask(counts, mel.shape[-1])[..., None, :]
+
+
+def ranges(n: int, size: int) -> Iterator[tuple[int, int]]:
+    """Return where consecutive parts of at most `size` entries begin and end."""
+    for first in range(0, n, size):
+        yield first, min(first + size, n)
 
 
 def frames_first(spectrum: Tensor) -> Tensor:

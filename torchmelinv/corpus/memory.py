@@ -5,11 +5,9 @@ from __future__ import annotations
 import torch
 
 from torchmelinv.conventions import STFTConvention
+from torchmelinv.phase.pieces import BYTES_PER_SAMPLE
 
 GIB = 2**30  # bytes
-# For each frame and sample of its Fourier transform. Measured on the CPU at 75 % overlap: 101 to
-# 135 bytes, depending on the convention.
-_BYTES_PER_SAMPLE = 160
 
 
 def bytes_per_frame(convention: STFTConvention) -> int:
@@ -21,7 +19,7 @@ def bytes_per_frame(convention: STFTConvention) -> int:
     Returns:
         Bytes for each padded frame of a batch.
     """
-    return _BYTES_PER_SAMPLE * convention.n_fft
+    return BYTES_PER_SAMPLE * convention.n_fft
 
 
 def default_budget(device: torch.device) -> int:

@@ -79,7 +79,9 @@ class AcceleratedGriffinLim(PhaseMethod):
         return dataclasses.replace(self, alpha=momentum)
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> AcceleratedState:
-        signal = problem.plan.inverse(spectrum)
+        return self.init_from_signal(problem.plan.inverse(spectrum))
+
+    def init_from_signal(self, signal: Tensor) -> AcceleratedState:
         return AcceleratedState(signal, signal, signal)
 
     def step(self, problem: PhaseProblem, state: AcceleratedState) -> AcceleratedState:

@@ -60,7 +60,9 @@ class GriffinLim(PhaseMethod):
         return True
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> GriffinLimState:
-        signal = problem.plan.inverse(spectrum)
+        return self.init_from_signal(problem.plan.inverse(spectrum))
+
+    def init_from_signal(self, signal: Tensor) -> GriffinLimState:
         return GriffinLimState(signal, signal)
 
     def step(self, problem: PhaseProblem, state: GriffinLimState) -> GriffinLimState:

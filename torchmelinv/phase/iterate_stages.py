@@ -28,7 +28,7 @@ class Loop(NamedTuple):
     hook: Callable[[int, Any], None] | None
 
 
-def _relative_change(before: Any, after: Any) -> Tensor:
+def relative_change(before: Any, after: Any) -> Tensor:
     """Return the relative change of a state's first field, (items, 1)."""
     return relative_norm(after[0] - before[0], after[0])
 
@@ -162,7 +162,7 @@ def _iterate_stage(
         lambda state: stage.step(problem, state),
         initial,
         loop.n_iter,
-        change=_relative_change,
+        change=relative_change,
         tolerance=loop.tolerance,
         measure=(lambda state: _distance(problem, stage.signal(problem, state)))
         if loop.return_info or loop.keep_best

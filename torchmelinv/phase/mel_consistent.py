@@ -147,6 +147,10 @@ class MelConsistent(PhaseMethod):
         iteration = torch.zeros_like(signal[:, :1], dtype=torch.long)
         return _extended(state, torch.zeros_like(signal), iteration)
 
+    def init_from_signal(self, signal: Tensor) -> Any:
+        # The gain of the time structure is found from the whole signal.
+        return None if self.time_structure else self.method.init_from_signal(signal)
+
     def step(self, problem: PhaseProblem, state: Any) -> Any:
         if not self.time_structure:
             return self.method.step(problem, state)

@@ -138,6 +138,11 @@ class MelTarget(NamedTuple):
         nonsilent = None if self.nonsilent is None else _nonsilent(values)
         return self._replace(values=values, nonsilent=nonsilent)
 
+    def part(self, first: int, end: int) -> MelTarget:
+        """Return the target of the frames first to end."""
+        nonsilent = None if self.nonsilent is None else self.nonsilent[:, first:end]
+        return self._replace(values=self.values[:, first:end], nonsilent=nonsilent)
+
     def unsupported_reason(self) -> str | None:
         return self.tables.unsupported_reason
 

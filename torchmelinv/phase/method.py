@@ -108,6 +108,18 @@ class PhaseMethod:
         """
         raise NotImplementedError(f"{type(self).__name__} does not define init")
 
+    def init_from_signal(self, signal: Tensor) -> Any:
+        """Return the state before the first step for a signal, if the state holds signals alone.
+
+        Args:
+            signal: Signals (items, samples).
+
+        Returns:
+            The state, or None if the method needs a spectrum: then it cannot invert long items in
+            pieces.
+        """
+        return None
+
     def step(self, problem: PhaseProblem, state: Any) -> Any:
         """Run one iteration.
 

@@ -72,19 +72,22 @@ def _ratio(convention: STFTConvention) -> float:
     return convention.hop_length * convention.n_fft / gamma
 
 
-def phase_steps(magnitude: Tensor, convention: STFTConvention) -> tuple[Tensor, Tensor, Tensor]:
+def phase_steps(
+    magnitude: Tensor, convention: STFTConvention, peak: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Estimate the differences of θ between neighbors.
 
     Args:
         magnitude: Magnitude (items, frames, n_freqs).
         convention: The STFT of the magnitude.
+        peak: Peak of the item, (items, 1, 1), if these frames are a part of it.
 
     Returns:
         Weights (items, frames, n_freqs); θ of the next frame minus that of this one, (items,
         frames − 1, n_freqs); θ of the next bin minus that of this one, (items, frames, n_freqs −
         1).
     """
-    peak = magnitude.amax((-2, -1), keepdim=True)
+    peak = magnitude.amax((-2, -1), keepdim=True) if peak is None else peak
     relative = safe_divide(magnitude, peak)
     nonsilent = relative > 0
     log = torch.where(nonsilent, relative, 1).log()
@@ -100,7 +103,9 @@ def phase_steps(magnitude: Tensor, convention: STFTConvention) -> tuple[Tensor, 
     return torch.where(relative > TOLERANCE, relative, 0), next_frame, next_bin
 
 
-def finish_angles(weight: Tensor, angles: Tensor, convention: STFTConvention, seed: int) -> Tensor:
+def finish_angles(
+    weight: Tensor, angles: Tensor, convention: STFTConvention, seed: int, first_frame: int = 0
+) -> Tensor:
     """Return angles from the frame's first sample.
 
     Args:
@@ -109,12 +114,13 @@ def finish_angles(weight: Tensor, angles: Tensor, convention: STFTConvention, se
         angles: Angles relative to the window's center.
         convention: The STFT.
         seed: Seed of the random angles.
+        first_frame: Number of the first of these frames in the item.
 
     Returns:
         Angles (items, frames, n_freqs) within [0, 2π].
     """
     frames, bins = weight.shape[1:]
-    random = random_phasors(seed, frames, bins, weight.dtype, weight.device)
+    random = random_phasors(seed, frames, bins, weight.dtype, weight.device, first_frame)
     mixed = torch.polar(weight, angles) + (1 - weight.square()).sqrt() * random
     centering = bin_angles(convention, window_center(convention), weight)
     return (mixed.angle() - centering).remainder(2 * math.pi)
@@ -133,27 +139,46 @@ def runs_by_kernel(magnitude: Tensor) -> bool:
     return use_kernel("init 'pghi'", unsupported_reason)
 
 
-def _pghi(magnitude: Tensor, convention: STFTConvention, seed: int, of_mel: bool) -> Tensor:
+def _pghi(
+    magnitude: Tensor,
+    convention: STFTConvention,
+    seed: int,
+    of_mel: bool,
+    peak: Tensor | None,
+    first_frame: int,
+) -> Tensor:
     if runs_by_kernel(magnitude):
         turn = bin_angles(convention, convention.hop_length, magnitude)
-        peak = magnitude.amax((-2, -1))
-        steps = pghi_cuda.steps(magnitude.contiguous(), peak, turn, _ratio(convention), TOLERANCE)
+        largest = magnitude.amax((-2, -1)) if peak is None else peak[:, 0, 0]
+        arguments = magnitude.contiguous(), largest, turn, _ratio(convention), TOLERANCE
+        steps = pghi_cuda.steps(*arguments)
         angles = spanning_forest_cuda.integrate_angles(*steps)
     else:
-        steps = phase_steps(magnitude, convention)
+        steps = phase_steps(magnitude, convention, peak)
         angles = integrate_angles(*steps).to(magnitude)
     relative = steps[0]  # 0 in silent bins
     weight = structure_weight(relative, convention) if of_mel else (relative > 0).to(angles.dtype)
-    return finish_angles(weight, angles, convention, seed)
+    return finish_angles(weight, angles, convention, seed, first_frame)
 
 
 @full_precision
 @torch.no_grad()
 def pghi(
-    magnitude: Tensor, convention: STFTConvention, seed: int = 0, of_mel: bool = False
+    magnitude: Tensor,
+    convention: STFTConvention,
+    seed: int = 0,
+    of_mel: bool = False,
+    *,
+    peak: Tensor | None = None,
+    first_frame: int = 0,
 ) -> Tensor:
     """Return angles (items, frames, n_freqs) in radians for a magnitude of at least 0.
 
-    `of_mel` says that the magnitude was found for a mel, and may lack fine structure.
+    `of_mel` says that the magnitude was found for a mel, and may lack fine structure. Of a part of
+    an item, `peak` (items, 1, 1) is that of the item, and `first_frame` the part's first frame.
     """
-    return map_batch(lambda item: (_pghi(item, convention, seed, of_mel),), magnitude)[0]
+
+    def of_items(magnitude: Tensor, peak: Tensor | None) -> tuple[Tensor]:
+        return (_pghi(magnitude, convention, seed, of_mel, peak, first_frame),)
+
+    return map_batch(of_items, magnitude, peak)[0]

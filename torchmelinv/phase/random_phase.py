@@ -46,17 +46,22 @@ _LARGEST_CACHED = 2**22  # phasors in one table
 
 
 def random_phasors(
-    seed: int, n_frames: int, n_freqs: int, dtype: torch.dtype, device: torch.device
+    seed: int,
+    n_frames: int,
+    n_freqs: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    first: int = 0,
 ) -> Tensor:
-    """Return exp(iφ) with φ uniform on the circle, complex (n_frames, n_freqs).
+    """Return exp(iφ) with φ uniform on the circle, complex (n_frames, n_freqs), from frame `first`.
 
     `dtype` is that of real and imaginary part. No random generator is used. A longer item's phasors
     begin with a shorter item's, so a few cached tables, powers of two long, serve all items; very
     long ones are not cached.
     """
     cached = max(1024, 1 << (n_frames - 1).bit_length())
-    if cached * n_freqs > _LARGEST_CACHED:
-        return _phasors(seed, n_frames, n_freqs, dtype, device)
+    if first or cached * n_freqs > _LARGEST_CACHED:
+        return _phasors(seed, n_frames, n_freqs, dtype, device, first)
     return _cached_phasors(seed, cached, n_freqs, dtype, device)[:n_frames]
 
 

@@ -74,13 +74,19 @@ def _offset_of(
     return None
 
 
-def restore_dc(magnitude: Tensor, linear_mel: Tensor, convention: MelConvention) -> Tensor:
+def restore_dc(
+    magnitude: Tensor,
+    linear_mel: Tensor,
+    convention: MelConvention,
+    frames: slice = slice(None),
+) -> Tensor:
     """Return the magnitude with the first bins of a constant offset, where the mel shows one.
 
     Args:
         magnitude: Magnitude (…, n_freqs, n_frames).
         linear_mel: The linear mel that it was found for, (…, n_mels, n_frames).
         convention: The convention of the mel.
+        frames: The frames of the magnitude, if it has not all of the mel.
 
     Returns:
         Magnitude of the same shape.
@@ -96,6 +102,7 @@ def restore_dc(magnitude: Tensor, linear_mel: Tensor, convention: MelConvention)
     n_alone = alone.sum(-1, keepdim=True)
     usual = torch.where(alone, level, 0).sum(-1, keepdim=True) / n_alone.clamp(min=1)
     steady = 2 * n_alone > (first > 0).sum(-1, keepdim=True)
+    level, alone = level[..., frames], alone[..., frames]
     low, high = magnitude[..., 1 : len(shape), :], magnitude[..., len(shape) :, :]
     dc = shape[:1] * torch.where(alone, level, torch.minimum(usual, level))
     low = torch.where(alone & steady, shape[1:] * level, low)

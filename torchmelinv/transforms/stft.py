@@ -6,22 +6,26 @@ Analysis and inversion share one `STFT`, so that they cannot disagree. Equations
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from torchmelinv._utils.batching import length_mask
+from torchmelinv._utils.batching import length_mask, ranges
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_features, check_lengths, check_real, check_whole
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.conventions.presets import as_stft_convention
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.transforms.emphasis import de_emphasize
-from torchmelinv.transforms.stft_plan import STFTPlan, ragged_plan, stft_plan
+from torchmelinv.transforms.overlap_add import frame_signal
+from torchmelinv.transforms.stft_plan import STFTPlan, make_stft_plan, ragged_plan, stft_plan
 
 __all__ = ["STFT"]
+
+_BLOCK_SAMPLES = 2**22  # of all frames of a block
 
 Count = TypeVar("Count", int, Tensor)  # one number, or one per item
 
@@ -183,12 +187,35 @@ class STFT(nn.Module):
             sample_counts = check_lengths(lengths, items, n_samples, signal.device).reshape(-1)
             plan = ragged_plan(self.frame_counts(sample_counts), sample_counts, plan)
             signal = torch.where(length_mask(sample_counts, n_samples), signal, 0)
-        if convention.remove_dc or convention.pre_emphasis:
-            spectrum = torch.fft.rfft(self._condition(plan.pad(signal)) * plan.window)
-        else:
-            spectrum = plan.forward(signal)
-        spectrum = plan.masked(spectrum).mT
+        spectrum = plan.masked(self._transform(plan.pad(signal), plan.window)).mT
         return spectrum.reshape(*waveform.shape[:-1], convention.n_freqs, n_frames)
+
+    def blocks(self, waveform: Tensor) -> Iterator[Tensor]:
+        """Compute the spectrum of a long waveform block by block.
+
+        Args:
+            waveform: Waveform (…, n_samples) with at least one frame.
+
+        Yields:
+            Complex spectra (…, n_freqs, frames), together those of `forward`.
+        """
+        convention, n_samples = self.convention, waveform.shape[-1]
+        n_frames = convention.n_frames(n_samples)
+        signal = waveform.reshape(-1, n_samples)
+        # Not cached: tables of long signals would stay.
+        plan = make_stft_plan(convention, n_frames, n_samples, signal.dtype, signal.device)
+        padded, hop_length = plan.pad(signal), convention.hop_length
+        for first, end in ranges(n_frames, max(1, _BLOCK_SAMPLES // convention.n_fft)):
+            part = padded[:, first * hop_length : (end - 1) * hop_length + convention.n_fft]
+            spectrum = self._transform(part, plan.window).mT
+            yield spectrum.reshape(*waveform.shape[:-1], *spectrum.shape[1:])
+
+    def _transform(self, padded: Tensor, window: Tensor) -> Tensor:
+        """Return the spectrum (items, frames, n_freqs) of padded signals."""
+        convention = self.convention
+        if convention.remove_dc or convention.pre_emphasis:
+            return torch.fft.rfft(self._condition(padded) * window)
+        return torch.fft.rfft(frame_signal(padded, window, convention.hop_length))
 
     def _condition(self, padded: Tensor) -> Tensor:
         """Return frames (items, frames, n_fft), each without DC and pre-emphasized, as in Kaldi."""

@@ -43,7 +43,7 @@ def _reflect(position: Tensor, length: Tensor | int) -> Tensor:
     return torch.minimum(torch.minimum(folded, period - folded), length - 1)
 
 
-def _fit(signal: Tensor, n_samples: int) -> Tensor:
+def fit_length(signal: Tensor, n_samples: int) -> Tensor:
     """Return the signal, trimmed or zero-padded to n_samples."""
     missing = n_samples - signal.shape[-1]
     return pad(signal, (0, missing)) if missing > 0 else signal[..., :n_samples]
@@ -109,7 +109,7 @@ class STFTPlan:
         frames = torch.fft.irfft(spectrum, n=self.convention.n_fft, norm="forward")
         signal = overlap_add(frames, self.window, self.convention.hop_length)
         left = self.convention.left_padding
-        return _fit(signal[..., left:], self.n_samples) * self.inverse_sumsquare
+        return fit_length(signal[..., left:], self.n_samples) * self.inverse_sumsquare
 
     def _scale_unpaired(self, spectrum: Tensor, factor: float) -> Tensor:
         """Multiply, in place, the bins without a mirrored one: DC and, for even n_fft, the last."""
@@ -125,7 +125,7 @@ class STFTPlan:
         """
         left, hop_length = self.convention.left_padding, self.convention.hop_length
         padded = pad(signal * self.inverse_sumsquare, (left, 0))
-        padded = _fit(padded, _padded_length(self.convention, self.n_frames))
+        padded = fit_length(padded, _padded_length(self.convention, self.n_frames))
         frames = frame_signal(padded, 2 * self.window, hop_length)
         return self._scale_unpaired(torch.fft.rfft(frames), 1 / 2)
 
@@ -162,15 +162,33 @@ def _inverse_sumsquare(
     squared = window_table(convention).square().to(frame_mask.dtype).to(frame_mask.device)
     frames = frame_mask[..., None] * squared
     sumsquare = overlap_add(frames, torch.ones_like(squared), convention.hop_length)
-    sumsquare = _fit(sumsquare[..., convention.left_padding :], n_samples)
+    sumsquare = fit_length(sumsquare[..., convention.left_padding :], n_samples)
     floor = sumsquare_floor(convention) * sumsquare.amax(-1, keepdim=True)
     reached = (sumsquare > 0).to(sumsquare.dtype)
     return safe_divide(reached, convention.n_fft * torch.maximum(sumsquare, floor))
 
 
-@functools.lru_cache(maxsize=64)
+def _long_inverse_sumsquare(convention: STFTConvention, n_frames: int, n_samples: int) -> Tensor:
+    """Return `_inverse_sumsquare` of one item, (n_samples,), float64.
+
+    Between the ends it repeats itself from hop to hop, so it is computed for a few frames.
+    """
+    hop, overlap = convention.hop_length, -(-convention.n_fft // convention.hop_length)
+    few = min(n_frames, 4 * overlap)
+    missing = (n_frames - few) * hop
+    if n_samples <= missing + 2 * convention.n_fft:  # cut so short that the ends meet
+        few, missing = n_frames, 0
+    mask = torch.ones(few, dtype=torch.float64)
+    inverse = _inverse_sumsquare(convention, few, n_samples - missing, mask)
+    if missing == 0:
+        return inverse
+    middle = 2 * overlap * hop - convention.left_padding
+    repeated = inverse[middle : middle + hop].repeat(n_frames - few)
+    return torch.cat([inverse[:middle], repeated, inverse[middle:]])
+
+
 @outside_inference_mode
-def stft_plan(
+def make_stft_plan(
     convention: STFTConvention,
     n_frames: int,
     n_samples: int,
@@ -190,11 +208,13 @@ def stft_plan(
             _reflect(before, n_samples).to(device),
             _reflect(after, n_samples).to(device),
         )
-    frame_mask = torch.ones(n_frames, dtype=torch.float64)
-    inverse = _inverse_sumsquare(convention, n_frames, n_samples, frame_mask)
+    inverse = _long_inverse_sumsquare(convention, n_frames, n_samples)
     # In two steps: MPS has no float64.
     window, inverse = (table.to(dtype).to(device) for table in (window_table(convention), inverse))
     return STFTPlan(convention, n_frames, n_samples, window, inverse, edge_indices)
+
+
+stft_plan = functools.lru_cache(maxsize=64)(make_stft_plan)
 
 
 def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: STFTPlan) -> STFTPlan:
