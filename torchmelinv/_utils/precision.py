@@ -34,6 +34,8 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
             return torch.compiler.disable(outside_autocast)(*args, **kwargs)
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         device_type = tensors[0].device.type if tensors else "cpu"
+        if device_type == "meta":  # it has no autocast; the function refuses the tensor
+            return function(*args, **kwargs)
         with torch.autocast(device_type=device_type, enabled=False):
             return function(*args, **kwargs)
 
