@@ -21,6 +21,7 @@ from benchmarks.gpu_step_cases import (
 )
 from benchmarks.records import Record
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedState
+from torchmelinv.phase.restart import no_distance
 
 FEW = 8  # iterations after which an item must be the same alone and in a batch
 
@@ -29,7 +30,7 @@ def _iterate(step: Run, inputs: Inputs, signal: Tensor, n_iter: int) -> Tensor:
     """Return the signal after iterations from an initial signal."""
     last = previous = signal
     for _ in range(n_iter):
-        state = AcceleratedState(last, last, previous)
+        state = AcceleratedState(last, last, previous, no_distance(last))
         last, previous = step(inputs._replace(state=state)), last
     return last
 

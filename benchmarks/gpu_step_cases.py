@@ -31,6 +31,7 @@ from torchmelinv.cuda.backend import backend
 from torchmelinv.cuda.layout import MelUpdate
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedState
 from torchmelinv.phase.problem import PhaseProblem
+from torchmelinv.phase.restart import no_distance
 from torchmelinv.phase.target import MagnitudeTarget, MelData
 from torchmelinv.phases import AcceleratedGriffinLim, MelConsistent
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
@@ -104,7 +105,7 @@ def step_inputs(
         for _ in range(2)
     )
     problem = make_problem(convention, values.mT.contiguous())
-    return Inputs(problem, AcceleratedState(last, last, previous))
+    return Inputs(problem, AcceleratedState(last, last, previous, no_distance(last)))
 
 
 def method_step(name: str, method: AcceleratedGriffinLim) -> Run:

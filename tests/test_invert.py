@@ -340,3 +340,19 @@ def test_a_replica_of_data_parallel_takes_its_submodules() -> None:
         setattr(replica, name, module)
     mel = torch.linspace(-8.0, -2.0, 640).reshape(80, 8)
     torch.testing.assert_close(replica(mel), inverter(mel))
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_tensors_without_values_are_refused(check):
+    inverter = MelInverter(TINY_LOG, n_iter=1, check=check)
+    for module, given in ((inverter, LOG_MEL), (MelSpectrogram(TINY_LOG), WAVEFORM)):
+        with pytest.raises(InputError, match="is a meta tensor"):
+            module(given.to("meta"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_init_waveform_must_be_finite(value):
+    waveform = WAVEFORM.clone()
+    waveform[1, 7] = value
+    with pytest.raises(InputError, match="init_waveform has NaN or infinite values"):
+        MelInverter(TINY_LOG, n_iter=1)(LOG_MEL, init_waveform=waveform)

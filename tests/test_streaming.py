@@ -163,7 +163,7 @@ def test_states_of_other_streams_are_refused():
     ):
         with pytest.raises(InputError, match=f"not the state of a stream with the same {name}"):
             other.load_state_dict(state)
-    for broken in (None, {}, {"phase": 1}):
+    for broken in (None, {}, {"phase": 1}, {**state, "channels": torch.zeros(2)}):
         with pytest.raises(InputError, match="not the state"):
             stream.load_state_dict(broken)
     missing = {name: value for name, value in state.items() if name != "past"}
@@ -174,6 +174,10 @@ def test_states_of_other_streams_are_refused():
         {**state, "target": None},
         {**state, "n_frames": -3},
         {**state, "n_frames": 1.5},
+        {**state, "n_frames": 2**70},
+        {**state, "past": state["past"] * float("nan")},
+        {**state, "past": state["past"].to_sparse()},
+        {**state, "past": state["past"].to("meta")},
     ):
         with pytest.raises(InputError, match="this state is incomplete"):
             stream.load_state_dict(broken)

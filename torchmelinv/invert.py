@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from torchmelinv._utils.batching import frame_mask
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.validation import check_channels, check_flag, check_lengths, check_options
+from torchmelinv._utils.validation import (
+    check_channels,
+    check_finite,
+    check_flag,
+    check_lengths,
+    check_options,
+    is_capturing,
+)
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
@@ -327,8 +334,7 @@ class MelInverter(nn.Module):
         if lengths is not None:
             counts = check_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
             mask = frame_mask(counts, mel)
-        capturing = mel.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
-        if self.check and not capturing:
+        if self.check and not is_capturing(mel):
             check_mel_values(mel, self.convention, mask)
         if mask is not None:
             mel = torch.where(mask, mel, 0)
@@ -419,6 +425,8 @@ class MelInverter(nn.Module):
         check_options(self.n_iter, self.seed, length, self.tolerance)
         if self.channels:
             check_channels(mel)
+        if self.check and isinstance(init_waveform, Tensor) and not is_capturing(init_waveform):
+            check_finite(init_waveform, "init_waveform")
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
             linear_mel = self.to_restored_mel(mel, lengths=lengths)
             if (

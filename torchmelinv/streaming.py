@@ -28,7 +28,12 @@ from torch import Tensor
 from torchmelinv._utils.batching import frames_first, map_batch
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.validation import check_channels, check_flag
+from torchmelinv._utils.validation import (
+    LARGEST_LENGTH,
+    check_channels,
+    check_flag,
+    is_finite,
+)
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
@@ -303,7 +308,8 @@ class StreamingInverter:
                 incomplete.
         """
         for name, value in self._identity().items():
-            if not isinstance(state, dict) or state.get(name) != value:
+            given = state.get(name) if isinstance(state, dict) else None
+            if not isinstance(given, type(value)) or given != value:
                 raise InputError(f"this is not the state of a stream with the same {name}: {value}")
         self._state = self._read_state(state) if "n_frames" in state else None
 
@@ -322,15 +328,18 @@ class StreamingInverter:
             tensors = [values[name] for name in (*RTISIBuffer._fields, "last_hop")]
             like = tensors[-1].new_empty(math.prod(items), 0, self.convention.n_mels)
             given, expected = (
-                [(tensor.shape, tensor.dtype, tensor.device) for tensor in each]
+                [(tensor.shape, tensor.dtype, tensor.device, tensor.layout) for tensor in each]
                 for each in (tensors, self._first_tensors(like))
             )
             valid = given == expected and n_frames == values["n_frames"] > 0
-        except (AttributeError, KeyError, TypeError, ValueError):
+            valid = valid and n_frames <= LARGEST_LENGTH and like.device.type != "meta"
+            valid = valid and all(map(is_finite, tensors))
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError):
             valid = False
         if not valid:
             raise InputError(
-                "this state is incomplete: give all that state_dict() returned, on one device"
+                "this state is incomplete or damaged: give all that state_dict() returned, on one "
+                "device"
             )
         return _State(n_frames, items, RTISIBuffer(*tensors[:-1]), tensors[-1])
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from torchmelinv._utils.precision import (
     backward_fp32_once,
@@ -11,7 +14,11 @@ from torchmelinv._utils.precision import (
     full_precision,
     outside_inference_mode,
 )
+from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
+from torchmelinv.transforms.mel_filterbank import band_edges, mel_matrix
+from torchmelinv.transforms.stft_plan import stft_plan
 
 
 def test_autocast_is_off_inside():
@@ -47,3 +54,20 @@ def test_differentiable_vjp_can_be_differentiated():
     # d/dx of 3 x² y · 5 with y = x²
     (second,) = torch.autograd.grad(grads[0], x)
     torch.testing.assert_close(second, torch.tensor(60 * 2.0**3))
+
+
+def test_tables_built_in_a_mode_serve_later_calls():
+    """A pass with fake tensors left them in the caches, and real calls failed afterwards."""
+    convention = MelConvention(sample_rate=8000, n_fft=72, hop_length=18, n_mels=7)
+    with FakeTensorMode(), contextlib.suppress(AssertionError):  # real tables and fake input
+        MelSpectrogram(convention)(torch.randn(400))
+    assert type(MelSpectrogram(convention)(torch.randn(400))) is torch.Tensor
+
+
+def test_tables_do_not_follow_the_default_device():
+    convention = MelConvention(sample_rate=8000, n_fft=76, hop_length=19, n_mels=7)
+    with torch.device("meta"):
+        edges, matrix = band_edges(convention), mel_matrix(convention)
+        plan = stft_plan(convention.stft, 5, 100, torch.float32, torch.device("cpu"))
+    assert {edges.device.type, matrix.device.type, plan.window.device.type} == {"cpu"}
+    assert plan.inverse_sumsquare.isfinite().all()

@@ -38,6 +38,21 @@ def test_anything_else_is_an_error_with_the_name(invalid):
         check_real(invalid, "mel")
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_are_told_to_be_padded(layout):
+    nested = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)], layout=layout)
+    with pytest.raises(InputError, match=r"mel is a nested tensor.*give lengths"):
+        check_real(nested, "mel")
+
+
+def test_no_waveform_is_longer_than_a_day():
+    check_options(0, 0, 48000 * 3600, None)
+    for length in (2**33, 2**62, 2**70):
+        with pytest.raises(InputError, match="a waveform has at most 4294967296 samples"):
+            check_options(0, 0, length, None)
+
+
 @pytest.mark.parametrize("shape", [(3,), (2, 5), (3, 0), (0, 3, 4)])
 def test_features(shape):
     assert check_features(torch.ones(2, 3, 4), "mel", 3).shape == (2, 3, 4)

@@ -44,6 +44,8 @@ WRONG = [
     ("magnitude_offset", (-1e-9, None), "finite number ≥ 0"),
     ("magnitude_floor", (-1e-9, None), "finite number ≥ 0"),
     ("power", (0, -1, None, float("nan")), "above 0"),
+    ("power", (0.03, 1e-10, 11, 1e4), "from 0.1 to 10"),
+    ("window", ((0.0,) * 400, (1e-200,) * 400, (1e200,) * 400), "a sum of squares from"),
     ("n_mels", (0, 80.5, None), "integer ≥ 1"),
     ("f_min", (-1, None, float("inf")), "finite number ≥ 0"),
     ("f_max", (-1, "high", 8001), ""),
@@ -359,3 +361,26 @@ def agree_on_frames(convention: STFTConvention, n_frames: int) -> None:
     assert n_samples >= shortest
     assert convention.n_frames(shortest) >= n_frames
     assert shortest == 1 or convention.n_frames(shortest - 1) < n_frames
+
+
+@pytest.mark.parametrize(
+    ("changes", "allowed"),
+    [
+        ({"n_fft": 4, "hop_length": 1, "win_length": 4, "n_mels": 20000}, "at most 16384"),
+        ({"n_fft": 2**14, "win_length": 2**14, "n_mels": 8000}, "at most 724 for n_fft = 16384"),
+        ({"n_fft": 2**20, "win_length": 2**20}, "at most 131072"),
+        ({"hop_length": 2**20}, "at most 131072"),
+        ({"n_fft": 2**17, "win_length": 2**17, "hop_length": 1}, "at least 128"),
+    ],
+    ids=str,
+)
+def test_tables_of_gigabytes_are_refused_before_they_are_made(
+    changes: dict[str, Any], allowed: str
+) -> None:
+    with pytest.raises(ConventionError, match=allowed):
+        MelConvention(**{**BASE, **changes})
+
+
+def test_bounds_of_tables_leave_room_for_published_mels() -> None:
+    for n_fft, n_mels in ((17640, 512), (2048, 1025), (4096, 1024), (64, 4000)):
+        MelConvention(**{**BASE, "n_fft": n_fft, "win_length": n_fft, "n_mels": n_mels})

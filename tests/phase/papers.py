@@ -148,17 +148,23 @@ def accelerated(
     beta: float,
     gamma: float,
     last: float = math.inf,
+    rise: float = math.inf,
 ) -> Tensor:
     """Run the recursion of Nenov et al. (2023) from P_C of the initial spectrum.
 
-    t = (1 − γ) d + γ P_C(P_A(c)), c = t + α (t − t'), d = t + β (t − t').
+    t = (1 − γ) d + γ P_C(P_A(c)), c = t + α (t − t'), d = t + β (t − t'). In every fourth
+    iteration, t' ← t if ‖x − d‖ is above `rise` times its least value there so far.
     """
-    imposed = initial
+    imposed, least = initial, math.inf
     c = d = before = projections.consistent(initial)
     for iteration in range(n_iter):
         c, d, before = _detach_before_last(iteration, n_iter, last, c, d, before)
         imposed = projections.impose(c)
         t = (1 - gamma) * d + gamma * projections.consistent(imposed)
+        if iteration % 4 == 3:
+            distance = float(projections.inverse(imposed - d).detach().norm())
+            before = t if distance > rise * least else before
+            least = min(least, distance)
         c, d, before = t + alpha * (t - before), t + beta * (t - before), t
     return projections.inverse(imposed)
 

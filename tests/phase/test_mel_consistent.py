@@ -59,10 +59,10 @@ CONVENTIONS = pytest.mark.parametrize(
 N_SAMPLES = 480
 # The method, and its paper's recursion, which gets P_M in place of P_A.
 RECURSIONS = {
-    "fast": (GriffinLim(0.99), lambda *problem: accelerated(*problem, 0.99, 0.99, 1.0)),
+    "fast": (GriffinLim(0.99), lambda *problem: accelerated(*problem, 0.99, 0.99, 1.0, rise=1.06)),
     "accelerated": (
         AcceleratedGriffinLim(0.9, 0.8, 1.1),
-        lambda *problem: accelerated(*problem, 0.9, 0.8, 1.1),
+        lambda *problem: accelerated(*problem, 0.9, 0.8, 1.1, rise=1.06),
     ),
     "admm": (ADMM(0.1), lambda *problem: admm(*problem, 0.1)),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -279,3 +280,33 @@ def test_a_linear_mel_with_mostly_negative_values_gives_a_warning():
     with pytest.warns(MelValueWarning, match="is this a log mel") as caught:
         assert (clamp_linear_mel(mel.log() - 10) == 0).all()
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("value", [2e18, 1e30, 3e38])
+@pytest.mark.parametrize("level", [Compression(), Compression(affine=(1.0, 2.0))], ids=str)
+def test_linear_mels_have_a_ceiling(level, value):
+    """Squares of what lies beyond leave the range of float32."""
+    inverter = MelInverter(TINY.replace(level=level), n_iter=1)
+    with pytest.raises(InputError, match=r"stand for more than 1e\+18"):
+        inverter(torch.full((16, 9), value))
+    assert inverter(torch.full((16, 9), 4e17)).isfinite().all()
+
+
+@pytest.mark.parametrize("power", [0.1, 0.3, 0.5])
+@pytest.mark.parametrize("log", [None, "ln"])
+def test_powers_below_1_have_a_lower_ceiling(power, log):
+    level = Compression(log="ln", floor=1e-5) if log else Compression()
+    convention = TINY.replace(power=power, level=level)
+    mel = MelSpectrogram(convention.replace(level=Compression())).linear_mel(tones(800))
+    # To a magnitude of 1e17, then to one of 1e20.
+    for magnitude in (1e17, 1e20):
+        loud = mel * (magnitude / 1e2) ** power
+        values = loud.log() if log else loud
+        inverter = MelInverter(convention, n_iter=2)
+        if magnitude > 1e18:
+            with pytest.raises(InputError, match=r"magnitudes above 1e\+18|more than 1e\+18"):
+                inverter(values)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", MelValueWarning)
+                assert inverter(values).isfinite().all()

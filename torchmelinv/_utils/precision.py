@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from torchmelinv.errors import InputError
 
@@ -34,6 +35,8 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
             return torch.compiler.disable(outside_autocast)(*args, **kwargs)
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         device_type = tensors[0].device.type if tensors else "cpu"
+        if device_type == "meta":  # it has no autocast; the function refuses the tensor
+            return function(*args, **kwargs)
         with torch.autocast(device_type=device_type, enabled=False):
             return function(*args, **kwargs)
 
@@ -41,11 +44,16 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def outside_inference_mode(function: Callable[P, R]) -> Callable[P, R]:
-    """Build tensors outside inference mode, without gradients, so that autograd can use them."""
+    """Build real tensors that all later calls can use, on the CPU unless they say where.
+
+    Caches keep them, so they must not belong to the mode of one call: neither to inference mode or
+    autograd, nor to fake tensors, tracing or a default device.
+    """
 
     @functools.wraps(function)
     def build(*args: P.args, **kwargs: P.kwargs) -> R:
-        with torch.inference_mode(False), torch.no_grad():
+        cpu = torch.device("cpu")
+        with torch.inference_mode(False), torch.no_grad(), _disable_current_modes(), cpu:
             return function(*args, **kwargs)
 
     return build

@@ -1,6 +1,6 @@
 """Checks of arguments: real tensors, shapes, lengths and numbers.
 
-No check reads the values of a tensor on an accelerator, so none makes the host wait for the device.
+Only the checks of finite values read a tensor on an accelerator, so that the host waits for it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from torchmelinv.errors import InputError
+
+LARGEST_LENGTH = 2**32  # samples of a waveform: a day at 48 kHz
 
 
 def check_real(tensor: Tensor, name: str) -> Tensor:
@@ -42,10 +44,31 @@ def check_real(tensor: Tensor, name: str) -> Tensor:
         raise InputError(
             f"{name} has dtype {tensor.dtype}; it must be real floating point ({hint})"
         )
-    if tensor.layout != torch.strided or tensor.device.type == "meta":
-        kind = "meta" if tensor.device.type == "meta" else str(tensor.layout)
-        raise InputError(f"{name} is a {kind} tensor; it must hold its values densely")
+    kind = None if tensor.layout == torch.strided else str(tensor.layout)
+    if tensor.is_nested:
+        kind = "nested"
+    elif tensor.device.type == "meta":
+        kind = "meta"
+    if kind is not None:
+        hint = "; pad its items and give lengths=..." if tensor.is_nested else ""
+        raise InputError(f"{name} is a {kind} tensor; it must hold its values densely{hint}")
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def is_capturing(tensor: Tensor) -> bool:
+    """Return whether a CUDA graph is being captured, so that no value can be read."""
+    return tensor.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Return whether all values are finite; waits for an accelerator."""
+    return bool(torch.isfinite(tensor.detach()).all())
+
+
+def check_finite(tensor: Tensor, name: str) -> None:
+    """Raise `InputError` if values are NaN or infinite; waits for an accelerator."""
+    if not is_finite(check_real(tensor, name)):
+        raise InputError(f"{name} has NaN or infinite values; fix them")
 
 
 def check_features(tensor: Tensor, name: str, n_features: int) -> Tensor:
@@ -117,13 +140,23 @@ def check_number(
         raise InputError(f"{name} is {value!r}; it must be a number {bound}{note}")
 
 
+def check_length(length: Any) -> None:
+    """Raise `InputError` unless a number of samples is possible."""
+    check_whole("length", length, 1)
+    if int(length) > LARGEST_LENGTH:
+        raise InputError(
+            f"length is {length!r}; a waveform has at most {LARGEST_LENGTH} samples: give samples, "
+            "not seconds or bytes"
+        )
+
+
 def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:
     """Raise `InputError` unless these options of an inversion are valid.
 
     Args:
         n_iter: Integer ≥ 0.
         seed: Integer.
-        length: Integer ≥ 1, or None.
+        length: Integer from 1 to 2³², or None.
         tolerance: Number > 0, or None.
 
     Raises:
@@ -132,7 +165,7 @@ def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:
     check_whole("n_iter", n_iter, 0)
     check_whole("seed", seed)
     if length is not None:
-        check_whole("length", length, 1)
+        check_length(length)
     if tolerance is not None and not (
         isinstance(tolerance, numbers.Real) and cast(float, tolerance) > 0
     ):

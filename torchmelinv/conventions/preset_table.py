@@ -83,6 +83,10 @@ _GPT_SOVITS_SPACE = {"affine": (-5, 7)}  # 2 (x + 12) / 14 − 1
 _LOW, _HIGH = -11.512925148010254, 2.3143386840820312  # Tortoise: 2 (x − low) / (high − low) − 1
 
 _TOP_8K = "the mel holds nothing above 8 kHz"
+_RUMBLE_94 = (
+    "the lowest filter covers the bin at 94 Hz alone: of rumble below 70 Hz it holds the leakage, "
+    "which only that rumble can make"
+)
 _PHONE = "the mel holds nothing outside 80 to 7600 Hz"
 _FLOOR_80DB = "values more than 80 dB below the item's peak are lost"
 _KALDI_LOSS = (
@@ -168,7 +172,8 @@ ROWS = (
         _mel(sample_rate=22050, n_fft=2048, win_length=1100, hop_length=275, n_mels=80, f_min=40,
              level=Compression(log="log10", floor=1e-5, multiplier=20, affine=(-100, 100),
                                clip=(0, 1))),
-        note="clipped: bands louder than 0 dB are lost; it reflects at the edges, as the librosa "
+        note="clipped: bands louder than 0 dB are lost, which bounds how near speech comes to its "
+             "mel (−27 dB); it reflects at the edges, as the librosa "
              "0.6.3 that it pins does (librosa 0.9 and newer pad with zeros: "
              "padding='center_zero')"),
     Row("whisper_80", "openai/whisper", "c0d2f62", "whisper/audio.py", _WHISPER,
@@ -195,7 +200,8 @@ ROWS = (
              f_max=10000, mel_scale="htk", filter_norm=None),
         note="the mel before the picture, without its quantization, 255 − 255 (x / max)^0.25 in 8 "
              "bits, and without the loss of its maximum; Riffusion's samples have the scale of "
-             "16-bit integers"),
+             "16-bit integers; of rumble below 5 Hz it holds the leakage alone, which only that "
+             "rumble can make"),
     Row("diffusers_mel", "huggingface/diffusers", "58eb52c",
         "src/diffusers/pipelines/deprecated/audio_diffusion/mel.py",
         _mel(sample_rate=22050, n_fft=2048, hop_length=512, padding="center_zero", power=2,
@@ -228,14 +234,15 @@ ROWS = (
         note="clipped: bands louder than 20 dB or quieter than −80 dB are lost"),
     Row("clap_laion_fusion", "LAION-AI/CLAP", "1fd4c37", "src/laion_clap/training/data.py",
         _mel(_CLAP, mel_scale="htk", filter_norm=None),
-        note="the mel before the fusion of chunks; it holds nothing above 14 kHz"),
+        note=f"the mel before the fusion of chunks; it holds nothing above 14 kHz; {_RUMBLE_94}"),
     Row("clap_laion_unfused", "LAION-AI/CLAP", "1fd4c37",
         "src/laion_clap/clap_module/htsat.py, "
         "src/laion_clap/clap_module/model_configs/HTSAT-tiny.json",
         _CLAP, needs=_BOTH,
         statistics="the checkpoint's bn0 gives them: scale = √(running_var + eps) / weight, "
                    "mean = running_mean − bias · scale",
-        note="the mel before the network's batch norm; it holds nothing above 14 kHz"),
+        note="the mel before the network's batch norm; it holds nothing above 14 kHz; "
+             f"{_RUMBLE_94}"),
     Row("librosa_melspectrogram", "librosa/librosa", "b7e7bf48", "librosa/feature/spectral.py",
         _mel(sample_rate=22050, n_fft=2048, hop_length=512, padding="center_zero", power=2,
              n_mels=128),

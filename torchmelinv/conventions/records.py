@@ -7,6 +7,7 @@ The fields stand in the order in which they act. Nothing in these classes comput
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 from typing import Literal, get_args
 
@@ -27,9 +28,13 @@ MEL_SCALES: tuple[MelScale, ...] = get_args(MelScale)
 FILTER_NORMS = ("slaney", None)
 LOGS = ("ln", "log10", None)
 DCT_NORMS = ("ortho", None)
-LARGEST_LENGTH = 2**20  # samples in a frame or a hop: 20 s and more
+LARGEST_LENGTH = 2**17  # samples in a frame or a hop: 3 s at 44.1 kHz
+LARGEST_OVERLAP = 2**10  # frames that cover a sample
 LARGEST_RATE = 1e9  # Hz
-LARGEST_FILTERBANK = 2**26  # entries: 512 MB in float64
+POWERS = (0.1, 10)  # beyond, magnitudes and gains leave the range of float32
+# Bounds of a filterbank, so that its tables take about 1 GB and 10 s at most, temporaries included:
+# its bands, its entries, and the operations of its singular values.
+LARGEST_BANDS, LARGEST_FILTERBANK, LARGEST_SVD = 2**14, 2**23, 2**32
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,8 +42,8 @@ class STFTConvention(ValidatedRecord):
     """Convention of a short-time Fourier transform: how a waveform becomes complex frames.
 
     Args:
-        n_fft: FFT size in samples, from 2 to 2²⁰.
-        hop_length: Samples from one frame to the next, from 1 to 2²⁰.
+        n_fft: FFT size in samples, from 2 to 2¹⁷.
+        hop_length: Samples from one frame to the next, from 1 to 2¹⁷.
         win_length: Window length in samples, from 1 to `n_fft`. Default (0): `n_fft`.
         window: ``"hann"`` (periodic), ``"hann_symmetric"``, ``"povey"`` (the symmetric Hann window
             to the power 0.85), or the `win_length` numbers of any other window.
@@ -82,6 +87,9 @@ class STFTConvention(ValidatedRecord):
         for field in ("n_fft", "hop_length"):
             within = getattr(self, field) <= LARGEST_LENGTH
             self._require(field, within, f"at most {LARGEST_LENGTH}")
+        least_hop = -(-self.n_fft // LARGEST_OVERLAP)
+        within = self.hop_length >= least_hop
+        self._require("hop_length", within, f"at least {least_hop} for n_fft = {self.n_fft}")
         self._fill_dependent_defaults()
         self._require_number("win_length", 1, whole=True)
         self._require("win_length", self.win_length <= self.n_fft, f"at most n_fft = {self.n_fft}")
@@ -95,6 +103,8 @@ class STFTConvention(ValidatedRecord):
 
     def _require_window(self) -> None:
         if isinstance(self.window, str) and self.window in WINDOWS:
+            both_zero = self.win_length == 2 and self.window != "hann"
+            self._require("window", not both_zero, "'hann' for win_length = 2: its ends are 0")
             return
         allowed = f"one of {', '.join(map(repr, WINDOWS))}, or its {self.win_length} numbers"
         window = finite_floats(self.window)
@@ -103,6 +113,8 @@ class STFTConvention(ValidatedRecord):
                 f"{type(self).__name__}.window holds {len(window)} numbers; it must be {allowed}"
             )
         self._require("window", len(window) > 0, allowed)
+        energy = sum(min(abs(number), 1e100) ** 2 for number in window)
+        self._require("window", 1e-60 <= energy <= 1e60, "of a sum of squares from 1e-60 to 1e60")
         object.__setattr__(self, "window", window)
 
     def _dependent_defaults(self) -> dict[str, float]:
@@ -278,6 +290,13 @@ class Compression(ValidatedRecord):
         self._require("band_scale", valid, "without a 0")
 
 
+def _most_bands(n_freqs: int) -> int:
+    """Return the largest number of bands whose filterbank is within all bounds."""
+    squared = math.isqrt(LARGEST_SVD // n_freqs)  # if there are no more bands than bins
+    singular = squared if squared <= n_freqs else LARGEST_SVD // n_freqs**2
+    return max(1, min(LARGEST_BANDS, LARGEST_FILTERBANK // n_freqs, singular))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MelConvention(STFTConvention):
     """Convention of a mel: everything that one model's mel function does to a waveform.
@@ -286,8 +305,8 @@ class MelConvention(STFTConvention):
     (|STFT|² + magnitude_offset)^(power / 2), or max(|STFT|², magnitude_floor)^(power / 2).
 
     Args:
-        n_fft: FFT size in samples, from 2 to 2²⁰.
-        hop_length: Samples from one frame to the next, from 1 to 2²⁰.
+        n_fft: FFT size in samples, from 2 to 2¹⁷.
+        hop_length: Samples from one frame to the next, from 1 to 2¹⁷.
         win_length: Window length in samples, from 1 to `n_fft`. Default (0): `n_fft`.
         window: ``"hann"``, ``"hann_symmetric"``, ``"povey"``, or `win_length` numbers.
         window_align: Position of a short window: ``"center"`` or ``"left"``.
@@ -300,7 +319,8 @@ class MelConvention(STFTConvention):
         sample_rate: Sample rate of the waveform in Hz, from 1 to 10⁹.
         magnitude_offset: Number added to |STFT|², at least 0.
         magnitude_floor: Lower bound of |STFT|², at least 0. Only one of the two may be set.
-        power: Exponent of the magnitude: 1 for magnitude, 2 for power, or any number above 0.
+        power: Exponent of the magnitude: 1 for magnitude, 2 for power, or any number from 0.1 to
+            10.
         n_mels: Number of mel bands, at least 1. Filters narrower than the spacing of the bins may
             be empty; `MelFilterbank` warns of many.
         f_min: Lowest frequency of the filterbank in Hz, at least 0.
@@ -356,8 +376,10 @@ class MelConvention(STFTConvention):
         valid = self.magnitude_floor == 0 or self.magnitude_offset == 0
         self._require("magnitude_floor", valid, "0 if there is a magnitude_offset")
         self._require_number("power", 0, above=True)
+        least, most = POWERS
+        self._require("power", least <= self.power <= most, f"from {least:g} to {most:g}")
         self._require_number("n_mels", 1, whole=True)
-        most = max(1, LARGEST_FILTERBANK // self.n_freqs)
+        most = _most_bands(self.n_freqs)
         self._require("n_mels", self.n_mels <= most, f"at most {most} for n_fft = {self.n_fft}")
         self._require_number("f_min", 0)
         self._require("f_max", self.f_max - self.f_min >= 1e-6, f"above f_min = {self.f_min:g} Hz")

@@ -13,7 +13,7 @@ and γ = 1 give fast Griffin-Lim. An iteration costs two passes over signals mor
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,12 +22,14 @@ from torchmelinv._utils.validation import check_number
 from torchmelinv.errors import InputError
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.problem import PhaseProblem, extrapolate
+from torchmelinv.phase.restart import check_rise, no_distance
 
 
 class AcceleratedState(NamedTuple):
     signal: Tensor  # x_n, the last result of the projections, (items, samples)
     relaxed: Tensor  # t_n
     previous: Tensor  # t_n−1
+    least: Tensor  # ‖x − d‖ at checks, the least so far (`restart.py`), (items, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,15 +84,21 @@ class AcceleratedGriffinLim(PhaseMethod):
         return self.init_from_signal(problem.plan.inverse(spectrum))
 
     def init_from_signal(self, signal: Tensor) -> AcceleratedState:
-        return AcceleratedState(signal, signal, signal)
+        return AcceleratedState(signal, signal, signal, no_distance(signal))
 
     def step(self, problem: PhaseProblem, state: AcceleratedState) -> AcceleratedState:
         t, t_previous = state.relaxed, state.previous
         fused = problem.fused_step(t, t_previous, self.alpha, self.beta, self.gamma)
         if fused is not None:
             x, t_next = fused
-            return AcceleratedState(x, t_next, t)
+            return AcceleratedState(x, t_next, t, state.least)
         c = extrapolate(t, t_previous, self.alpha)
         d = c if self.beta == self.alpha else extrapolate(t, t_previous, self.beta)
         x = problem.consistent_projection(c)
-        return AcceleratedState(x, torch.lerp(d, x, self.gamma), t)
+        return AcceleratedState(x, torch.lerp(d, x, self.gamma), t, state.least)
+
+    def restart(self, before: Any, after: Any) -> AcceleratedState:
+        d = extrapolate(before.relaxed, before.previous, self.beta)
+        rises, least = check_rise(after.signal, d, after.least)
+        previous = torch.where(rises, after.relaxed, after.previous)
+        return AcceleratedState(after.signal, after.relaxed, previous, least)

@@ -15,18 +15,21 @@ same. α = 0 is Griffin-Lim. An iteration costs one real FFT and one inverse FFT
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from torchmelinv._utils.validation import check_number
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.problem import PhaseProblem, extrapolate
+from torchmelinv.phase.restart import check_rise, no_distance
 
 
 class GriffinLimState(NamedTuple):
     signal: Tensor  # x_n, (items, samples)
     previous: Tensor  # x_n−1
+    least: Tensor  # ‖x_n − y‖ at checks, the least so far (`restart.py`), (items, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,15 +66,23 @@ class GriffinLim(PhaseMethod):
         return self.init_from_signal(problem.plan.inverse(spectrum))
 
     def init_from_signal(self, signal: Tensor) -> GriffinLimState:
-        return GriffinLimState(signal, signal)
+        return GriffinLimState(signal, signal, no_distance(signal))
 
     def step(self, problem: PhaseProblem, state: GriffinLimState) -> GriffinLimState:
         x, x_previous, alpha = state.signal, state.previous, self.momentum
         fused = problem.fused_step(x, x_previous, alpha, alpha, 1.0)
         if fused is not None:
-            return GriffinLimState(fused[0], x)
+            return GriffinLimState(fused[0], x, state.least)
         y = extrapolate(x, x_previous, alpha)
-        return GriffinLimState(problem.consistent_projection(y), x)
+        return GriffinLimState(problem.consistent_projection(y), x, state.least)
+
+    def restart(self, before: Any, after: Any) -> GriffinLimState:
+        if self.momentum == 0:
+            return after
+        y = extrapolate(before.signal, before.previous, self.momentum)
+        rises, least = check_rise(after.signal, y, after.least)
+        previous = torch.where(rises, after.signal, after.previous)
+        return GriffinLimState(after.signal, previous, least)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -65,7 +65,8 @@ def _captured(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: T
         inputs = dict(zip(tensors, values, strict=True))
         copied = PhaseProblem(target._replace(**inputs), problem.plan)
         step = functools.partial(stage.step, copied)
-        state = iterate(step, stage.init(copied, spectrum), count).state
+        start = stage.init(copied, spectrum)
+        state = iterate(step, start, count, safeguard=stage.safeguard).state
         return (stage.signal(copied, state),)
 
     plan, kind = problem.plan, (type(target), tuple(tensors), others)
@@ -170,4 +171,5 @@ def _iterate_stage(
         keep_best=loop.keep_best,
         hook=None if hook is None else lambda iteration, state: hook(done + iteration, state),
         gradient=loop.gradient,
+        safeguard=stage.safeguard,
     )

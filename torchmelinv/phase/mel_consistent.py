@@ -7,7 +7,8 @@ structure that the mel does not determine follows the signal. With momentum α t
 
     y = x_n + α (x_n − x_n−1),    x_n+1 = ISTFT(P_M(STFT(y))),
 
-from the entropic magnitude and any initial phase. Masuyama, Ueno and Ono posed joint inversion and
+from the entropic magnitude and any initial phase. An extrapolation that leads away starts again
+(`restart.py`). Masuyama, Ueno and Ono posed joint inversion and
 solve it by inertial proximal alternating linearized minimization (2023) and by ADMM (2025). Their
 squared distance from the mel is here a multiplicative update without a step size. The updates would
 multiply whatever is most consistent among the bins that the mel hardly sees, or does not tell
@@ -164,6 +165,12 @@ class MelConsistent(PhaseMethod):
                 problem.target, problem.plan, problem.n_channels, gain=gain, rate=rate
             )
         return _extended(self.method.step(problem, state), gain, state.iteration + 1)
+
+    def safeguard(self, before: Any, after: Any) -> Any:
+        restarted = self.method.restart(before, after)
+        if not self.time_structure:
+            return restarted
+        return _extended(restarted, after.gain, after.iteration)
 
     def signal(self, problem: PhaseProblem, state: Any) -> Tensor:
         return self.method.signal(problem, state)

@@ -132,6 +132,30 @@ class PhaseMethod:
         """
         raise NotImplementedError(f"{type(self).__name__} does not define step")
 
+    def restart(self, before: Any, after: Any) -> Any:
+        """Drop the extrapolation of items that it leads away: by default there is none.
+
+        Args:
+            before: The state before a step.
+            after: The state after it.
+
+        Returns:
+            The state to go on from.
+        """
+        return after
+
+    def safeguard(self, before: Any, after: Any) -> Any:
+        """Check a step, every fourth time: by default the iteration is that of its paper.
+
+        Args:
+            before: The state before the step.
+            after: The state after it.
+
+        Returns:
+            The state to go on from.
+        """
+        return after
+
     def signal(self, problem: PhaseProblem, state: Any) -> Tensor:
         """Return the signal of a state: by default its first field.
 

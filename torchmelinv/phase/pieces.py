@@ -209,5 +209,12 @@ def invert_pieces(
     state = stage.init_from_signal(signal)
     del signal
     step = functools.partial(stage.step, problem)
-    result = iterate(step, state, count, change=relative_change, tolerance=tolerance)
+    result = iterate(
+        step,
+        state,
+        count,
+        change=relative_change,
+        tolerance=tolerance,
+        safeguard=stage.safeguard,
+    )
     return stage.signal(problem, result.state) * scale[:, 0]

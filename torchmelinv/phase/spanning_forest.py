@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 _LOW_32 = 0xFFFFFFFF
+_ROUNDED_BITS = 0xFFF  # of a weight's 23; the rest tells weights apart to 5e-4
 
 
 class _Edges(NamedTuple):
@@ -44,8 +45,10 @@ def _grid_edges(weight: Tensor, down: Tensor, right: Tensor) -> _Edges:
         weights.append((low * low * torch.maximum(one, other)).flatten())
         starts.append(bins.narrow(dim, 0, reach).flatten())
         ends.append(bins.narrow(dim, 1, reach).flatten())
-    # The bits of non-negative float32 numbers are ordered like the numbers.
-    key = torch.cat(weights).float().view(torch.int32).long() << 32
+    # The bits of non-negative float32 numbers are ordered like the numbers. Weights that differ by
+    # rounding only are made equal, so that the edges of a flat magnitude are in the order of their
+    # positions: rounding depends on the batch and the padding.
+    key = (torch.cat(weights).float().view(torch.int32).long() & ~_ROUNDED_BITS) << 32
     rise = torch.cat([down.flatten(), right.flatten()])
     return _kept(_Edges(key, torch.cat(starts), torch.cat(ends), rise), key > 0)
 

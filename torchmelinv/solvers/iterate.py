@@ -28,6 +28,7 @@ Gradient = GradientName | int
 
 GRADIENTS: tuple[GradientName, ...] = get_args(GradientName)
 SYNC_EVERY = 8  # iterations between two host syncs on an accelerator
+SAFEGUARD_EVERY = 4  # iterations between two calls of a safeguard
 
 
 class Solution(NamedTuple):
@@ -124,6 +125,8 @@ def iterate(
     keep_best: bool = False,
     hook: Callable[[int, State], None] | None = None,
     gradient: str | int = "unrolled",
+    safeguard: Callable[[State, State], State] | None = None,
+    done: int = 0,
 ) -> Iterated:
     """Repeat a step up to `n_iter` times.
 
@@ -145,13 +148,16 @@ def iterate(
             hook). An integer k: through the last k of `n_iter` steps, so an item that stopped
             before them passes none. ``"none"`` and ``"phase_detached"``: through no step (the
             method adds what ``"phase_detached"`` needs).
+        safeguard: Gets the states before and after every fourth iteration and returns the one to go
+            on from.
+        done: Iterations of the same state before these.
 
     Returns:
         The last or best state, with iterations, convergence and history.
     """
     observed = (tolerance, measure, hook) != (None, None, None)
     if gradient == "checkpointed" and torch.is_grad_enabled() and not observed:
-        return Iterated(_checkpointed(step, state, n_iter), None, None, [])
+        return Iterated(_checkpointed(step, state, n_iter, safeguard), None, None, [])
     history: list[Tensor] = []
     active: Any = None  # items that still move; None before the first iteration
     counts: Any = None
@@ -163,6 +169,8 @@ def iterate(
     for iteration in range(n_iter):
         with torch.set_grad_enabled(torch.is_grad_enabled() and iteration >= first):
             new = step(state)
+            if safeguard is not None and (done + iteration + 1) % SAFEGUARD_EVERY == 0:
+                new = safeguard(state, new)
             if active is not None:
                 new = _select(active, new, state)
         with torch.no_grad():
@@ -194,7 +202,12 @@ def _is_sync_iteration(active: Tensor | None, iteration: int) -> bool:
     return active.device.type == "cpu" or iteration % SYNC_EVERY == SYNC_EVERY - 1
 
 
-def _checkpointed(step: Callable[[State], State], state: State, n_iter: int) -> State:
+def _checkpointed(
+    step: Callable[[State], State],
+    state: State,
+    n_iter: int,
+    safeguard: Callable[[State, State], State] | None,
+) -> State:
     """Return the state after n_iter steps, in checkpointed segments of about √n_iter steps."""
     # Not a closure over the state, which would keep the graph of the last state alive.
     make = _maker(state)
@@ -202,12 +215,14 @@ def _checkpointed(step: Callable[[State], State], state: State, n_iter: int) -> 
     # Autograd computes the steps again in threads of its own, which do not inherit the backend.
     name = requested_backend()
 
-    def segment(*leaves: Tensor, steps: int) -> tuple[Tensor, ...]:
+    def segment(*leaves: Tensor, done: int) -> tuple[Tensor, ...]:
+        steps = min(size, n_iter - done)
         with backend(name):
-            return tuple(iterate(step, make(leaves), steps).state)
+            result = iterate(step, make(leaves), steps, safeguard=safeguard, done=done)
+            return tuple(result.state)
 
     for first in range(0, n_iter, size):
-        run = functools.partial(segment, steps=min(size, n_iter - first))
+        run = functools.partial(segment, done=first)
         # Steps draw no random numbers, so there is no generator state to restore.
         parts = checkpoint(run, *state, use_reentrant=False, preserve_rng_state=False)
         state = make(parts)

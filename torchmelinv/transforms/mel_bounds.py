@@ -34,7 +34,7 @@ def _least_power(convention: MelConvention) -> float:
 
 def _bin_weights(convention: MelConvention) -> Tensor:
     """Return c^(−p/2), (n_freqs, 1) in float64."""
-    sides = torch.full((convention.n_freqs, 1), 2.0, dtype=torch.float64)
+    sides = torch.full((convention.n_freqs, 1), 2.0, dtype=torch.float64, device="cpu")
     sides[0] = 1
     if convention.n_fft % 2 == 0:
         sides[-1] = 1

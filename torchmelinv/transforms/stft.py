@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 
 from torchmelinv._utils.batching import length_mask, ranges
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.validation import check_features, check_lengths, check_real, check_whole
+from torchmelinv._utils.validation import check_features, check_length, check_lengths, check_real
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.conventions.presets import as_stft_convention
 from torchmelinv.errors import ConventionError, InputError
@@ -259,7 +259,7 @@ class STFT(nn.Module):
         n_frames = spectrum.shape[-1]
         if length is None:
             length = self.convention.n_samples(n_frames)
-        check_whole("length", length, 1)
+        check_length(length)
         rows = spectrum.reshape(-1, *spectrum.shape[-2:]).mT
         signal = self.plan(n_frames, length, rows.real).inverse(rows)
         signal = de_emphasize(signal, self.convention.pre_emphasis)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv.conventions import STFTConvention
 
 # Samples where Σw² is below this part of its peak are tapered: few windows reach them, and dividing
@@ -15,6 +16,7 @@ from torchmelinv.conventions import STFTConvention
 SUMSQUARE_FLOOR, SMALLEST_SUMSQUARE_FLOOR = 0.1, 0.01
 
 
+@outside_inference_mode
 def window_table(convention: STFTConvention) -> Tensor:
     """Return the window in float64, (n_fft,); normalized to Σw² = 1 if the convention says so."""
     length = convention.win_length

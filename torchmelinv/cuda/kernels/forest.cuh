@@ -42,7 +42,7 @@ struct Grid {
         const float a = weight[bin], b = weight[side == RIGHT ? bin + 1 : bin + columns];
         const float low = fminf(a, b), size = low * low * fmaxf(a, b);
         const unsigned number = side == RIGHT ? (unsigned)(rows * columns) + bin : bin;
-        return size > 0.f ? (Key)__float_as_uint(size) << 32 | number : 0;
+        return size > 0.f ? (Key)(__float_as_uint(size) & ~0xFFFu) << 32 | number : 0;
     }
     // The angle difference along the edge with this key.
     __device__ Turn rise(Key key) const {
