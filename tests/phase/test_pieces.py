@@ -70,15 +70,6 @@ def test_with_an_estimated_phase_the_mel_is_met_as_well(name, in_pieces):
     assert error() < whole + 1.5
 
 
-def test_one_piece_equals_the_whole(in_pieces, monkeypatch):
-    mel = mel_of(TINY)
-    inverter = tmi.MelInverter(TINY, n_iter=4)
-    whole = inverter(mel)
-    in_pieces()
-    monkeypatch.setattr(pieces, "_PIECE_SAMPLES", 128 * 1000)
-    torch.testing.assert_close(inverter(mel), whole, atol=1e-9, rtol=0)
-
-
 def test_batches_lengths_and_requested_lengths(in_pieces):
     inverter = tmi.MelInverter(TINY, n_iter=3, init="random", check=False)
     mel = mel_of(TINY, items=(2, 2))
