@@ -30,7 +30,7 @@ from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.phase import PhaseName, as_phase_method
 from torchmelinv.phase.initial_phase import InitName, check_init
 from torchmelinv.phase.method import PhaseMethod
-from torchmelinv.phase.pieces import LongMel, can_invert, invert_pieces, is_long
+from torchmelinv.phase.pieces import LongMel, can_invert, invert_pieces, is_long, memory_of
 from torchmelinv.phase.reconstruct import LinearMel, reconstruct
 from torchmelinv.restoration.registry import RestorationName, as_restoration, restore_linear_mel
 from torchmelinv.restoration.restoration import Restoration
@@ -373,6 +373,28 @@ class MelInverter(nn.Module):
 
     def _envelope(self, linear_mel: Tensor) -> Tensor:
         return transpose(linear_mel, self.filterbank)
+
+    def memory_of(self, n_frames: int, n_channels: int = 1) -> int:
+        """Estimate the memory that the inversion of one mel takes, without gradients.
+
+        Mels of some minutes and more are inverted in pieces if `phase` is mel-consistent with
+        Griffin-Lim or one of its accelerations, and `init` not ``"spsi"``.
+
+        Args:
+            n_frames: Number of frames.
+            n_channels: Number of channels.
+
+        Returns:
+            Bytes.
+
+        Example:
+            >>> import torchmelinv as tmi
+            >>> tmi.MelInverter("hifigan_22k").memory_of(310_000) < 4e9  # an hour
+            True
+        """
+        in_pieces = can_invert(self._method, self.init, self.n_iter)
+        n_samples = self.convention.n_samples(n_frames) * n_channels
+        return memory_of(self.convention, n_frames, n_samples if in_pieces else None)
 
     def _invert_long(
         self, linear_mel: Tensor, lengths: Tensor | None, length: int | None

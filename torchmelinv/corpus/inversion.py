@@ -24,7 +24,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MfccConvention
 from torchmelinv.corpus.batching import BatchLimit, batch_by_length, pad_stack
 from torchmelinv.corpus.loading import MelItem, MelSource, load_mels
-from torchmelinv.corpus.memory import bytes_per_frame, default_budget
+from torchmelinv.corpus.memory import bytes_per_frame, default_budget, lack_of_memory
 from torchmelinv.corpus.prefetching import prefetch
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.invert import MelInverter
@@ -156,6 +156,10 @@ class BatchInverter:
         Returns:
             A result for each item.
         """
+        if len(items) == 1:
+            needed = self.inverter.memory_of(items[0].n_frames, items[0].n_channels)
+            if reason := lack_of_memory(needed, self.device):
+                return [_result(items[0], error=reason)]
         done = []
         try:
             with torch.inference_mode():

@@ -38,15 +38,24 @@ LARGEST_WHOLE = 2**30  # bytes of an inversion; longer items are inverted in pie
 # For each frame and sample of its Fourier transform. Measured on the CPU at 75 % overlap: 101 to
 # 135 bytes, depending on the convention.
 BYTES_PER_SAMPLE = 160
+_SIGNAL_BYTES = 36  # for each sample; measured for an hour of hifigan_22k, its mel included: 35
 _PIECE_SAMPLES = 2**22  # of all frames of a piece
 _CONTEXT = 16  # frames on each side of a piece, for its phase and its fine structure
 _SEARCHED = 0.25  # of a piece: the part at its end that is searched for the quietest frame
 INITS = ("pghi", "random", "zero")
 
 
+def memory_of(convention: STFTConvention, n_frames: int, n_samples: int | None = None) -> int:
+    """Estimate the bytes of an inversion; `n_samples` are those of all channels, if in pieces."""
+    whole = BYTES_PER_SAMPLE * convention.n_fft * n_frames
+    if n_samples is None or whole <= LARGEST_WHOLE:
+        return whole
+    return LARGEST_WHOLE + _SIGNAL_BYTES * n_samples
+
+
 def is_long(convention: STFTConvention, n_frames: int) -> bool:
     """Return whether an inversion of all frames at once would take more than 1 GiB."""
-    return BYTES_PER_SAMPLE * convention.n_fft * n_frames > LARGEST_WHOLE
+    return memory_of(convention, n_frames) > LARGEST_WHOLE
 
 
 def _pieces(level: Tensor, size: int) -> list[tuple[int, int]]:
