@@ -12,6 +12,7 @@ from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_number, check_real
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
+from torchmelinv.restoration.gaussian import gaussian_filter
 from torchmelinv.restoration.log_mel import (
     bounded,
     check_log_mel,
@@ -29,6 +30,12 @@ def band_mean(log_mel: Tensor, counts: Tensor | None) -> Tensor:
     return masked_mean(log_mel, loud_frames(log_mel, counts).expand_as(log_mel), -1)
 
 
+def _check(gain: float, sigma_frames: float | None) -> None:
+    check_number("gain", gain, 0)
+    if sigma_frames is not None:
+        check_number("sigma_frames", sigma_frames, 0, 1000)
+
+
 @named_options
 @full_precision
 def contrast(
@@ -36,6 +43,7 @@ def contrast(
     gain: float = 1.2,
     *,
     mean: Tensor | None = None,
+    sigma_frames: float | None = None,
     lengths: Tensor | None = None,
 ) -> Tensor:
     """Scale the deviation of log mels from the mean of each band: μ + g (m − μ).
@@ -46,6 +54,8 @@ def contrast(
         log_mel: Natural logarithm of a magnitude mel, (…, n_mels, n_frames).
         gain: The factor g, at least 0; 1.1 to 1.2 for mels that a network predicted.
         mean: Means μ of the bands, (n_mels,). Default: those of each item, without its pauses.
+        sigma_frames: Take a running mean instead, by a Gaussian of this standard deviation in
+            frames, up to 1000. Without it, the contrast of a quiet passage depends on a loud one.
         lengths: Frames of each item of a padded batch, (…); later frames are those of the last one.
 
     Returns:
@@ -70,11 +80,18 @@ def contrast(
         >>> contrast(torch.tensor([[1.0, 2.0, 3.0]]), 1.5)
         tensor([[0.5000, 2.0000, 3.5000]])
     """
-    check_number("gain", gain, 0)
+    _check(gain, sigma_frames)
     shape = log_mel.shape
     log_mel, counts = check_log_mel(log_mel, lengths)
     log_mel = hold_last_frame(log_mel, counts)
-    if mean is None:
+    if sigma_frames is not None:
+        if mean is not None:
+            raise InputError(
+                "mean and sigma_frames are two ways to find the mean; give one of them"
+            )
+        variance = log_mel.new_full((len(log_mel),), sigma_frames**2)
+        center = gaussian_filter(log_mel, (0 * variance, variance), (0.0, sigma_frames))
+    elif mean is None:
         center = band_mean(log_mel, counts)
     else:
         center = check_real(mean, "mean").to(log_mel)
@@ -92,9 +109,11 @@ class Contrast(Restoration):
 
     Args:
         gain: Factor of the deviation from the mean, at least 0.
+        sigma_frames: Standard deviation of the Gaussian of a running mean, in frames. Default: the
+            mean of the item.
 
     Raises:
-        InputError: If the gain is no such number.
+        InputError: If a value is no such number.
 
     Example:
         >>> import torchmelinv as tmi
@@ -102,9 +121,10 @@ class Contrast(Restoration):
     """
 
     gain: float = 1.2
+    sigma_frames: float | None = None
 
     def __post_init__(self) -> None:
-        check_number("gain", self.gain, 0)
+        _check(self.gain, self.sigma_frames)
 
     def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
-        return contrast(log_mel, self.gain, lengths=lengths)
+        return contrast(log_mel, self.gain, sigma_frames=self.sigma_frames, lengths=lengths)
