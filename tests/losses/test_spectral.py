@@ -110,3 +110,15 @@ def test_wrong_options_are_refused():
         ComplexLoss(TINY, p=0)
     with pytest.raises(InputError, match="did you mean 'exponent'"):
         ComplexLoss(TINY, exponnent=0.3)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: SpectralConvergenceLoss(CONVENTION), MultiResolutionSTFTLoss]
+)
+def test_second_derivatives_are_finite_at_equality(make):
+    waveform = torch.randn(4000, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(
+        make()(waveform, waveform.detach()), waveform, create_graph=True
+    )
+    (second,) = torch.autograd.grad((gradient + gradient.square()).sum(), waveform)
+    assert torch.isfinite(second).all()

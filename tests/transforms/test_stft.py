@@ -231,3 +231,8 @@ def test_the_error_names_the_fewest_samples(
     fewest = next(count for count in counts if convention.n_frames(count) > 0)
     with pytest.raises(InputError, match=f"0 samples gives no frame; .* needs {fewest}$"):
         STFT(convention)(torch.zeros(0))
+
+
+def test_an_empty_batch_is_refused():
+    with pytest.raises(InputError, match="the waveform is empty"):
+        STFT("hifigan_22k")(torch.zeros(0, 4000))

@@ -14,6 +14,7 @@ import math
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.options import named_options
 from torchmelinv.metrics.checks import check_pair
 
@@ -49,8 +50,11 @@ def correlation(first: Tensor, second: Tensor) -> Tensor:
 
 
 def norm(values: Tensor) -> Tensor:
-    """Return the Frobenius norm of each item, (…, rows, n_frames) -> (…)."""
-    return torch.linalg.vector_norm(values, dim=(-2, -1))
+    """Return the Frobenius norm of each item, (…, rows, n_frames) -> (…).
+
+    All derivatives are 0 where the norm is, also second ones, unlike those of torch's norm.
+    """
+    return safe_pow(values.square().sum((-2, -1)), 0.5)
 
 
 def relative_error(estimate: Tensor, reference: Tensor) -> Tensor:

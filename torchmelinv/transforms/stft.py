@@ -173,6 +173,8 @@ class STFT(nn.Module):
         waveform = check_real(waveform, "waveform")
         if waveform.ndim == 0:
             raise InputError("the waveform is a single number; it must be (…, n_samples)")
+        if waveform.shape[-1] and not waveform.numel():
+            raise InputError(f"the waveform is empty (shape {tuple(waveform.shape)}); give an item")
         convention, n_samples = self.convention, waveform.shape[-1]
         n_frames = convention.n_frames(n_samples) if n_samples else 0
         if n_frames == 0:
