@@ -7,13 +7,14 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 INSTALLED := $(VENV)/.installed
 METRICS := $(VENV)/.metrics
 
-.PHONY: help venv demo test slow lint bench bench-gpu notebooks
+.PHONY: help venv demo test slow attack lint bench bench-gpu notebooks
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [AUDIO=file.wav]  invert the mel of a recording or of a synthetic signal; writes demo_output/"
 	@echo "make test                   all tests except those marked slow"
 	@echo "make slow                   the tests marked slow"
+	@echo "make attack                 ten thousand damaged files for each reader, kills, full disks"
 	@echo "make lint                   format, style, docstrings, types and layers"
 	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and README tables"
 	@echo "make bench-gpu              the same on a CUDA device; writes benchmarks/results/gpu-*.json"
@@ -45,6 +46,9 @@ test: $(INSTALLED)
 
 slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+attack: $(INSTALLED)
+	TORCHMELINV_ATTACK=5 $(BIN)/python -m pytest tests/fuzz tests/guarantees/test_corpus.py tests/cli/test_disks.py tests/cli/test_large_files.py tests/cli/test_interruption.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

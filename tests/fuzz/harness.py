@@ -24,7 +24,9 @@ try:
 except ImportError:  # Windows has no limits of memory and time; all else is tested there
     resource = None
 
-MANY = pytest.mark.parametrize("many", [1, pytest.param(20, marks=pytest.mark.slow)])
+# `make attack` multiplies the cases of all tests that are marked slow.
+ATTACK = int(os.environ.get("TORCHMELINV_ATTACK", "1"))
+MANY = pytest.mark.parametrize("many", [1, pytest.param(20 * ATTACK, marks=pytest.mark.slow)])
 SECONDS = 10  # limit of a case, which takes milliseconds unless the machine is busy
 # Bytes beyond those of the process. `safe_load.most_bytes` allows half of this for small files.
 MEMORY = 2**29

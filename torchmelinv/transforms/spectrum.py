@@ -12,6 +12,8 @@ from torch import Tensor
 from torchmelinv._utils.numerics import safe_pow
 from torchmelinv.conventions import MelConvention
 
+_LARGEST_SQUARE = 1e36  # of a magnitude
+
 
 def power_spectrum(spectrum: Tensor) -> Tensor:
     """Return |c|² of complex c, with a finite gradient everywhere."""
@@ -39,5 +41,7 @@ def remove_offset(spectrum: Tensor, convention: MelConvention) -> Tensor:
     spectrum = spectrum.relu()
     if convention.power == 1 and convention.magnitude_offset == 0:
         return spectrum
-    squared = safe_pow(spectrum, 2 / convention.power)
+    # A spectrum that was found for a checkered mel can exceed any sound's, and a small power of it
+    # then float32.
+    squared = safe_pow(spectrum, 2 / convention.power).clamp(max=_LARGEST_SQUARE)
     return safe_pow(squared - convention.magnitude_offset, 0.5)
