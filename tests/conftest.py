@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,9 @@ from tests.host_cuda import host_kernels as host_kernels  # a fixture for all te
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A job in the background of a shell ignores Ctrl-C, and so would the commands that tests start.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # The tensors are tiny: to synchronize a second thread takes longer than it saves.
     torch.set_num_threads(1)
     # On CUDA devices some operations have no deterministic implementation.

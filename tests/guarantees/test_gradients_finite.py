@@ -219,6 +219,10 @@ MODULES: dict[type[nn.Module], dict[str, Case]] = {
     },
     losses.ComplexLoss: {f"p {p}": (losses.ComplexLoss(TINY, p=p), waveform_pairs) for p in (1, 2)},
     losses.ConsistencyLoss: {"": (losses.ConsistencyLoss(TINY), spectra)},
+    losses.SmoothnessLoss: {"": (losses.SmoothnessLoss(TINY), lambda: (mels(),))},
+    losses.ModulationSpectrumLoss: {
+        "": (losses.ModulationSpectrumLoss(TINY), lambda: (mels(), mels().flip(-1)))
+    },
 }
 FUNCTIONS: dict[str, dict[str, Case]] = {
     "waveform_to_mel": {

@@ -54,7 +54,7 @@ def test_it_grows_with_momentum_and_iterations_but_not_with_a_detached_phase():
         return float(gradient_norm(MelInverter(TINY_LOG, n_iter=n_iter, **options), mel))
 
     assert sensitivity(32) > 3 * sensitivity(4)
-    assert sensitivity(32, momentum=0.5) < sensitivity(32) / 2
+    assert sensitivity(32, momentum=0.5) < sensitivity(32) / 1.5
     detached = {"gradient": "phase_detached"}
     assert sensitivity(32, **detached) < 1.2 * sensitivity(4, **detached)
     assert sensitivity(32, gradient=2) < sensitivity(32) / 2

@@ -42,7 +42,7 @@ from torchmelinv.restoration.log_mel import (
     loud_frames,
     masked_mean,
 )
-from torchmelinv.transforms.mel_filterbank import MelFilterbank
+from torchmelinv.transforms.mel_filterbank import mel_matrix
 from torchmelinv.transforms.spectrum import filterbank_input, power_spectrum
 from torchmelinv.transforms.stft import STFT
 
@@ -171,7 +171,8 @@ def _noise_variances(convention: MelConvention) -> tuple[float, float]:
         convention.n_samples(n_frames), generator=generator, dtype=torch.float64, device="cpu"
     )
     power = power_spectrum(STFT(convention)(noise))
-    mel = MelFilterbank(convention)(filterbank_input(power, convention))
+    # Not by a MelFilterbank, which would warn of empty filters once more.
+    mel = mel_matrix(convention) @ filterbank_input(power, convention)
     bands, frames = equivalent_variances(log_magnitude(mel, convention.power)[None], None)
     return float(bands), float(frames)
 
