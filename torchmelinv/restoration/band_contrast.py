@@ -15,8 +15,7 @@ from torchmelinv.errors import InputError
 from torchmelinv.restoration.gaussian import gaussian_filter
 from torchmelinv.restoration.log_mel import (
     bounded,
-    check_log_mel,
-    hold_last_frame,
+    held_log_mel,
     loud_frames,
     masked_mean,
 )
@@ -82,8 +81,7 @@ def contrast(
     """
     _check(gain, sigma_frames)
     shape = log_mel.shape
-    log_mel, counts = check_log_mel(log_mel, lengths)
-    log_mel = hold_last_frame(log_mel, counts)
+    log_mel, counts = held_log_mel(log_mel, lengths)
     if sigma_frames is not None:
         if mean is not None:
             raise InputError(

@@ -76,6 +76,12 @@ def hold_last_frame(log_mel: Tensor, counts: Tensor | None) -> Tensor:
     return log_mel.gather(-1, source)
 
 
+def held_log_mel(log_mel: Tensor, lengths: Any) -> tuple[Tensor, Tensor | None]:
+    """Return what `check_log_mel` does, with padding filled by the last frame of each item."""
+    log_mel, counts = check_log_mel(log_mel, lengths)
+    return hold_last_frame(log_mel, counts), counts
+
+
 def audible(log_mel: Tensor, counts: Tensor | None, depth: float) -> Tensor:
     """Return True for values at most `depth` nepers below the peak of their item's own frames."""
     # Padding holds the last frame, so that the peak is that of the item.

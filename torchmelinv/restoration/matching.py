@@ -19,8 +19,7 @@ from torchmelinv.restoration.band_contrast import band_mean
 from torchmelinv.restoration.gaussian import gaussian_filter
 from torchmelinv.restoration.log_mel import (
     bounded,
-    check_log_mel,
-    hold_last_frame,
+    held_log_mel,
     loud_frames,
     masked_mean,
 )
@@ -67,12 +66,12 @@ def _check(statistics: MelStatistics, weight: float) -> None:
 def _prepared(
     log_mel: Tensor, statistics: MelStatistics, lengths: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    log_mel, counts = check_log_mel(log_mel, lengths)
+    log_mel, counts = held_log_mel(log_mel, lengths)
     if log_mel.shape[-2] != statistics.n_mels:
         raise InputError(
             f"log_mel has {log_mel.shape[-2]} bands and the statistics {statistics.n_mels}"
         )
-    return hold_last_frame(log_mel, counts), counts
+    return log_mel, counts
 
 
 @named_options
@@ -203,7 +202,21 @@ def match_modulation_spectrum(
 
 
 @dataclass(frozen=True)
-class MatchVariance(Restoration):
+class _Matching(Restoration):
+    """What both matchings have: the statistics, and the exponent of the factors."""
+
+    statistics: MelStatistics
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self.statistics, self.weight)
+
+    def prepare(self, convention: MelConvention) -> None:
+        self.statistics.check(convention)
+
+
+@dataclass(frozen=True)
+class MatchVariance(_Matching):
     """Match the variance of each band; see `match_variance`.
 
     Args:
@@ -221,21 +234,12 @@ class MatchVariance(Restoration):
         >>> inverter = tmi.MelInverter("hifigan_22k", restore=restore)
     """
 
-    statistics: MelStatistics
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check(self.statistics, self.weight)
-
-    def prepare(self, convention: MelConvention) -> None:
-        self.statistics.check(convention)
-
     def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
         return match_variance(log_mel, self.statistics, self.weight, lengths=lengths)
 
 
 @dataclass(frozen=True)
-class MatchModulationSpectrum(Restoration):
+class MatchModulationSpectrum(_Matching):
     """Match the modulation spectrum of each band; see `match_modulation_spectrum`.
 
     Args:
@@ -252,15 +256,6 @@ class MatchModulationSpectrum(Restoration):
         >>> restore = tmi.restoration.MatchModulationSpectrum(statistics)
         >>> inverter = tmi.MelInverter("hifigan_22k", restore=restore)
     """
-
-    statistics: MelStatistics
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check(self.statistics, self.weight)
-
-    def prepare(self, convention: MelConvention) -> None:
-        self.statistics.check(convention)
 
     def restore(self, log_mel: Tensor, lengths: Tensor | None, convention: MelConvention) -> Tensor:
         return match_modulation_spectrum(log_mel, self.statistics, self.weight, lengths=lengths)

@@ -12,7 +12,7 @@ from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_number
 from torchmelinv.conventions import MelConvention
 from torchmelinv.restoration.gaussian import gaussian_filter
-from torchmelinv.restoration.log_mel import bounded, check_log_mel, hold_last_frame
+from torchmelinv.restoration.log_mel import bounded, held_log_mel
 from torchmelinv.restoration.restoration import Restoration
 
 __all__ = ["UnsharpMask", "unsharp_mask"]
@@ -67,8 +67,7 @@ def unsharp_mask(
     """
     _check(amount, sigma_bands, sigma_frames)
     shape = log_mel.shape
-    log_mel, counts = check_log_mel(log_mel, lengths)
-    log_mel = hold_last_frame(log_mel, counts)
+    log_mel, _ = held_log_mel(log_mel, lengths)
     ones = log_mel.new_ones(len(log_mel))
     variances = ones * sigma_bands**2, ones * sigma_frames**2
     smoothed = gaussian_filter(log_mel, variances, (sigma_bands, sigma_frames))

@@ -35,9 +35,8 @@ from torchmelinv.conventions import Compression, MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.restoration.log_mel import (
     audible,
-    check_log_mel,
     decompressed,
-    hold_last_frame,
+    held_log_mel,
     log_magnitude,
     loud_frames,
     masked_mean,
@@ -228,8 +227,8 @@ def estimate(log_mel: Tensor, counts: Tensor | None, convention: MelConvention) 
 def of_linear_mel(linear: Tensor, convention: MelConvention, lengths: Any) -> Smoothness:
     """Return the smoothness of linear mels (…, n_mels, n_frames)."""
     items = linear.shape[:-2]
-    linear, counts = check_log_mel(linear, lengths)
-    log_mel = log_magnitude(hold_last_frame(linear, counts), convention.power)
+    linear, counts = held_log_mel(linear, lengths)
+    log_mel = log_magnitude(linear, convention.power)
     return Smoothness(*(each.reshape(items) for each in estimate(log_mel, counts, convention)))
 
 
