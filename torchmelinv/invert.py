@@ -455,7 +455,7 @@ class MelInverter(nn.Module):
                 not diagnostics
                 and init_waveform is None
                 and not (linear_mel.requires_grad and torch.is_grad_enabled())
-                and is_long(self.convention, linear_mel.shape[-1])
+                and is_long(self.convention, linear_mel.shape[-1], linear_mel.device)
                 and can_invert(self._method, self.init, self.n_iter)
             ):
                 waveform = self._invert_long(linear_mel, lengths, length)

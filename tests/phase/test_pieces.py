@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 import torch
 
@@ -49,7 +51,7 @@ def test_the_samples_are_those_of_all_frames_at_once(name, init, in_pieces):
     inverter = tmi.MelInverter(convention, n_iter=8, init=init, check=False)
     whole = inverter(mel)
     in_pieces()
-    assert is_long(convention, mel.shape[-1])
+    assert is_long(convention, mel.shape[-1], mel.device)
     torch.testing.assert_close(inverter(mel), whole, atol=1e-9, rtol=0)
 
 
@@ -100,6 +102,16 @@ def test_silence_and_single_frames(in_pieces):
     assert not inverter(torch.zeros(16, 300)).any()
     for n_frames in (1, 2, 20):
         assert torch.isfinite(inverter(torch.rand(16, n_frames))).all()
+
+
+def test_a_device_inverts_in_pieces_only_what_half_of_it_cannot_hold(monkeypatch):
+    properties = types.SimpleNamespace(total_memory=2**37)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    hifigan, cpu, cuda = tmi.preset("hifigan_22k"), torch.device("cpu"), torch.device("cuda")
+    minute, hour = 5_168, 310_078
+    assert [is_long(hifigan, n_frames, cpu) for n_frames in (minute, 2 * minute)] == [False, True]
+    assert [is_long(hifigan, n_frames, cuda) for n_frames in (2 * minute, hour)] == [False, False]
+    assert is_long(hifigan, 2 * hour, cuda)
 
 
 def test_pieces_meet_in_quiet_frames():

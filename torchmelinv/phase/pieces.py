@@ -53,9 +53,16 @@ def memory_of(convention: STFTConvention, n_frames: int, n_samples: int | None =
     return LARGEST_WHOLE + _SIGNAL_BYTES * n_samples
 
 
-def is_long(convention: STFTConvention, n_frames: int) -> bool:
-    """Return whether an inversion of all frames at once would take more than 1 GiB."""
-    return memory_of(convention, n_frames) > LARGEST_WHOLE
+def is_long(convention: STFTConvention, n_frames: int, device: torch.device) -> bool:
+    """Return whether an inversion of all frames at once would take too much memory.
+
+    That is more than 1 GiB, or on a CUDA device half of its memory: pieces wait for the device, and
+    are inverted one after the other, without kernels.
+    """
+    whole = memory_of(convention, n_frames)
+    if whole <= LARGEST_WHOLE or device.type != "cuda":
+        return whole > LARGEST_WHOLE
+    return whole > torch.cuda.get_device_properties(device).total_memory // 2
 
 
 def _pieces(level: Tensor, size: int) -> list[tuple[int, int]]:
