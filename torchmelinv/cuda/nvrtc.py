@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.private_cache import cache_folder
 from torchmelinv.errors import DependencyError
 
 # A pointer to the values of a tensor, an int, a float, or a null pointer.
@@ -137,21 +138,9 @@ def compile_kernel(kernel: Kernel, architecture: str) -> Cubin:
     return Cubin(bytes(code), message)
 
 
-def _cache_folder() -> Path | None:
-    """Return the folder of compiled kernels, None for a user without a home."""
-    folder = os.environ.get("TORCHMELINV_CACHE")
-    if folder:
-        return Path(folder)
-    try:
-        parent = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    except RuntimeError:
-        return None
-    return Path(parent) / "torchmelinv"
-
-
 def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
     """Compile a kernel, or read it from the cache on disk."""
-    folder = _cache_folder()
+    folder = cache_folder()
     if folder is None:
         return compile_kernel(kernel, architecture)
     version = _call(_bindings()[0].nvrtcVersion)

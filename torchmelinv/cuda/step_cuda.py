@@ -25,6 +25,14 @@ def unsupported_reason(layout: Layout, target: Tensor | MelUpdate) -> str | None
     return nvrtc.unsupported_reason(values) or pairs_cuda.unsupported_reason(layout, target)
 
 
+def kind(layout: Layout, target: Tensor | MelUpdate) -> str:
+    """Return the operation as verdicts name it; fused kernels are compiled for one n_fft each."""
+    of = "mel" if isinstance(target, MelUpdate) else "magnitude"
+    if fused_cuda.unsupported_reason(layout, target):
+        return f"{of} iteration by pairs of frames"
+    return f"fused {of} iteration, n_fft {layout.n_fft}"
+
+
 def step(
     layout: Layout,
     target: Tensor | MelUpdate,
