@@ -29,7 +29,7 @@ def captured(monkeypatch):
         made.append(keep_alive)
         return fake_capture(function, tensors, keep_alive)
 
-    monkeypatch.setattr(graphs, "_capture", capture)
+    monkeypatch.setattr(graphs, "capture", capture)
     return made
 
 
@@ -177,7 +177,7 @@ def test_capture_runs_on_a_side_stream_after_a_first_call(monkeypatch):
         called_after.append(len(fake.calls))
         return (2 * x,)
 
-    graph = graphs._capture(function, (torch.ones(2),), "object")
+    graph = graphs.capture(function, (torch.ones(2),), "object")
     assert fake.calls == ["wait", "device", "stream", "graph", "back", "wait"]
     assert called_after == [3, 4]
     assert float(graph.outputs[0][0]) == 2

@@ -124,7 +124,7 @@ def test_the_machine_is_device_driver_torch_and_kernels(monkeypatch):
     of = verdicts.machine(0)
     assert (of["device"], of["capability"]) == ("NVIDIA H200", "9.0")
     assert of["torch"] == torch.__version__
-    with mock.patch.object(nvrtc, "sources", lambda: {"fused.cu": "changed"}):
+    with mock.patch.object(nvrtc, "sources", return_value={"fused.cu": "changed"}):
         verdicts.kernel_hash.cache_clear()
         assert verdicts.machine(0)["kernels"] != of["kernels"]
     verdicts.kernel_hash.cache_clear()

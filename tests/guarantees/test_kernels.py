@@ -241,7 +241,7 @@ def test_a_captured_loop_is_the_loop(host_kernels, monkeypatch, phase, name):
         captures.append(arguments)
         return fake_capture(*arguments)
 
-    monkeypatch.setattr(graphs, "_capture", capture)
+    monkeypatch.setattr(graphs, "capture", capture)
     mels = [MelSpectrogram(TINY)(scale * tones(600, (2,))) for scale in (1, 0.3, 0.1)]
     runs = [inverter(TINY, phase, n_iter=n_iter) for n_iter in (1, 2)]
     with backend(name):
@@ -263,7 +263,7 @@ def test_both_forms_have_graphs_of_their_own(host_kernels, monkeypatch):
         captures.append(list(host_kernels.launched))
         return fake_capture(*arguments)
 
-    monkeypatch.setattr(graphs, "_capture", capture)
+    monkeypatch.setattr(graphs, "capture", capture)
     monkeypatch.setattr("torchmelinv.phase.iterate_stages.worth_capturing", lambda *_: True)
     mel, run = MelSpectrogram(TINY)(tones(600)), inverter(TINY)
     for name in ("reference", "cuda", "reference", "cuda"):
@@ -284,7 +284,7 @@ def test_both_forms_have_graphs_of_their_own(host_kernels, monkeypatch):
     ids=str,
 )
 def test_what_reads_values_between_steps_is_not_captured(monkeypatch, options):
-    monkeypatch.setattr(graphs, "_capture", lambda *_: pytest.fail("captured"))
+    monkeypatch.setattr(graphs, "capture", lambda *_: pytest.fail("captured"))
     monkeypatch.setattr("torchmelinv.phase.iterate_stages.worth_capturing", lambda *_: True)
     run = MelInverter(TINY, **{"n_iter": 2, "init": "spsi", **options})
     mel = MelSpectrogram(TINY)(tones(600))

@@ -2,9 +2,9 @@
 
 The form in plain torch is the reference: it is the specification, for every device and dtype. A
 kernel computes the same function faster, for float32 on CUDA devices; it agrees to rounding and is
-tested against the reference. `auto` runs a kernel only where `torchmelinv doctor` has found it right
-and faster on this machine (`verdicts.py`). `cuda` requires the kernels, and raises an error where
-they do not apply.
+tested against the reference. `auto` runs a kernel only where `torchmelinv doctor` has found it
+right and faster on this machine (`verdicts.py`). `cuda` requires the kernels, and raises an error
+where they do not apply.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def requested_backend() -> BackendName:
 
 def runs_eagerly() -> bool:
     """Return whether operations run now: not traced, compiled or transformed by `torch.func`."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if torch.compiler.is_compiling() or torch.jit._trace.is_tracing():
         return False
     return torch._C._functorch.peek_interpreter_stack() is None
 

@@ -44,9 +44,10 @@ _lock = threading.Lock()
 
 
 @outside_inference_mode
-def _capture(
+def capture(
     function: Callable[..., tuple[Tensor, ...]], tensors: tuple[Tensor, ...], keep_alive: Any
 ) -> Graph:
+    """Capture ``function(*tensors)``; arguments as those of `replay_graph`."""
     device = tensors[0].device
     inputs = tuple(tensor.clone() for tensor in tensors)
     current, side = torch.cuda.current_stream(device), torch.cuda.Stream(device)
@@ -118,7 +119,7 @@ def replay_graph(
         repeated, graph = full_key in _graphs, _graphs.pop(full_key, None)
         if repeated and graph is None:
             try:
-                graph = _capture(function, tensors, keep_alive)
+                graph = capture(function, tensors, keep_alive)
             except RuntimeError:  # an error of the computation itself appears again below
                 graph = False
         _graphs[full_key] = graph

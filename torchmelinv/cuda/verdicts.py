@@ -11,6 +11,7 @@ import functools
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -24,6 +25,7 @@ from torchmelinv.cuda import nvrtc
 
 RIGHT_AND_FASTER = "right and faster"
 MAX_BYTES = 2**20
+_PACKAGE = __name__.partition(".")[0]  # it imports this module, and not the other way round
 _DRIVER = Path("/proc/driver/nvidia/version")
 
 Machine = dict[str, str]
@@ -57,8 +59,6 @@ def kernel_hash() -> str:
 
 def machine(index: int) -> Machine:
     """Return what a verdict about a CUDA device depends on."""
-    import torchmelinv  # not at the top: it imports this module
-
     properties: Any = torch.cuda.get_device_properties(index)
     return {
         "device": properties.name,
@@ -66,7 +66,7 @@ def machine(index: int) -> Machine:
         "driver": driver_version(),
         "torch": torch.__version__,
         "cuda": str(torch.version.cuda),
-        "torchmelinv": torchmelinv.__version__,
+        "torchmelinv": str(sys.modules[_PACKAGE].__version__),
         "kernels": kernel_hash(),
     }
 
