@@ -81,7 +81,8 @@ def _system() -> dict[str, Any]:
     return {
         "torchmelinv": torchmelinv.__version__,
         "Python": platform.python_version(),
-        "system": platform.platform(),
+        # platform.platform() would start a program.
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "CPU threads": torch.get_num_threads(),
         "available memory": _gigabytes(available_memory()),
     }
