@@ -16,7 +16,7 @@ from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.options import named_options
-from torchmelinv.metrics.checks import check_pair
+from torchmelinv.metrics.checks import check_pair, mask_padding
 
 __all__ = ["log_mel_l1", "mel_error_db", "spectral_convergence_db"]
 
@@ -106,6 +106,13 @@ def mean_log_distance(estimate: Tensor, reference: Tensor, floor: float) -> Tens
     return difference.abs().mean((-2, -1))
 
 
+def mean_of_valid(means: Tensor, counts: Tensor | None, n_frames: int, p: int = 1) -> Tensor:
+    """Turn (mean |x|^p)^(1/p) over `n_frames`, 0 in padding, into that over the valid frames."""
+    if counts is None:
+        return means
+    return means * (n_frames / counts.clamp(min=1).to(means.dtype)).pow(1 / p)
+
+
 def ratio_db(ratio: Tensor) -> Tensor:
     """Return 20 log10 of a ratio, at least −300."""
     return 20 * ratio.clamp(min=10 ** (_FLOOR_DB / 20)).log10()
@@ -118,7 +125,9 @@ def energy_ratio_db(energy: Tensor, reference: Tensor) -> Tensor:
 
 
 @named_options
-def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
+def spectral_convergence_db(
+    magnitude: Tensor, reference: Tensor, *, lengths: Tensor | None = None
+) -> Tensor:
     """Compute the spectral convergence 20 log10(‖X̂ − X‖ / ‖X‖) of magnitudes in dB.
 
     Lower is better. −300 where both are equal, infinite where only the reference is silent.
@@ -127,6 +136,7 @@ def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
     Args:
         magnitude: Magnitude X̂ (…, n_freqs, n_frames).
         reference: Magnitude X of the same shape.
+        lengths: Frames of each item of a padded batch, (…).
 
     Returns:
         Spectral convergence of each item in dB, (…).
@@ -137,6 +147,7 @@ def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
     Shape:
         - magnitude: (…, n_freqs, n_frames)
         - reference: (…, n_freqs, n_frames)
+        - lengths: (…)
         - output: (…)
 
     References:
@@ -149,11 +160,12 @@ def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
         >>> tmi.metrics.spectral_convergence_db(1.1 * reference, reference).round()
         tensor(-20.)
     """
+    magnitude, reference, _ = mask_padding(magnitude, reference, lengths, 2)
     return ratio_db(relative_error(magnitude, reference))
 
 
 @named_options
-def mel_error_db(mel: Tensor, reference: Tensor) -> Tensor:
+def mel_error_db(mel: Tensor, reference: Tensor, *, lengths: Tensor | None = None) -> Tensor:
     """Compute the relative error 20 log10(‖m̂ − m‖ / ‖m‖) of linear mels in dB.
 
     Lower is better. −300 where both are equal, infinite where only the reference is silent.
@@ -162,6 +174,7 @@ def mel_error_db(mel: Tensor, reference: Tensor) -> Tensor:
     Args:
         mel: Linear mel m̂ (…, n_mels, n_frames), as `MelSpectrogram.linear_mel` returns it.
         reference: Linear mel m of the same shape.
+        lengths: Frames of each item of a padded batch, (…).
 
     Returns:
         Error of each item in dB, (…).
@@ -172,6 +185,7 @@ def mel_error_db(mel: Tensor, reference: Tensor) -> Tensor:
     Shape:
         - mel: (…, n_mels, n_frames)
         - reference: (…, n_mels, n_frames)
+        - lengths: (…)
         - output: (…)
 
     Example:
@@ -180,11 +194,14 @@ def mel_error_db(mel: Tensor, reference: Tensor) -> Tensor:
         >>> tmi.metrics.mel_error_db(1.1 * mel, mel).round()
         tensor(-20.)
     """
+    mel, reference, _ = mask_padding(mel, reference, lengths, 2)
     return ratio_db(relative_error(mel, reference))
 
 
 @named_options
-def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:
+def log_mel_l1(
+    mel: Tensor, reference: Tensor, floor: float = 1e-5, *, lengths: Tensor | None = None
+) -> Tensor:
     """Compute the mean |ln m̂ − ln m| of linear mels in nepers.
 
     Lower is better. With magnitude mels and the floor 1e-5 this is the mel distance that HiFi-GAN
@@ -194,6 +211,7 @@ def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:
         mel: Linear mel m̂ (…, n_mels, n_frames), as `MelSpectrogram.linear_mel` returns it.
         reference: Linear mel m of the same shape.
         floor: Values below are clamped to it before the logarithm.
+        lengths: Frames of each item of a padded batch, (…).
 
     Returns:
         Distance of each item in nepers, (…).
@@ -204,6 +222,7 @@ def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:
     Shape:
         - mel: (…, n_mels, n_frames)
         - reference: (…, n_mels, n_frames)
+        - lengths: (…)
         - output: (…)
 
     References:
@@ -216,4 +235,5 @@ def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:
         >>> round(float(tmi.metrics.log_mel_l1(2 * reference, reference)), 3)
         0.693
     """
-    return mean_log_distance(mel, reference, floor)
+    mel, reference, counts = mask_padding(mel, reference, lengths, 2)
+    return mean_of_valid(mean_log_distance(mel, reference, floor), counts, mel.shape[-1])

@@ -132,7 +132,7 @@ def mel_scores(
     magnitude_mels = safe_pow(mel, 1 / power), safe_pow(reference, 1 / power)
     return {
         "mel_error_db": mel_error_db(mel, reference),
-        "log_mel_l1": log_mel_l1(*magnitude_mels) * mel.shape[-1] / counts,
+        "log_mel_l1": log_mel_l1(*magnitude_mels, lengths=counts),
         "mel_cepstral_distortion_db": mel_cepstral_distortion_db(*magnitude_mels, lengths=counts),
         "smoothness": of_linear_mel(mel, settings, counts).strength,
     }
