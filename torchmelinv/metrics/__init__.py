@@ -2,7 +2,10 @@
 
 The estimate comes first, then its reference. Names that end in ``_db`` are in decibels. `lengths`
 counts the frames (of waveforms the samples) of each item of a padded batch; the padding is ignored.
-Without `lengths`, zeros on both sides change no relative error. `torchmelinv.metrics.scores`
+Without `lengths`, zeros on both sides change no relative error. `log_mel_l1`, `mel_error_db`,
+`spectral_convergence_db` and `si_sdr_db` have gradients, finite in silence too; all other metrics
+are computed without. In silence decibels are limited to ±300, so that the mean of a batch stays
+finite; PESQ, ESTOI and opinion scores are NaN. `torchmelinv.metrics.scores`
 computes all metrics of a pair at once, and their means over many pairs;
 `torchmelinv.metrics.sound_scores` computes those that show a whistle, a flutter, softened onsets
 and other faults that PESQ, ESTOI and mel errors miss. `distillmos`, `dnsmos` and `plcmos` have no

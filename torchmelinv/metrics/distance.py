@@ -1,9 +1,9 @@
 """Distances between spectra or mels, for each item: (…, rows, n_frames) twice -> (…).
 
-Relative distances do not change when both arguments are scaled. `relative_error` and the distances
-in decibels are infinite where only the reference is silent. `bounded_relative_error`,
-`mean_distance` and `mean_log_distance` are finite in silence too, with finite gradients: the losses
-use them.
+Relative distances do not change when both arguments are scaled. All have finite gradients.
+`relative_error` is infinite where only the reference is silent; the distances in decibels are
+limited to ±300. `bounded_relative_error`, `mean_distance` and `mean_log_distance` are finite in
+silence, too: the losses use them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torchmelinv.metrics.checks import check_pair, mask_padding
 
 __all__ = ["log_mel_l1", "mel_error_db", "spectral_convergence_db"]
 
-_FLOOR_DB = -300.0  # of a perfect match, instead of minus infinity
+LARGEST_DB = 300.0  # instead of infinity; a perfect match has −300
 _LARGEST_RATIO = 100.0  # of ‖estimate‖ to ‖reference‖; beyond it ‖estimate‖ bounds the error
 
 
@@ -49,12 +49,12 @@ def correlation(first: Tensor, second: Tensor) -> Tensor:
     return ((first * second).sum(-1) / or_one(math.prod(norms))).clamp(-1, 1)
 
 
-def norm(values: Tensor) -> Tensor:
+def norm(values: Tensor, dim: int | tuple[int, ...] = (-2, -1)) -> Tensor:
     """Return the Frobenius norm of each item, (…, rows, n_frames) -> (…).
 
     All derivatives are 0 where the norm is, also second ones, unlike those of torch's norm.
     """
-    return safe_pow(values.square().sum((-2, -1)), 0.5)
+    return safe_pow(values.square().sum(dim), 0.5)
 
 
 def relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -67,8 +67,8 @@ def relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
     estimate, reference = check_pair(estimate, reference)
     scale = peak(reference)
     estimate, reference = estimate / scale, reference / scale
-    error = norm(estimate - reference)
-    return torch.where(error == 0, 0, error / norm(reference))
+    error, size = norm(estimate - reference), norm(reference)
+    return torch.where((error > 0) & (size == 0), math.inf, error / or_one(size))
 
 
 def bounded_relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -114,14 +114,15 @@ def mean_of_valid(means: Tensor, counts: Tensor | None, n_frames: int, p: int = 
 
 
 def ratio_db(ratio: Tensor) -> Tensor:
-    """Return 20 log10 of a ratio, at least −300."""
-    return 20 * ratio.clamp(min=10 ** (_FLOOR_DB / 20)).log10()
+    """Return 20 log10 of a ratio, from −300 to 300."""
+    largest = 10 ** (LARGEST_DB / 20)
+    return 20 * ratio.clamp(1 / largest, largest).log10()
 
 
 def energy_ratio_db(energy: Tensor, reference: Tensor) -> Tensor:
     """Return 10 log10 of a ratio of energies, from −300 to 300; 0 where both are silent."""
     ratio = 10 * (energy.log10() - reference.log10())
-    return torch.where(energy == reference, 0, ratio.clamp(_FLOOR_DB, -_FLOOR_DB))
+    return torch.where(energy == reference, 0, ratio.clamp(-LARGEST_DB, LARGEST_DB))
 
 
 @named_options
@@ -130,8 +131,7 @@ def spectral_convergence_db(
 ) -> Tensor:
     """Compute the spectral convergence 20 log10(‖X̂ − X‖ / ‖X‖) of magnitudes in dB.
 
-    Lower is better. −300 where both are equal, infinite where only the reference is silent.
-    Unchanged when both are scaled. Differentiable.
+    Lower is better. Unchanged when both are scaled. Differentiable.
 
     Args:
         magnitude: Magnitude X̂ (…, n_freqs, n_frames).
@@ -139,7 +139,8 @@ def spectral_convergence_db(
         lengths: Frames of each item of a padded batch, (…).
 
     Returns:
-        Spectral convergence of each item in dB, (…).
+        Spectral convergence of each item in dB, (…), from −300 at equality to 300 where only the
+        reference is silent.
 
     Raises:
         InputError: If shapes, dtypes or devices do not fit.
@@ -168,8 +169,7 @@ def spectral_convergence_db(
 def mel_error_db(mel: Tensor, reference: Tensor, *, lengths: Tensor | None = None) -> Tensor:
     """Compute the relative error 20 log10(‖m̂ − m‖ / ‖m‖) of linear mels in dB.
 
-    Lower is better. −300 where both are equal, infinite where only the reference is silent.
-    Unchanged when both are scaled. Differentiable.
+    Lower is better. Unchanged when both are scaled. Differentiable.
 
     Args:
         mel: Linear mel m̂ (…, n_mels, n_frames), as `MelSpectrogram.linear_mel` returns it.
@@ -177,7 +177,8 @@ def mel_error_db(mel: Tensor, reference: Tensor, *, lengths: Tensor | None = Non
         lengths: Frames of each item of a padded batch, (…).
 
     Returns:
-        Error of each item in dB, (…).
+        Error of each item in dB, (…), from −300 at equality to 300 where only the reference is
+        silent.
 
     Raises:
         InputError: If shapes, dtypes or devices do not fit.
