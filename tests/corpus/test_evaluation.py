@@ -18,7 +18,7 @@ from torchmelinv.corpus.pairs import pair_files
 from torchmelinv.demo import signal
 from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.io.audio import write_audio
-from torchmelinv.metrics.scores import (
+from torchmelinv.metrics import (
     METRICS,
     OPINION_METRICS,
     bootstrap_mean,

@@ -14,7 +14,7 @@ from torchmelinv import metrics
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.demo import signal
 from torchmelinv.errors import ConventionError, InputError
-from torchmelinv.metrics.scores import (
+from torchmelinv.metrics import (
     METRICS,
     OPINION_METRICS,
     bootstrap_mean,
