@@ -82,6 +82,11 @@ def test_invalid_values_are_ignored(changes):
     assert ManifestEntry.from_line(line(**changes)) is None
 
 
+def test_repeated_keys_are_ignored():
+    for key in (b'"count": 2', b'"n_frames": 4'):
+        assert ManifestEntry.from_line(line().replace(key, key + b", " + key)) is None
+
+
 def test_a_stamp_matches_the_same_time_or_the_same_content(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(b"abc")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torchmelinv._utils.text import unique_keys
 from torchmelinv.corpus.checksums import sha256_of
 
 _MOST_MELS = 2**53  # of a source
@@ -107,7 +108,7 @@ class ManifestEntry:
         """
         start = line.rfind(_START)
         try:
-            values = json.loads(_text(line[max(start, 0) :]))
+            values = json.loads(_text(line[max(start, 0) :]), object_pairs_hook=unique_keys)
             stamps = {name: FileStamp(**values[name]) for name in ("output_stamp", "input_stamp")}
             entry = cls(**{**values, **stamps})
         except (ValueError, TypeError, KeyError, RecursionError):
