@@ -22,6 +22,7 @@ from unittest import mock
 
 import torch
 from torch import Tensor
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -139,7 +140,9 @@ def _made_here(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
             device = torch.empty(0).device  # the default one
         if device is None or not _is_here(device):
             return make(data, *args, device=device, **kwargs)
-        return make(data, *args, device="cpu", **kwargs).to(DEVICE)
+        if not isinstance(data, DeviceTensor):
+            data = make(data, *args, device="cpu", **kwargs)
+        return data.to(DEVICE)
 
     return made
 
@@ -230,11 +233,16 @@ def _run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         reads = not stays or (name == "copy_" and not isinstance(args[0], DeviceTensor))
         if reads or _reads_values(function, args, kwargs):
             _wait(name)
-    if (inputs or stays) and not function.is_view and name not in _FREE:
+    in_place_view = torch.Tag.inplace_view in function.tags
+    free = function.is_view or in_place_view or name in _FREE
+    if (inputs or stays) and not free:
         for record in _records:
             record.operations[name] += 1
     plain_args, plain_kwargs = tree_map_only(DeviceTensor, lambda each: each.inner, (args, kwargs))
     result = function(*plain_args, **plain_kwargs)
+    if in_place_view:
+        with no_dispatch():  # the shape of the tensor itself
+            return function(*args, **kwargs)
     if not stays:
         return result
     # An operation in place returns its input; a view is an inference tensor if its input is.

@@ -59,6 +59,7 @@ def test_launches(x, function, launches, inference):
         lambda x: x.view(-1)[1:].reshape(3, 1).expand(3, 4),
         lambda x: x.T.unsqueeze(0).unfold(1, 1, 1).diagonal(),
         lambda x: torch.view_as_complex(x).real,
+        lambda x: x[:, :1].transpose_(0, 1).squeeze_(0).unsqueeze(1).view(2),
         lambda x: (x.detach(), x.unbind(0), x.split(1)),
         lambda x: (torch.empty_like(x), x.new_empty(3), torch.empty(2, device=x.device)),
         lambda x: (x.to(x.device), x.cuda(), x.contiguous(), x.float()),
@@ -69,6 +70,12 @@ def test_views_and_allocations_are_free(x, view, inference):
     with torch.inference_mode(inference), recording() as record:
         view(x)
     assert record.operations == {}
+
+
+def test_a_shape_changes_in_place(x):
+    x.transpose_(0, 1).unsqueeze_(0)
+    assert x.shape == (1, 2, 2)
+    assert (x + 0).tolist() == [[[3.0, 0.0], [-1.0, 2.0]]]
 
 
 def test_operations_on_the_cpu_are_free(device):
