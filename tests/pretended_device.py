@@ -240,7 +240,7 @@ def _run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             record.operations[name] += 1
     plain_args, plain_kwargs = tree_map_only(DeviceTensor, lambda each: each.inner, (args, kwargs))
     result = function(*plain_args, **plain_kwargs)
-    if in_place_view:
+    if in_place_view and inputs:
         with no_dispatch():  # the shape of the tensor itself
             return function(*args, **kwargs)
     if not stays:

@@ -76,6 +76,7 @@ def test_a_shape_changes_in_place(x):
     x.transpose_(0, 1).unsqueeze_(0)
     assert x.shape == (1, 2, 2)
     assert (x + 0).tolist() == [[[3.0, 0.0], [-1.0, 2.0]]]
+    assert torch.ones(1, 2).t_().shape == (2, 1)
 
 
 def test_operations_on_the_cpu_are_free(device):
