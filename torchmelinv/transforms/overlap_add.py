@@ -29,6 +29,10 @@ class _OverlapAdd(torch.autograd.Function):
     def forward(ctx: Any, frames: Tensor, window: Tensor, hop_length: int) -> Tensor:
         ctx.window, ctx.hop_length = window, hop_length
         *items, n_frames, n_fft = frames.shape
+        if frames.is_cuda:
+            size = [*items, hop_length * (n_frames - 1) + n_fft]
+            windowed = frames * window
+            return torch.ops.aten.unfold_backward(windowed, size, len(items), n_fft, hop_length)
         shifts = -(-n_fft // hop_length)
         total = frames.new_zeros(*items, n_frames + shifts - 1, hop_length)
         for shift in range(shifts):
