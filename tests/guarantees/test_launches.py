@@ -6,25 +6,21 @@ that must read values, with the reason.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor, nn
 
 import torchmelinv as tmi
-from tests.pretended_device import Record, pretended_device, recording
 from tests.problems import TINY, TINY_LOG, tones
-from tests.public import public_objects
 from torchmelinv import functional, losses, metrics, restoration
 from torchmelinv.callbacks import LogInversion
 from torchmelinv.compat import librosa, torchaudio
 from torchmelinv.magnitude import MAGNITUDES
 from torchmelinv.phase import PHASES
 from torchmelinv.phase.initial_phase import INITS
-from torchmelinv.phases import ADMM, RTISILA, MelConsistent
+from torchmelinv.phases import ADMM, MelConsistent
 from torchmelinv.restoration.registry import RESTORATIONS
 from torchmelinv.solvers.iterate import GRADIENTS
 
@@ -288,9 +284,7 @@ CASES: dict[str, Case] = {
         (SPECTRUM,),
     ),
     "torchmelinv.metrics.target_inconsistency_db": (
-        lambda waveform, magnitude: metrics.target_inconsistency_db(
-            waveform, magnitude, TINY.stft
-        ),
+        lambda waveform, magnitude: metrics.target_inconsistency_db(waveform, magnitude, TINY.stft),
         (WAVEFORMS, MAGNITUDE),
     ),
 }

@@ -1,7 +1,7 @@
-"""Files that this package keeps for a user, trusted only if nobody else may have written them.
+"""The cache folder on disk, for files that only this user may have written.
 
-A cached file may be machine code. It counts if it and its folder are no links, belong to this user
-and can be written by nobody else. Otherwise it does not exist, and what it held is made again.
+What the library reads from it decides what code runs, so a file of another user, a link, or a file
+that others may write counts as none.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import stat
 import tempfile
 from pathlib import Path
 
+ENVIRONMENT_VARIABLE = "TORCHMELINV_CACHE"
+_WRITTEN_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
 
 def cache_folder() -> Path | None:
-    """Return $TORCHMELINV_CACHE or the package's part of the user's cache folder.
-
-    Returns:
-        The folder, which need not exist; None for a user without a home.
-    """
+    """Return the cache folder, which may not exist yet; None for a user without a home."""
+    folder = os.environ.get(ENVIRONMENT_VARIABLE)
     try:
-        if folder := os.environ.get("TORCHMELINV_CACHE"):
+        if folder:
             return Path(folder).expanduser()
         parent = Path(os.environ.get("XDG_CACHE_HOME", ""))
         if not parent.is_absolute():  # such a value does not count, says its specification
@@ -30,54 +30,61 @@ def cache_folder() -> Path | None:
     return parent / "torchmelinv"
 
 
-def read_private(path: Path) -> bytes | None:
-    """Read a cached file.
+def _check_owner(name: Path, status: os.stat_result) -> None:
+    """Refuse what another user owns or may write; Windows keeps that in access lists."""
+    if not hasattr(os, "geteuid"):
+        return
+    if status.st_uid != os.geteuid():
+        raise PermissionError(f"{name} belongs to another user")
+    if status.st_mode & _WRITTEN_BY_OTHERS:
+        raise PermissionError(f"other users may write {name}; `chmod go-w {name}` ends that")
+
+
+def read_private(path: Path, max_bytes: int = 2**24) -> bytes:
+    """Return the contents of a file in a folder, if only this user may have written both.
 
     Args:
         path: The file.
+        max_bytes: A larger file is refused.
 
     Returns:
-        Its content; None if it cannot be read, or others may have written it.
+        The contents.
+
+    Raises:
+        OSError: If the file cannot be read, is no regular file, or others may have written it.
     """
-    try:
-        return path.read_bytes() if _is_private(path.parent) and _is_private(path) else None
-    except OSError:
-        return None
+    _check_owner(path.parent, path.parent.stat())
+    # Without following a link, and without waiting for a pipe.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise PermissionError(f"{path} is no regular file")
+        _check_owner(path, status)
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise OSError(f"{path} has more than {max_bytes} bytes")
+    return data
 
 
-def write_private(path: Path, content: bytes) -> bool:
-    """Write a file to the cache completely or not at all. Missing folders are created.
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that `read_private` accepts, at once: a reader sees all of it or none.
 
     Args:
-        path: The file.
-        content: Its content.
+        path: The file; its folder is made if there is none, for this user alone.
+        data: The contents.
 
-    Returns:
-        Whether it was written. False where the folder cannot be written, or others may write it.
+    Raises:
+        OSError: If the file cannot be written, or if others may write its folder.
     """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_owner(path.parent, path.parent.stat())
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _is_private(path.parent):
-            return False
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-            os.replace(temporary, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError:
-        return False
-    return True
-
-
-def _is_private(path: Path) -> bool:
-    """Return whether a path is a plain file or a folder that only this user may write."""
-    status = path.lstat()
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        return False
-    if os.name == "nt":  # modes say nothing there, and others cannot write the user's folders
-        return True
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise

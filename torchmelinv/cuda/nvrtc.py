@@ -8,6 +8,7 @@ each process compiles again (a second or two).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -152,12 +153,15 @@ def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
     ]
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     path = folder / f"{Path(kernel.source).stem}-{architecture}-{name[:32]}.cubin"
-    data = read_private(path) or b""
+    data = b""
+    with contextlib.suppress(OSError):  # none there, or one that others may have written
+        data = read_private(path)
     digest, code = data[:32], data[32:]
     if hashlib.sha256(code).digest() == digest:
         return Cubin(code, "")
     cubin = compile_kernel(kernel, architecture)
-    write_private(path, hashlib.sha256(cubin.code).digest() + cubin.code)
+    with contextlib.suppress(OSError):
+        write_private(path, hashlib.sha256(cubin.code).digest() + cubin.code)
     return cubin
 
 
