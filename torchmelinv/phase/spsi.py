@@ -61,9 +61,9 @@ def _peaks(magnitude: Tensor) -> Tensor:
 def _offsets(magnitude: Tensor) -> Tensor:
     """Return p of every bin, as if it were a peak; 0 at both ends, which mirror their neighbors."""
     middle = magnitude[..., 1:-1]
-    size = torch.where(middle > 0, middle, 1)
+    size = middle.masked_fill(middle <= 0, 1)
     sides = magnitude.unfold(-1, 3, 1)[..., ::2]
-    logs = (sides / size[..., None]).clamp(SMALLEST_RATIO, 1).log()
+    logs = (sides / size[..., None]).clamp(SMALLEST_RATIO, 1.0).log()
     # Where both are 0 so is p, and the divisor may be anything.
     curvature = logs.sum(-1).clamp(max=-torch.finfo(logs.dtype).eps ** 2)
     return pad((logs[..., 0] - logs[..., 1]) / curvature / 2, (1, 1))
@@ -76,25 +76,42 @@ def _own_advance(magnitude: Tensor, peak: Tensor, convention: STFTConvention) ->
     return (centers + (_offsets(magnitude) * per_bin).long()).gather(-1, peak)
 
 
-def _add_in_order(turns: Tensor, peak: Tensor) -> Tensor:
-    """Return the angles of all frames from those of the first and the advances to the others."""
-    for frame in range(1, turns.shape[1]):
-        turns[:, frame] += turns[:, frame - 1].gather(-1, peak[:, frame])
-    return turns
+def _frame_before(peak: Tensor) -> Tensor:
+    """Return the number, of the item's bins, of each bin's peak in the frame before; of the peak
+    itself in the first frame, which has none."""
+    frames, n_freqs = peak.shape[1:]
+    rows = torch.arange(-1, frames - 1, device=peak.device).clamp(min=0) * n_freqs
+    return peak + rows[:, None]
 
 
-def _add_by_jumps(turns: Tensor, peak: Tensor) -> Tensor:
-    """Do the same in log₂(frames) steps, with the same result bit for bit.
+def _add_in_order(steps: Tensor, before: Tensor, start: Tensor | None) -> Tensor:
+    """Return the angles of all frames from those of the first and the steps to the others.
 
-    In a traced graph, which has 16 of them, an angle begins with 0 again 2¹⁶ frames before.
+    The first step is 0, as are the first angles by default. Overwrites the steps.
     """
-    items, frames, n_freqs = turns.shape
-    rows = torch.arange(0, turns.numel(), n_freqs, device=turns.device).reshape(items, frames, 1)
-    # A peak of the first frame refers to itself.
-    earlier = peak + torch.cat([rows[:, :1], rows[:, :-1]], 1)
-    steps = pad(turns[:, 1:], (0, 0, 1, 0))
-    first, added = jump(torch.stack([earlier, steps]).flatten(1), jumps_along(frames - 1))
-    return (turns.flatten().index_select(0, first) + added).reshape(turns.shape)
+    if start is not None:
+        steps[:, 0] = start
+    for frame in range(1, steps.shape[1]):
+        steps[:, frame] += _values_at(steps, before[:, frame])
+    return steps
+
+
+def _add_by_jumps(steps: Tensor, before: Tensor, start: Tensor | None) -> Tensor:
+    """Do the same in log₂(frames) jumps; the result is the same bit for bit.
+
+    A traced graph has 16 of them: after 2¹⁶ frames, each angle is that since 2¹⁶ frames before.
+    """
+    chains = torch.stack([before, steps]).flatten(2)
+    first, angles = jump(chains, jumps_along(steps.shape[1] - 1))
+    if start is not None:
+        steps[:, 0] = start
+        angles = angles + _values_at(steps, first)
+    return angles.reshape(steps.shape)
+
+
+def _values_at(values: Tensor, numbers: Tensor) -> Tensor:
+    """Return the values (items, frames, n_freqs) at numbers (items, …) of the item's bins."""
+    return values.flatten(1).gather(1, numbers.flatten(1)).reshape(numbers.shape)
 
 
 @full_precision
@@ -114,14 +131,18 @@ def spsi(magnitude: Tensor, convention: STFTConvention, previous: Tensor | None 
     hop, center = convention.hop_length, window_center(convention)
     if use_kernel("init 'spsi'", unsupported_reason):
         turn, centering = (bin_angles(convention, each, magnitude) for each in (hop, center))
-        before = None if previous is None else previous.to(magnitude.dtype).contiguous()
+        if previous is not None:
+            previous = previous.to(magnitude.dtype).contiguous()
         bin_turn = 2 * math.pi * hop / convention.n_fft
-        return spsi_cuda.spsi(magnitude.contiguous(), turn, bin_turn, centering, before)
+        return spsi_cuda.spsi(magnitude.contiguous(), turn, bin_turn, centering, previous)
     peak = _peaks(magnitude)
     own, centering = _own_advance(magnitude, peak, convention), bin_turns(convention, center, peak)
-    turns = pad((own[:, 1:] + own[:, :-1].gather(-1, peak[:, 1:])) >> 1, (0, 0, 1, 0))
+    before = _frame_before(peak)
+    steps = (own + _values_at(own, before)) >> 1
+    steps[:, 0].zero_()
+    start = None
     if previous is not None:
-        before = to_turns(previous.to(magnitude.dtype)) + centering
-        turns[:, 0] = before.gather(-1, peak[:, 0]) + own[:, 0]
+        angles = to_turns(previous.to(magnitude.dtype)) + centering
+        start = angles.gather(-1, peak[:, 0]) + own[:, 0]
     add = _add_in_order if may_depend_on_values(magnitude) else _add_by_jumps
-    return to_radians(add(turns, peak) - centering, magnitude.dtype)
+    return to_radians(add(steps, before, start) - centering, magnitude.dtype)

@@ -44,14 +44,14 @@ def jump(chains: Tensor, n_jumps: int) -> Tensor:
 
     Args:
         chains: Of each element, the number of the element before it and the angle relative to that
-            one in turns, (2, n). An element that begins a chain refers to itself, with angle 0.
+            one in turns, (2, …, n). An element that begins a chain refers to itself, with angle 0.
         n_jumps: Number of jumps; each doubles the distance.
 
     Returns:
         The same, but relative to the element that begins the chain or is 2 ** n_jumps before.
     """
     for _ in range(n_jumps):
-        onward = chains.index_select(1, chains[0])
-        onward[1] += chains[1]
+        onward = chains.gather(-1, chains[:1].expand_as(chains))
+        onward[1].add_(chains[1])
         chains = onward
     return chains
