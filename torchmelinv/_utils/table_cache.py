@@ -1,11 +1,11 @@
-"""A cache for tables that are derived from an object, per dtype and device."""
+"""Caches for tables that are derived from an object or from values, per dtype and device."""
 
 from __future__ import annotations
 
 import functools
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torchmelinv._utils.precision import outside_inference_mode
 
 K = TypeVar("K")
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def cached_table(make: Callable[[K, torch.dtype, torch.device], T]) -> Callable[[K, Tensor], T]:
@@ -36,3 +37,23 @@ def cached_table(make: Callable[[K, torch.dtype, torch.device], T]) -> Callable[
         return entries[key]
 
     return table
+
+
+def cached_by_value(maxsize: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
+    """Cache the tables of the last arguments; do not write to them.
+
+    A traced graph computes its own table: sizes may be unknown there, and compilers fold constants.
+    """
+
+    def decorate(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
+        kept = functools.lru_cache(maxsize)(outside_inference_mode(make))
+
+        @functools.wraps(make)
+        def table(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+            if torch.compiler.is_compiling():
+                return make(*args, **kwargs)
+            return kept(*args, **kwargs)
+
+        return table
+
+    return decorate
