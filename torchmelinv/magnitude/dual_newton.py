@@ -257,7 +257,7 @@ def nearest_spectrum(
         # Frames are independent of their items: (items, rows, frames) -> (1, rows, all frames).
         frames = (each.transpose(0, 1).flatten(1)[None] for each in inputs)
         results = _SolveDual.apply(*frames, M, distance)
-        n_items = len(inputs[0])
+        n_items = inputs[0].shape[0]
         return tuple(each[0].unflatten(-1, (n_items, -1)).transpose(0, 1) for each in results)
 
     results = map_batch(solve, *(each.reshape(-1, *each.shape[-2:]) for each in tensors))

@@ -118,8 +118,8 @@ def _variance_of_ratio(log_ratio: Tensor) -> Tensor:
     """Return the variance for ln r by linear interpolation; it goes on beyond the table's end."""
     table = _table(_log_ratios(), log_ratio.dtype, log_ratio.device)
     falling = log_ratio.clamp(max=_log_ratios()[0])
-    rising = _table(tuple(-ratio for ratio in _log_ratios()), log_ratio.dtype, log_ratio.device)
-    index = torch.searchsorted(rising, -falling.detach()).clamp(1, _N_VARIANCES - 1)
+    # Counted, because ONNX has no `searchsorted`.
+    index = (table > falling.detach()[..., None]).sum(-1).clamp(1, _N_VARIANCES - 1)
     high, low = table[index - 1], table[index]
     step = _LARGEST / (_N_VARIANCES - 1)
     return step * (index - (falling - low) / (high - low))
@@ -220,7 +220,7 @@ def _strength(excess: Tensor, n_values: Tensor, share: Tensor, roughness: Tensor
     balance = lower / upper.clamp(min=torch.finfo(upper.dtype).tiny)
     values = torch.stack([lower + upper, lower, balance, share, roughness], -1)
     starts, ends = (_table(each, values.dtype, values.device) for each in (_STARTS, _ENDS))
-    ramp = ((values - starts) / (ends - starts)).clamp(0, 1)
+    ramp = ((values - starts) / (ends - starts)).clamp(0.0, 1.0)
     return (ramp.square() * (3 - 2 * ramp)).prod(-1)
 
 
@@ -238,7 +238,7 @@ def estimate(log_mel: Tensor, counts: Tensor | None, convention: MelConvention) 
         strength = _strength(excess, counted.sum((-2, -1)), share, roughness)
         if log_mel.shape[-2] < LEAST_BANDS:
             strength = torch.zeros_like(strength)
-        return strength, ((excess - ROUGH) / SLOPE).clamp(0, LARGEST_VARIANCE).sqrt()
+        return strength, ((excess - ROUGH) / SLOPE).clamp(0.0, LARGEST_VARIANCE).sqrt()
 
     strength, deviations = map_batch(of_items, log_mel, counts)
     return Smoothness(strength, *deviations.unbind(-1))
