@@ -14,7 +14,7 @@ from torchmelinv.doctor.check import Bound, Check, Tensors, Trial
 from torchmelinv.doctor.errors import peak_error
 from torchmelinv.errors import InputError
 
-# The verdict about each, and words of the reason.
+# The verdict about each, and words of the reason. The last ones end or hold their process.
 EXPECTED = {
     "faster": ("right and faster", ""),
     "slower": ("right, but not faster", ""),
@@ -29,6 +29,7 @@ EXPECTED = {
     "exit": ("crashed", "exit code 3: last words"),
     "hang": ("hung", "no result within"),
 }
+ENDING = ("abort", "segfault", "exit", "hang")
 
 
 def _plain(dtype: torch.dtype = torch.float32) -> Tensors:
@@ -65,6 +66,7 @@ def _kernel(fault: str, calls: list[int]) -> Tensors:
 
 def _trials(fault: str, _: torch.device) -> Iterator[Trial]:
     """Yield a trial that goes well, and one with the fault."""
+    torch.set_num_threads(1)
     bound = Bound(lambda result, exact: peak_error(result[0], exact[0]), 1e-5)
     for shape in ("first", "second"):
         calls: list[int] = []
@@ -87,4 +89,4 @@ def checks() -> list[Check]:
 
 def good_checks() -> list[Check]:
     """Return the check without a fault."""
-    return checks()[:1]
+    return [check for check in checks() if check.name == "faster"]

@@ -19,18 +19,16 @@ def run(fault, registry=REGISTRY, seconds=60.0):
     return run_in_process(CHECKS[fault], registry, "cpu", seconds)
 
 
-@pytest.mark.parametrize("fault", pretended.EXPECTED)
-def test_each_fault_is_found_and_named(fault):
-    rows = run(fault, seconds=8.0 if fault == "hang" else 60.0)
+@pytest.mark.parametrize("fault", pretended.ENDING)
+def test_what_ends_or_holds_a_process_is_named(fault):
+    rows = run(fault, seconds=10.0 if fault == "hang" else 60.0)
     verdict, reason = pretended.EXPECTED[fault]
-    assert [row.verdict for row in rows] == ["right and faster", verdict]
-    assert rows[0].shape == "first"
-    assert rows[1].shape == ("" if fault == "inputs" else "second")
-    assert reason in rows[1].reason
+    assert rows[-1].verdict == verdict
+    assert reason in rows[-1].reason
     assert {(row.check, row.operation) for row in rows} == {(fault, f"operation {fault}")}
-    assert rows[0].speedup > 2
-    assert rows[0].error == 0
-    assert rows[0].allowed == 1e-5
+    if fault != "hang":  # a busy machine may take its time before the first trial
+        assert [row.shape for row in rows] == ["first", "second"]
+        assert rows[0].verdict == "right and faster"
 
 
 def test_a_process_that_cannot_start_its_check():
@@ -43,7 +41,10 @@ def test_the_current_folder_is_not_imported_from(tmp_path, monkeypatch):
     (tmp_path / "torch.py").write_text("raise SystemExit('not this one')")
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     monkeypatch.chdir(tmp_path)
-    assert [row.verdict for row in run("faster")] == ["right and faster"] * 2
+    rows = run("faster")
+    assert [row.verdict for row in rows] == ["right and faster"] * 2
+    assert (rows[0].error, rows[0].allowed) == (0, 1e-5)
+    assert rows[0].speedup > 2
 
 
 def test_a_process_that_a_driver_holds_is_left_behind(monkeypatch):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+import torch
 
-from tests.doctor.pretended import EXPECTED
+from tests.doctor.pretended import ENDING, EXPECTED
 from torchmelinv.cuda import verdicts
 from torchmelinv.cuda.backend import ENVIRONMENT_VARIABLE, use_kernel
+from torchmelinv.doctor import verification
 from torchmelinv.doctor.check import Row
+from torchmelinv.doctor.child import run_check
+from torchmelinv.doctor.processes import run_in_process
 from torchmelinv.doctor.verification import operation_verdicts, run_checks, save, to_dict
 
 MACHINE = {"device": "pretended"}
@@ -27,13 +32,33 @@ def device(monkeypatch, tmp_path):
     verdicts.forget()
 
 
+def in_this_process(check, *_):
+    """Run a check as its process would; those that would end it are said to have done so."""
+    if check.name in ENDING:
+        return [Row(check.name, check.operation, "", EXPECTED[check.name][0])]
+    file = io.StringIO()
+    run_check(check, torch.device("cpu"), file)
+    entries = map(json.loads, file.getvalue().splitlines())
+    return [Row(**entry) for entry in entries if "started" not in entry]
+
+
+@pytest.mark.parametrize(
+    "runner", [in_this_process, pytest.param(run_in_process, marks=pytest.mark.slow)]
+)
 @pytest.mark.usefixtures("device")
-def test_auto_takes_what_is_right_and_faster_and_nothing_else():
-    reported = []
+def test_auto_takes_what_is_right_and_faster_and_nothing_else(monkeypatch, runner):
+    monkeypatch.setattr(verification, "run_in_process", runner)
+    reported = {}
     rows = run_checks(
-        "cpu", "tests.doctor.pretended:checks", 8.0, lambda check, _: reported.append(check.name)
+        "cpu",
+        "tests.doctor.pretended:checks",
+        30.0,
+        lambda check, rows: reported.update({check.name: rows[-1]}),
     )
-    assert reported == list(EXPECTED)
+    assert list(reported) == list(EXPECTED)
+    for fault, (verdict, reason) in EXPECTED.items():
+        assert reported[fault].verdict == verdict
+        assert reason in reported[fault].reason or (runner is in_this_process and fault in ENDING)
     save(MACHINE, rows)
     for fault in EXPECTED:
         assert use_kernel(f"operation {fault}", lambda: None) == (fault == "faster"), fault
