@@ -161,7 +161,7 @@ class STFTConvention(ValidatedRecord):
             86
         """
         reach = n_samples + 2 * self.left_padding - self.support
-        return max(0, 1 + reach // self.hop_length - self.drop_last_frame)
+        return max(0, 1 + reach // self.hop_length - int(self.drop_last_frame))
 
     @property
     def ends_on_frame(self) -> bool:
@@ -185,7 +185,7 @@ class STFTConvention(ValidatedRecord):
             >>> tmi.preset("hifigan_22k").n_samples(86)
             22016
         """
-        hops = max(1, n_frames - self.ends_on_frame)
+        hops = max(1, n_frames - int(self.ends_on_frame))
         return max(self.hop_length * hops, self.min_samples(n_frames))
 
     def min_samples(self, n_frames: int) -> int:
@@ -202,7 +202,7 @@ class STFTConvention(ValidatedRecord):
             >>> tmi.preset("kaldi_fbank").min_samples(2)
             560
         """
-        hops = n_frames - 1 + self.drop_last_frame
+        hops = n_frames - 1 + int(self.drop_last_frame)
         return max(1, self.support + self.hop_length * hops - 2 * self.left_padding)
 
 

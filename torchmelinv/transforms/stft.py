@@ -118,7 +118,7 @@ class STFT(nn.Module):
         convention, hop_length = self.convention, self.convention.hop_length
         hops = frame_counts - int(convention.ends_on_frame)
         # `min_samples` of each count
-        needed = convention.support + hop_length * (frame_counts - 1 + convention.drop_last_frame)
+        needed = convention.support + hop_length * (frame_counts - 1 + int(convention.drop_last_frame))
         return torch.maximum(hop_length * hops.clamp(min=1), needed - 2 * convention.left_padding)
 
     def frame_counts(self, sample_counts: Tensor) -> Tensor:
