@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from torchmelinv._utils.batching import frame_mask
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv._utils.validation import check_lengths, check_real
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
@@ -94,7 +95,8 @@ class MelSpectrogram(nn.Module):
             InputError: If the waveform is not real floating point, or too short for a frame.
         """
         waveform = check_real(waveform, "waveform")
-        if lengths is None and not waveform.requires_grad and _is_long(self.convention, waveform):
+        whole = lengths is not None or waveform.requires_grad or is_traced(waveform)
+        if not whole and _is_long(self.convention, waveform):
             mels = map(self._mel_of, self.stft.blocks(waveform))
             return torch.cat(list(mels), -1)
         return self._mel_of(self.stft(waveform, lengths=lengths))

@@ -1,8 +1,7 @@
 """What `torch.compile`, `torch.export` and fake tensors need to trace this package.
 
-Tables are made once and cached, outside every mode. A trace must not make them, nor keep a cache of
-its own: `torch.compile` takes them as constants, and whatever depends on the sizes of a tensor,
-which may be symbols, is computed in the graph.
+A trace takes tables from `GraphTable`, and computes in the graph whatever depends on the sizes of a
+tensor, which may be symbols. Caches, in-place steps and loops that stop by values stay outside.
 """
 
 from __future__ import annotations
@@ -13,23 +12,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from torchmelinv.errors import InputError
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def is_traced(tensor: Tensor) -> bool:
     """Return whether operations on the tensor are recorded or only have their shapes computed."""
     return torch.compiler.is_compiling() or type(tensor) not in (Tensor, nn.Parameter)
-
-
-def constant_in_graphs(method: F) -> F:
-    """Call a method while `torch.compile` traces, and make its tensor a constant of the graph.
-
-    Its arguments must be constants, and tell one result from another: a graph is used again if they
-    are the same. Elsewhere the method is called as usual.
-    """
-    # As `torch.compiler.assume_constant_result` does, which imports the compiler.
-    method._dynamo_marked_constant = True  # type: ignore[attr-defined]
-    return method
 
 
 def with_own_code(wrapper: F, function: Callable[..., Any]) -> F:
@@ -42,3 +32,42 @@ def with_own_code(wrapper: F, function: Callable[..., Any]) -> F:
         co_name=function.__name__, co_qualname=function.__qualname__
     )
     return wrapper
+
+
+def constant_in_graphs(function: F) -> F:
+    """Call a function of constants while `torch.compile` traces, not in the graph.
+
+    As `torch.compiler.assume_constant_result` does, which imports the compiler.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def transform_levels() -> list[Any]:
+    """Return the kinds of the transforms of `torch.func` that are active, outermost first."""
+    stack = torch._C._functorch.get_interpreter_stack()
+    return [] if stack is None else [level.key() for level in stack]
+
+
+def passes_gradient(tensor: Tensor) -> bool:
+    """Return whether a gradient with respect to the tensor may pass."""
+    if tensor.requires_grad:
+        return True
+    if torch.compiler.is_compiling():
+        return False
+    # Under `vmap`, the tensor does not say what lies beneath.
+    if torch._C._functorch.TransformType.Grad in transform_levels():
+        return True
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor.requires_grad
+
+
+def refuse_jvp(name: str) -> None:
+    """Refuse forward-mode derivatives of a computation that has none."""
+    jvp = torch._C._functorch.TransformType.Jvp
+    if not torch.compiler.is_compiling() and jvp in transform_levels():
+        raise InputError(
+            f"torch.func.jvp of {name} is not supported: it has no forward-mode derivative; "
+            "use torch.func.vjp or grad"
+        )

@@ -68,7 +68,7 @@ class SmoothnessLoss(nn.Module):
     def __init__(self, convention: MelConvention | str | os.PathLike[str]) -> None:
         super().__init__()
         self.convention = as_convention(convention)
-        noise_variances(self.convention)  # computed here, not in the first step
+        self._of_noise = noise_variances(self.convention)
 
     @full_precision
     def forward(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
@@ -90,7 +90,7 @@ class SmoothnessLoss(nn.Module):
             - output: ()
         """
         log_mel, counts = _log_mels(mel, self.convention, lengths)
-        bands, frames = excess_variances(log_mel, counts, self.convention)
+        bands, frames = excess_variances(log_mel, counts, self._of_noise)
         excess = (bands - _LARGEST_OF_SOUNDS).relu() + (frames - _LARGEST_OF_SOUNDS).relu()
         return weighted_mean(excess + _zero_or_nan(log_mel), counts)
 

@@ -31,6 +31,7 @@ from torchmelinv._utils.batching import map_batch
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision, outside_inference_mode
+from torchmelinv._utils.table_cache import GraphTable
 from torchmelinv.conventions import Compression, MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.restoration.log_mel import (
@@ -96,27 +97,23 @@ class Smoothness(NamedTuple):
     frames: Tensor
 
 
-@functools.cache
-def _log_ratios() -> tuple[float, ...]:
+def _log_ratios() -> Tensor:
     """Return ln r of filtered white noise for each variance of the grid: it falls."""
     omega = torch.linspace(0, math.pi, 4097, dtype=torch.float64, device="cpu")[1:]
     grid = torch.linspace(0, _LARGEST, _N_VARIANCES, dtype=torch.float64, device="cpu")
     energy = torch.exp(-grid[:, None] * omega.square())
     squared = (2 - 2 * omega.cos()).square()  # |Δ²|²
     ratio = (energy * squared.square()).sum(-1) / (energy * squared).sum(-1)
-    return tuple((ratio.log() / 2).tolist())
+    return ratio.log() / 2
 
 
-@functools.lru_cache(16)
-@outside_inference_mode
-def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.tensor(_log_ratios(), dtype=dtype, device=device)
+_LOG_RATIOS = GraphTable(_log_ratios)
 
 
 def _variance_of_ratio(log_ratio: Tensor) -> Tensor:
     """Return the variance for ln r by linear interpolation; it goes on beyond the table's end."""
-    table = _table(log_ratio.dtype, log_ratio.device)
-    falling = log_ratio.clamp(max=_log_ratios()[0])
+    table = _LOG_RATIOS.like(log_ratio)
+    falling = torch.minimum(log_ratio, table[0])
     index = torch.searchsorted(-table, -falling.detach()).clamp(1, _N_VARIANCES - 1)
     high, low = table[index - 1], table[index]
     step = _LARGEST / (_N_VARIANCES - 1)
@@ -142,8 +139,8 @@ def _equivalent_variance(values: Tensor, mask: Tensor) -> Tensor:
     tiny = torch.finfo(values.dtype).tiny
     varies = (squares[0] > tiny) & (squares[1] > tiny)
     # What does not vary is no smoothed signal: the ratio of white noise stands for "not smooth".
-    rough = 2 * _log_ratios()[0]
-    ratio = torch.where(varies, safe_divide(squares[0], squares[1]), math.exp(rough))
+    rough = (2 * _LOG_RATIOS.like(values)[0]).exp()
+    ratio = torch.where(varies, safe_divide(squares[0], squares[1]), rough)
     return _variance_of_ratio(ratio.log() / 2)
 
 
@@ -182,11 +179,10 @@ def noise_variances(convention: MelConvention) -> tuple[float, float]:
 
 
 def excess_variances(
-    log_mel: Tensor, counts: Tensor | None, convention: MelConvention
+    log_mel: Tensor, counts: Tensor | None, of_noise: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
     """Return the variances along bands and frames above those of white noise, each (items)."""
     bands, frames = equivalent_variances(log_mel, counts)
-    of_noise = noise_variances(convention)
     return bands - of_noise[0], frames - of_noise[1]
 
 
@@ -198,8 +194,10 @@ def _smooth_step(values: Tensor, ends: tuple[float, float]) -> Tensor:
 def estimate(log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Smoothness:
     """Return the smoothness of log mels (items, n_mels, n_frames), padded by their last frame."""
 
+    of_noise = noise_variances(convention)
+
     def of_items(log_mel: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        bands, frames = excess_variances(log_mel, counts, convention)
+        bands, frames = excess_variances(log_mel, counts, of_noise)
         loud = audible(log_mel, counts, LOUD).to(log_mel.dtype)
         share = masked_mean(loud, loud_frames(log_mel, counts).expand_as(log_mel), (-2, -1))
         roughness = band_roughness(log_mel, counts)

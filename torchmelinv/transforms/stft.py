@@ -5,6 +5,7 @@ Analysis and inversion share one `STFT`, so that they cannot disagree. Equations
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from typing import TypeVar
@@ -15,19 +16,34 @@ from torch.nn.functional import pad
 
 from torchmelinv._utils.batching import length_mask, ranges
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.table_cache import GraphTable
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv._utils.validation import check_features, check_length, check_lengths, check_real
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.conventions.presets import as_stft_convention
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.transforms.emphasis import de_emphasize
 from torchmelinv.transforms.overlap_add import frame_signal
-from torchmelinv.transforms.stft_plan import STFTPlan, make_stft_plan, ragged_plan, stft_plan
+from torchmelinv.transforms.stft_plan import (
+    STFTPlan,
+    make_stft_plan,
+    ragged_plan,
+    stft_plan,
+    traced_stft_plan,
+)
+from torchmelinv.transforms.window import window_table
 
 __all__ = ["STFT"]
 
 _BLOCK_SAMPLES = 2**22  # of all frames of a block
 
 Count = TypeVar("Count", int, Tensor)  # one number, or one per item
+
+
+@functools.lru_cache(maxsize=64)
+def _graph_window(convention: STFTConvention) -> GraphTable:
+    """Return the window that traced graphs of all modules of a convention share."""
+    return GraphTable(functools.partial(window_table, convention))
 
 
 class STFT(nn.Module):
@@ -75,6 +91,7 @@ class STFT(nn.Module):
             )
         # Without the fields that a mel convention adds, so that equal STFTs share their tables.
         self.convention = as_stft_convention(convention)
+        self._graph_window = _graph_window(self.convention)
 
     def extra_repr(self) -> str:
         """Return the convention as text."""
@@ -89,8 +106,11 @@ class STFT(nn.Module):
             like: Tensor with the dtype and device of the tables.
 
         Returns:
-            The cached plan.
+            The cached plan; in a traced graph one that is computed there.
         """
+        if is_traced(like):
+            window = self._graph_window.like(like)
+            return traced_stft_plan(self.convention, n_frames, n_samples, window)
         return stft_plan(self.convention, n_frames, n_samples, like.dtype, like.device)
 
     def default_length(self, n_frames: Count) -> Count:

@@ -71,26 +71,31 @@ class STFTPlan:
     # Samples of each item, (items,); None if all items have n_samples
     n_valid: Tensor | None = None
 
-    @functools.cached_property
+    @property
     def inverse_sumsquare(self) -> Tensor:
         """1 / (n_fft Σw²), (n_samples,), or (items, n_samples) if items differ in length.
 
         Only synthesis needs it, so it is computed at first access, in double precision.
         """
+        # `torch.compile` cannot trace a cached property.
+        return self._envelope(self.window) if is_traced(self.window) else self._cached_envelope
+
+    @functools.cached_property
+    def _cached_envelope(self) -> Tensor:
         convention, window = self.convention, self.window
-        if self.frame_mask is None and not is_traced(window):
-            inverse = _long_inverse_sumsquare(convention, self.n_frames, self.n_samples)
-            return inverse.to(window.dtype).to(window.device)  # in two steps: MPS has no float64
-        counts: Tensor | int = self.n_frames
-        if not is_traced(window):
-            window = window_table(convention)
         if self.frame_mask is not None:
-            counts = self.frame_mask.sum((-2, -1))[:, None, None]
-        widest = torch.float32 if self.window.device.type == "mps" else torch.float64
-        window = window.to(widest).to(self.window.device)
-        inverse = _inverse_sumsquare(window, convention, self.n_frames, self.n_samples, counts)
+            return self._envelope(window_table(convention))
+        inverse = _long_inverse_sumsquare(convention, self.n_frames, self.n_samples)
+        return inverse.to(window.dtype).to(window.device)  # in two steps: MPS has no float64
+
+    def _envelope(self, window: Tensor) -> Tensor:
+        """Return `inverse_sumsquare` from a window of any precision."""
+        n_frames, n_samples, device = self.n_frames, self.n_samples, self.window.device
+        window = window.to(torch.float32 if device.type == "mps" else torch.float64).to(device)
+        counts = n_frames if self.frame_mask is None else self.frame_mask.sum((-2, -1))[:, None, None]
+        inverse = _inverse_sumsquare(window, self.convention, n_frames, n_samples, counts)
         if self.n_valid is not None:
-            inverse = inverse * length_mask(self.n_valid, self.n_samples)
+            inverse = inverse * length_mask(self.n_valid, n_samples)
         return inverse.to(self.window.dtype)
 
     @functools.cached_property
@@ -113,12 +118,12 @@ class STFTPlan:
         """Pad a signal (items, n_samples) to hop · (T − 1) + n_fft samples, or trim it to them."""
         if self.padded_indices is not None:
             return signal.gather(-1, self.padded_indices)
-        left = self.convention.left_padding
-        right = _padded_length(self.convention, self.n_frames) - left - self.n_samples
+        padded_length = _padded_length(self.convention, self.n_frames)
         if self.edge_indices is None:
-            return pad(signal, (left, right))
+            left = self.convention.left_padding
+            return pad(signal, (left, padded_length - left - self.n_samples))
         before, after = (signal.index_select(-1, indices) for indices in self.edge_indices)
-        return torch.cat([before, signal[..., : self.n_samples + min(right, 0)], after], -1)
+        return torch.cat([before, signal, after], -1).narrow(-1, 0, padded_length)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Return the spectrum (items, frames, n_freqs) of a signal (items, n_samples)."""
@@ -215,15 +220,16 @@ def _long_inverse_sumsquare(convention: STFTConvention, n_frames: int, n_samples
 
 
 def _edge_indices(
-    convention: STFTConvention, n_frames: int, n_samples: int, device: torch.device
+    convention: STFTConvention, n_samples: int, right: int, device: torch.device
 ) -> tuple[Tensor, Tensor] | None:
-    """Return the indices of the samples that reflect padding repeats, if the convention has it."""
+    """Return the indices of the samples that are repeated, `right` of them after the signal.
+
+    None without reflection.
+    """
     if not convention.padding.endswith(("reflect", "reflect_win")):
         return None
-    left = convention.left_padding
-    right = _padded_length(convention, n_frames) - left - n_samples
-    before = torch.arange(-left, 0, device=device)
-    after = torch.arange(n_samples, n_samples + max(right, 0), device=device)
+    before = torch.arange(-convention.left_padding, 0, device=device)
+    after = torch.arange(right, device=device) + n_samples
     return _reflect(before, n_samples), _reflect(after, n_samples)
 
 
@@ -239,7 +245,8 @@ def make_stft_plan(
 
     The tables are computed on the CPU, the window in float64, then moved.
     """
-    edges = _edge_indices(convention, n_frames, n_samples, torch.device("cpu"))
+    right = _padded_length(convention, n_frames) - convention.left_padding - n_samples
+    edges = _edge_indices(convention, n_samples, max(right, 0), torch.device("cpu"))
     if edges is not None:
         edges = edges[0].to(device), edges[1].to(device)
     window = window_table(convention).to(dtype).to(device)  # in two steps: MPS has no float64
@@ -249,8 +256,11 @@ def make_stft_plan(
 def traced_stft_plan(
     convention: STFTConvention, n_frames: int, n_samples: int, window: Tensor
 ) -> STFTPlan:
-    """Return the plan whose tables are computed in a graph, from the window: sizes may be symbols."""
-    edges = _edge_indices(convention, n_frames, n_samples, window.device)
+    """Return the plan for a traced graph, for at most the frames of `n_samples`."""
+    # The samples are numbered in the graph, where sizes may be symbols. As many are repeated as any
+    # signal needs: their number would depend on the remainder of the last hop.
+    right = convention.left_padding + convention.n_fft - convention.support
+    edges = _edge_indices(convention, n_samples, right, window.device)
     return STFTPlan(convention, n_frames, n_samples, window, edges)
 
 
