@@ -11,11 +11,13 @@ and is found by it in a registry of this process.
 from __future__ import annotations
 
 import copy
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from torchmelinv._utils.batching import mapped_first
+from torchmelinv._utils.precision import no_second_derivative
 from torchmelinv._utils.tracing import passes_gradient, refuse_jvp, transform_levels
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
@@ -141,27 +143,49 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 invert.register_autograd(_backward, setup_context=_setup_context)
 
 
-def _items_first(size: int, in_dims: tuple[int | None, ...], inputs: tuple[Any, ...]) -> list[Any]:
-    """Return the inputs with the mapped dimension first; tensors without one are repeated."""
-    return [
-        value
-        if not isinstance(value, Tensor)
-        else value.expand(size, *value.shape)
-        if dim is None
-        else value.movedim(dim, 0)
-        for value, dim in zip(inputs, in_dims, strict=True)
-    ]
-
-
 @invert.register_vmap
 def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-    return invert(*_items_first(info.batch_size, in_dims, inputs)), 0
+    return invert(*mapped_first(info.batch_size, in_dims, inputs)), 0
 
 
 @torch.library.register_vmap("torchmelinv::invert_backward")
 def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-    inputs = _items_first(info.batch_size, in_dims, inputs)
+    inputs = mapped_first(info.batch_size, in_dims, inputs)
     return torch.ops.torchmelinv.invert_backward(*inputs), 0
+
+
+class _Invert(torch.autograd.Function):
+    """The operator for `torch.func`, which does not see the derivative of a `custom_op`."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(*inputs: Any) -> Tensor:
+        return invert(*inputs)
+
+    setup_context = staticmethod(_setup_context)
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
+        mel, lengths, init_waveform = ctx.saved_tensors
+        inputs = (grad[0], mel, lengths, ctx.length, init_waveform, ctx.name)
+        return _InvertBackward.apply(*inputs), None, None, None, None, None
+
+
+class _InvertBackward(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(*inputs: Any) -> Tensor:
+        return torch.ops.torchmelinv.invert_backward(*inputs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> NoReturn:
+        raise no_second_derivative()
 
 
 def needs_operator(mel: Any) -> bool:
@@ -177,11 +201,16 @@ def invert_by_operator(
     name: str,
     mel: Tensor,
     lengths: Any,
-    length: int | None,
+    length: Any,
     init_waveform: Tensor | None,
 ) -> Tensor:
     """Return the waveform of an inverter whose settings have this name."""
     mel = check_mel_shape(mel, inverter.convention)
+    if isinstance(length, Tensor | list | tuple):
+        raise InputError(
+            "length holds the samples of each item; in compiled graphs and torch.func it must be "
+            "one number"
+        )
     refuse_jvp("MelInverter")
     inverter._register(name)
     trains = inverter.gradient != "none" and torch.is_grad_enabled() and passes_gradient(mel)
@@ -191,4 +220,5 @@ def invert_by_operator(
         lengths = torch.as_tensor(lengths)
     if init_waveform is not None:
         init_waveform = init_waveform.detach()
-    return invert(mel, lengths, length, init_waveform, trains, name)
+    inputs = (mel, lengths, length, init_waveform, trains, name)
+    return invert(*inputs) if torch.compiler.is_compiling() else _Invert.apply(*inputs)

@@ -71,3 +71,12 @@ def refuse_jvp(name: str) -> None:
             f"torch.func.jvp of {name} is not supported: it has no forward-mode derivative; "
             "use torch.func.vjp or grad"
         )
+
+
+def refuse_transforms(name: str) -> None:
+    """Refuse `torch.func` for a computation that it cannot look into."""
+    if not torch.compiler.is_compiling() and transform_levels():
+        raise InputError(
+            f"torch.func transforms of {name} are not supported; use MelInverter, or batches and "
+            "torch.autograd"
+        )

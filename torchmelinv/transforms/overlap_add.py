@@ -22,7 +22,11 @@ from torchmelinv._utils.tracing import is_traced
 class _Linear(torch.autograd.Function):
     """A map that is linear in its first argument; windows are constants."""
 
-    generate_vmap_rule = True
+    @classmethod
+    def vmap(
+        cls, info: Any, in_dims: tuple[int, ...], values: Tensor, *constants: Any
+    ) -> tuple[Tensor, int]:
+        return cls.apply(values.movedim(in_dims[0], 0), *constants), 0
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
