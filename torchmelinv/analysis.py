@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.tracing import is_traced
 from torchmelinv._utils.validation import check_lengths, check_real
@@ -28,7 +29,7 @@ def _is_long(convention: MelConvention, waveform: Tensor) -> bool:
     return n_frames * convention.n_fft > _LARGEST_WHOLE
 
 
-class MelSpectrogram(nn.Module):
+class MelSpectrogram(Module):
     """Compute the mel spectrogram of a waveform in a model's convention.
 
     The module has no parameters. Its tables follow the waveform's device and dtype; half precisions

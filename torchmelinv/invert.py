@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.tracing import constant_in_graphs
@@ -62,7 +63,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 _FIXED = ("convention", "magnitude", "phase", "momentum", "restore", "stft", "filterbank")
 
 
-class MelInverter(nn.Module):
+class MelInverter(Module):
     """Invert mel spectrograms to waveforms, without a trained vocoder.
 
     The mel is decompressed, and sharpened if it was smoothed; `magnitude` finds an initial linear

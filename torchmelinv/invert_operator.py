@@ -150,8 +150,8 @@ def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor,
 
 @torch.library.register_vmap("torchmelinv::invert_backward")
 def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-    inputs = mapped_first(info.batch_size, in_dims, inputs)
-    return torch.ops.torchmelinv.invert_backward(*inputs), 0
+    mapped = mapped_first(info.batch_size, in_dims, inputs)
+    return torch.ops.torchmelinv.invert_backward(*mapped), 0
 
 
 class _Invert(torch.autograd.Function):

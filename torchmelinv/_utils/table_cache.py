@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv._utils.tracing import constant_in_graphs
@@ -63,10 +64,10 @@ class GraphTable:
         """Return the table for operations with a traced tensor."""
         self._prepare(tensor.dtype, tensor.device)
         table: Tensor = getattr(self, _attribute(tensor.dtype, tensor.device))
-        if torch.compiler.is_compiling():
+        mode = None if torch.compiler.is_compiling() else getattr(tensor, "fake_mode", None)
+        if mode is None or mode.allow_non_fake_inputs or get_proxy_mode() is not None:
             return table
-        mode = getattr(tensor, "fake_mode", None)  # it refuses real tensors
-        return table if mode is None else mode.from_tensor(table)
+        return mode.from_tensor(table)
 
     @constant_in_graphs
     def _prepare(self, dtype: torch.dtype, device: torch.device) -> None:

@@ -28,7 +28,7 @@ def with_own_code(wrapper: F, function: Callable[..., Any]) -> F:
     `torch.compile` counts recompilations by code object, up to 8. Wrappers that a decorator makes
     would share one.
     """
-    wrapper.__code__ = wrapper.__code__.replace(  # type: ignore[attr-defined]
+    wrapper.__code__ = wrapper.__code__.replace(
         co_name=function.__name__, co_qualname=function.__qualname__
     )
     return wrapper
@@ -73,10 +73,7 @@ def refuse_jvp(name: str) -> None:
         )
 
 
-def refuse_transforms(name: str) -> None:
+def refuse_transforms(name: str, instead: str) -> None:
     """Refuse `torch.func` for a computation that it cannot look into."""
     if not torch.compiler.is_compiling() and transform_levels():
-        raise InputError(
-            f"torch.func transforms of {name} are not supported; use MelInverter, or batches and "
-            "torch.autograd"
-        )
+        raise InputError(f"torch.func transforms of {name} are not supported; {instead}")

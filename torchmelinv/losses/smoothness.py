@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv.conventions import MelConvention
@@ -37,7 +38,7 @@ def _zero_or_nan(log_mel: Tensor) -> Tensor:
     return (log_mel - log_mel).sum((-2, -1))
 
 
-class SmoothnessLoss(nn.Module):
+class SmoothnessLoss(Module):
     """How much smoother mels are than those of sounds; needs no reference.
 
     The variances along bands and frames of the Gaussian filter that `restoration.smoothness`
@@ -95,7 +96,7 @@ class SmoothnessLoss(nn.Module):
         return weighted_mean(excess + _zero_or_nan(log_mel), counts)
 
 
-class ModulationSpectrumLoss(nn.Module):
+class ModulationSpectrumLoss(Module):
     """Distance of the modulation spectra of predicted and real mels.
 
     The mean over bands and modulation frequencies of |ln √P − ln √Q|, in nepers, where P and Q are

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from torchmelinv._utils.batching import map_batch
+from torchmelinv._utils.batching import map_batch, mapped_first
 from torchmelinv._utils.numerics import relative_norm, safe_divide
 from torchmelinv._utils.precision import backward_fp32, differentiable_vjp
 from torchmelinv.cuda import newton_cuda
@@ -249,10 +249,7 @@ class _SolveDual(torch.autograd.Function):
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         # Frames are independent: those of all mapped items are solved together.
         size = info.batch_size
-        frames = (
-            each.unsqueeze(-2).expand(*each.shape[:-1], size, -1) if dim is None else each.movedim(dim, -2)
-            for each, dim in zip(inputs[:3], in_dims, strict=False)
-        )
+        frames = (each.movedim(0, -2) for each in mapped_first(size, in_dims[:3], inputs[:3]))
         results = _SolveDual.apply(*(each.flatten(-2) for each in frames), *inputs[3:])
         parts = tuple(each.unflatten(-1, (size, -1)).movedim(-2, 0) for each in results)
         return parts, (0,) * len(parts)

@@ -160,7 +160,7 @@ def reconstruct(
         InputError: If a shape, dtype or option does not fit.
     """
     loop = Loop(n_iter, tolerance, check_gradient(gradient), return_info, keep_best, hook)
-    refuse_transforms("an iteration for a magnitude")
+    refuse_transforms("phase methods", "use MelInverter, or batches and torch.autograd")
     check_options(n_iter, seed, length, tolerance)
     first_stage = method.stages(n_iter)[0][0]
     if n_iter and not first_stage.uses_initial_phase:

@@ -13,8 +13,9 @@ import os
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.precision import full_precision, outside_inference_mode
 from torchmelinv._utils.validation import check_features, check_real
 from torchmelinv._utils.warning import warn_caller
@@ -119,7 +120,7 @@ def _copied(matrix: Tensor) -> ConstantMatrix:
     return ConstantMatrix(table)
 
 
-class LinearMap(nn.Module):
+class LinearMap(Module):
     """Multiply by a constant matrix M.
 
     The matrix is kept in float64 on the CPU as `table` and applied in the input's dtype on the

@@ -42,11 +42,13 @@ class _FrameSignal(_Linear):
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None, None]:
-        return overlap_add(grad[0], *ctx.saved_tensors, ctx.hop_length), None, None
+        (window,) = ctx.saved_tensors
+        return overlap_add(grad[0], window, ctx.hop_length), None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        return frame_signal(tangents[0], *ctx.saved_tensors, ctx.hop_length)
+        (window,) = ctx.saved_tensors
+        return frame_signal(tangents[0], window, ctx.hop_length)
 
 
 class _OverlapAdd(_Linear):
@@ -62,11 +64,13 @@ class _OverlapAdd(_Linear):
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None, None]:
-        return frame_signal(grad[0], *ctx.saved_tensors, ctx.hop_length), None, None
+        (window,) = ctx.saved_tensors
+        return frame_signal(grad[0], window, ctx.hop_length), None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        return overlap_add(tangents[0], *ctx.saved_tensors, ctx.hop_length)
+        (window,) = ctx.saved_tensors
+        return overlap_add(tangents[0], window, ctx.hop_length)
 
 
 def _hops(window: Tensor, hop_length: int) -> list[slice]:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 
 from torchmelinv._utils.batching import length_mask, ranges
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.table_cache import GraphTable
 from torchmelinv._utils.tracing import is_traced
@@ -46,7 +47,7 @@ def _graph_window(convention: STFTConvention) -> GraphTable:
     return GraphTable(functools.partial(window_table, convention))
 
 
-class STFT(nn.Module):
+class STFT(Module):
     """Compute the complex spectrum of a waveform, and the waveform of a complex spectrum.
 
     ``stft.inverse(stft(x), len(x))`` is x wherever frames reach and the sum of squared windows
@@ -138,7 +139,9 @@ class STFT(nn.Module):
         convention, hop_length = self.convention, self.convention.hop_length
         hops = frame_counts - int(convention.ends_on_frame)
         # `min_samples` of each count
-        needed = convention.support + hop_length * (frame_counts - 1 + int(convention.drop_last_frame))
+        needed = convention.support + hop_length * (
+            frame_counts - 1 + int(convention.drop_last_frame)
+        )
         return torch.maximum(hop_length * hops.clamp(min=1), needed - 2 * convention.left_padding)
 
     def frame_counts(self, sample_counts: Tensor) -> Tensor:

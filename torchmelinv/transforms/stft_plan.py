@@ -92,7 +92,9 @@ class STFTPlan:
         """Return `inverse_sumsquare` from a window of any precision."""
         n_frames, n_samples, device = self.n_frames, self.n_samples, self.window.device
         window = window.to(torch.float32 if device.type == "mps" else torch.float64).to(device)
-        counts = n_frames if self.frame_mask is None else self.frame_mask.sum((-2, -1))[:, None, None]
+        counts: Any = n_frames
+        if self.frame_mask is not None:
+            counts = self.frame_mask.sum((-2, -1))[:, None, None]
         inverse = _inverse_sumsquare(window, self.convention, n_frames, n_samples, counts)
         if self.n_valid is not None:
             inverse = inverse * length_mask(self.n_valid, n_samples)
