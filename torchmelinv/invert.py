@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask, length_mask
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.tracing import constant_in_graphs
 from torchmelinv._utils.validation import (
     Length,
     as_length,
@@ -27,6 +29,7 @@ from torchmelinv._utils.validation import (
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
+from torchmelinv.invert_operator import invert_by_operator, needs_operator, register
 from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
 from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.phase import PhaseName, as_phase_method
@@ -62,7 +65,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 _FIXED = ("convention", "magnitude", "phase", "momentum", "restore", "stft", "filterbank")
 
 
-class MelInverter(nn.Module):
+class MelInverter(Module):
     """Invert mel spectrograms to waveforms, without a trained vocoder.
 
     The mel is decompressed, and sharpened if it was smoothed; `magnitude` finds an initial linear
@@ -161,6 +164,8 @@ class MelInverter(nn.Module):
         self._phase, self._momentum = phase, momentum
         self._method = as_phase_method(phase, momentum)
         self._restore = restore
+        fixed = (self._convention.to_dict(), magnitude, phase, momentum, restore)
+        self._fixed = repr(fixed)  # tells one inverter from another in compiled graphs
         self._restoration = as_restoration(restore, self._convention)
         self.add_module("stft", STFT(self._convention))
         self.add_module("filterbank", MelFilterbank(self._convention))
@@ -261,7 +266,16 @@ class MelInverter(nn.Module):
             - init_waveform: (…, n_samples)
             - output: (…, length)
         """
+        if needs_operator(mel):
+            # Read here, one by one, so that a compiled graph depends on each of them.
+            options = (self.n_iter, self.init, self.seed, self.tolerance)
+            name = f"{self._fixed} {options} {self.gradient} {self.channels} {self.check}"
+            return invert_by_operator(self, name, mel, lengths, length, init_waveform)
         return self._invert(mel, lengths, length, init_waveform).waveform
+
+    @constant_in_graphs
+    def _register(self, name: str) -> None:
+        register(self, name)
 
     @named_options
     @full_precision
@@ -362,11 +376,14 @@ class MelInverter(nn.Module):
             InputError: As in `forward`.
         """
         linear = self.to_linear_mel(mel, lengths=lengths)
+        return self._restored(linear, lengths, linear.requires_grad and self.gradient != "none")
+
+    def _restored(self, linear: Tensor, lengths: Tensor | None, trains: bool) -> Tensor:
+        """Return a linear mel restored; `trains` says whether a gradient passes through it."""
         counts = None
         if lengths is not None:
             counts = check_lengths(lengths, linear.shape[:-2], linear.shape[-1], linear.device)
         # Training compares sounds with the mel as it is: a network must learn what it lacks.
-        trains = linear.requires_grad and self.gradient != "none"
         is_exact = trains and self.restore == "auto"
         restoration = None if is_exact else self._restoration
         return restore_linear_mel(restoration, linear, counts, self.convention)
@@ -453,6 +470,7 @@ class MelInverter(nn.Module):
         lengths: Tensor | None,
         length: Length | None,
         init_waveform: Tensor | None,
+        trains: bool | None = None,
         **diagnostics: Any,
     ) -> Solution:
         if isinstance(init_waveform, Tensor) and init_waveform.device != mel.device:
@@ -466,11 +484,14 @@ class MelInverter(nn.Module):
         if self.check and isinstance(init_waveform, Tensor) and not is_capturing(init_waveform):
             check_finite(init_waveform, "init_waveform")
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
-            linear_mel = self.to_restored_mel(mel, lengths=lengths)
+            linear_mel = self.to_linear_mel(mel, lengths=lengths)
+            if trains is None:
+                trains = linear_mel.requires_grad and torch.is_grad_enabled()
+            linear_mel = self._restored(linear_mel, lengths, trains)
             if (
                 not diagnostics
                 and init_waveform is None
-                and not (linear_mel.requires_grad and torch.is_grad_enabled())
+                and not trains
                 and is_long(self.convention, linear_mel.shape[-1], linear_mel.device)
                 and can_invert(self._method, self.init, self.n_iter)
             ):

@@ -30,7 +30,8 @@ def covered(stft: STFT, n_frames: int, n_samples: int) -> torch.Tensor:
     """Where the sum of squared windows is above its floor."""
     plan = stft.plan(n_frames, n_samples, torch.zeros(1, dtype=torch.float64))
     sumsquare = torch.where(plan.inverse_sumsquare > 0, 1 / plan.inverse_sumsquare, 0)
-    return sumsquare > sumsquare_floor(stft.convention) * sumsquare.max() * (1 + 1e-9)
+    floor = sumsquare_floor(plan.window, stft.convention.hop_length)
+    return sumsquare > floor * sumsquare.max() * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length", "win_length"), GEOMETRIES)

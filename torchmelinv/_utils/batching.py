@@ -7,7 +7,7 @@ independent of the other items. Other devices and traced graphs get the whole ba
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -31,6 +31,20 @@ def ranges(n: int, size: int) -> Iterator[tuple[int, int]]:
     """Return where consecutive parts of at most `size` entries begin and end."""
     for first in range(0, n, size):
         yield first, min(first + size, n)
+
+
+def mapped_first(size: int, in_dims: tuple[int | None, ...], inputs: tuple[Any, ...]) -> list[Any]:
+    """Return the inputs of a rule for `torch.func.vmap` with the mapped dimension first.
+
+    Tensors without one are repeated; what is no tensor stays as it is.
+    """
+
+    def first(value: Any, dim: int | None) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return value.expand(size, *value.shape) if dim is None else value.movedim(dim, 0)
+
+    return [first(value, dim) for value, dim in zip(inputs, in_dims, strict=True)]
 
 
 def frames_first(spectrum: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.control_flow import may_depend_on_values
 from torchmelinv.errors import InputError
 
 # Samples of all items, or of each item of a batch
@@ -102,7 +103,7 @@ def check_lengths(
 
     Returns:
         The lengths as int64, (*items). On an accelerator values are not checked but clamped, so
-        that no later index leaves its range.
+        that no later index leaves its range; so are those in a traced graph.
 
     Raises:
         InputError: If they are not integers, have another shape, or leave the range.
@@ -121,7 +122,7 @@ def check_lengths(
             f"it must be {tuple(items)}, one number per item"
         )
     lengths = lengths.long()
-    readable = lengths.device.type == "cpu" and lengths.numel() > 0
+    readable = may_depend_on_values(lengths) and lengths.numel() > 0
     if readable and not 1 <= int(lengths.min()) <= int(lengths.max()) <= most:
         shown = lengths.flatten().tolist()[:8]
         raise InputError(f"{name} has the values {shown}; each must be from 1 to {most}")

@@ -6,9 +6,10 @@ import math
 import os
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_real
@@ -25,7 +26,7 @@ __all__ = ["MelLoss"]
 _DEFAULT_FLOOR = 1e-5
 
 
-class MelLoss(nn.Module):
+class MelLoss(Module):
     """Distance of the mels of two waveforms, or of a waveform and a mel.
 
     A waveform is (…, n_samples). A tensor with one dimension more than the other is a mel

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_number
@@ -31,7 +32,7 @@ __all__ = ["ComplexLoss", "MultiResolutionSTFTLoss", "SpectralConvergenceLoss"]
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 
 
-class _WaveformLoss(nn.Module):
+class _WaveformLoss(Module):
     """Base class of the losses of this file, which differ in `_loss`."""
 
     @full_precision

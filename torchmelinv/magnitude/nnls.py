@@ -26,6 +26,7 @@ from torchmelinv._utils.batching import map_batch
 from torchmelinv._utils.control_flow import may_depend_on_values
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.tracing import refuse_transforms
 from torchmelinv._utils.validation import check_features
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.solvers.active_set import scatter_frames, select_frames, solve_active
@@ -166,6 +167,7 @@ def nnls(linear_mel: Tensor, filterbank: LinearMap, n_iter: int = N_ITER) -> Ten
         >>> nnls(torch.rand(80, 4), filterbank, n_iter=20).shape
         torch.Size([513, 4])
     """
+    refuse_transforms("nnls", "use another filterbank inverse, or batches and torch.autograd")
     linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
 
     def solve(items: Tensor) -> tuple[Tensor]:

@@ -60,10 +60,15 @@ def impose_magnitude_plainly(spectrum: Tensor, magnitude: Tensor) -> Tensor:
 
 
 class _ImposeMagnitude(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, spectrum: Tensor, magnitude: Tensor) -> Tensor:
-        ctx.save_for_backward(spectrum, magnitude)
+    def forward(spectrum: Tensor, magnitude: Tensor) -> Tensor:
         return spectrum * _gain(spectrum, magnitude)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
     @backward_fp32

@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 
 from torchmelinv._utils.batching import frames_first, length_mask, map_batch
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.tracing import refuse_transforms
 from torchmelinv._utils.validation import (
     Length,
     as_length,
@@ -186,6 +187,7 @@ def reconstruct(
         InputError: If a shape, dtype or option does not fit.
     """
     loop = Loop(n_iter, tolerance, check_gradient(gradient), return_info, keep_best, hook)
+    refuse_transforms("phase methods", "use MelInverter, or batches and torch.autograd")
     check_options(n_iter, seed, length, tolerance)
     first_stage = method.stages(n_iter)[0][0]
     if n_iter and not first_stage.uses_initial_phase:

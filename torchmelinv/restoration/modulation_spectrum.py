@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool1d, pad
+from torch.nn.functional import max_pool2d, pad
 
 from torchmelinv.restoration.log_mel import hold_last_frame, loud_frames, masked_mean
 from torchmelinv.transforms.overlap_add import overlap_add
@@ -49,7 +49,8 @@ def loud_segments(log_mel: Tensor, counts: Tensor | None) -> Tensor:
     centers = torch.arange(n_segments, device=log_mel.device) * _HOP - SEGMENT
     ends = log_mel.shape[-1] if counts is None else counts[:, None]
     # Frames around the center count as well: an item can be shorter than a hop.
-    near = max_pool1d(loud.to(log_mel.dtype), 2 * _HOP + 1, 1, _HOP) > 0
+    # In two dimensions, because `torch.compile` would fix the length for one.
+    near = max_pool2d(loud.to(log_mel.dtype)[:, None], (1, 2 * _HOP + 1), 1, (0, _HOP))[:, 0] > 0
     return near[:, centers.clamp(0, log_mel.shape[-1] - 1)] & (centers >= 0) & (centers < ends)
 
 
