@@ -110,3 +110,11 @@ def test_the_folder(monkeypatch):
 
     monkeypatch.setattr(Path, "expanduser", no_home)
     assert cache_folder() is None
+
+
+@pytest.mark.parametrize("value", ["", "relative/cache"])
+def test_a_folder_that_is_no_absolute_path_does_not_count(monkeypatch, tmp_path, value):
+    monkeypatch.delenv(private_cache.ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", value)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "torchmelinv"

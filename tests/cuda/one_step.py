@@ -54,8 +54,7 @@ def plan_of(
 
 def layout_of(plan: STFTPlan) -> Layout:
     """Return the layout in single precision, as kernels take it."""
-    tables = {"window": plan.window.float(), "inverse_sumsquare": plan.inverse_sumsquare.float()}
-    return dataclasses.replace(plan, **tables).layout
+    return dataclasses.replace(plan, window=plan.window.float()).layout
 
 
 def noise(*size: int) -> Tensor:
@@ -138,7 +137,7 @@ def mel_update_of(target: MelTarget, **limits: float) -> MelUpdate:
     """Return the target in single precision, as kernels take it."""
     floor = None if target.floor is None else target.floor.float()
     single = target._replace(
-        values=target.values.float(), offset=target.offset.float(), floor=floor
+        values=target.values.float(), half_offset=target.half_offset.float(), floor=floor
     )
     assert single.unsupported_reason() is None
     return single.cuda_args()._replace(**limits)

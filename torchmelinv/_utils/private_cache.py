@@ -19,13 +19,15 @@ _WRITTEN_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 def cache_folder() -> Path | None:
     """Return the cache folder, which may not exist yet; None for a user without a home."""
     folder = os.environ.get(ENVIRONMENT_VARIABLE)
-    if folder:
-        return Path(folder)
     try:
-        parent = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        if folder:
+            return Path(folder).expanduser()
+        parent = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        if not parent.is_absolute():  # such a value does not count, says its specification
+            parent = Path("~/.cache").expanduser()
     except RuntimeError:
         return None
-    return Path(parent) / "torchmelinv"
+    return parent / "torchmelinv"
 
 
 def _check_owner(name: Path, status: os.stat_result) -> None:

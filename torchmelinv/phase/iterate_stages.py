@@ -162,9 +162,10 @@ def _iterate_stage(
     initial = stage.init(problem, spectrum)
     check_state(initial, f"{type(stage).__name__}.init")
     return iterate(
-        lambda state: stage.step(problem, state),
+        lambda state, number: stage.numbered_step(problem, state, number),
         initial,
         loop.n_iter,
+        numbered=True,
         change=relative_change,
         tolerance=loop.tolerance,
         measure=(lambda state: _distance(problem, stage.signal(problem, state)))

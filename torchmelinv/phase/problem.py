@@ -31,14 +31,21 @@ class _ConsistentProjection(torch.autograd.Function):
     """ISTFT(P_A(STFT(y))); backward computes the spectrum again from the saved signal y."""
 
     @staticmethod
-    def forward(ctx: Any, signal: Tensor, values: Tensor, problem: PhaseProblem) -> Tensor:
-        ctx.save_for_backward(signal)
+    def forward(signal: Tensor, values: Tensor, problem: PhaseProblem) -> Tensor:
         # `values` belong to the target; they are an argument so that autograd sees them.
-        plan, target, kernel_args = problem.plan, problem.target, problem.kernel_args
-        ctx.plan, ctx.target, ctx.by_kernel = plan, target, kernel_args is not None
+        plan, kernel_args = problem.plan, problem.kernel_args
         if kernel_args is not None:
             return step_cuda.step(plan.layout, kernel_args, signal.contiguous())[0]
-        return plan.inverse(target.impose(plan.forward(signal)))
+        return plan.inverse(problem.target.impose(plan.forward(signal)))
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor, PhaseProblem], output: Tensor
+    ) -> None:
+        signal, _, problem = inputs
+        ctx.save_for_backward(signal)
+        ctx.plan, ctx.target = problem.plan, problem.target
+        ctx.by_kernel = problem.kernel_args is not None
 
     @staticmethod
     @backward_fp32

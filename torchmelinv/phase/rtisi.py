@@ -109,8 +109,12 @@ class RTISIState(NamedTuple):
 def rtisi_tables(convention: STFTConvention, like: Tensor) -> RTISITables:
     """Return the tables on the device and in the dtype of `like`."""
     window = window_table(convention)
-    peak = window_sumsquare(convention).amax()
-    floor, finished_floor = SMALLEST_SUMSQUARE_FLOOR * peak, sumsquare_floor(convention) * peak
+    hop_length = convention.hop_length
+    peak = window_sumsquare(window, hop_length).amax()
+    floor, finished_floor = (
+        SMALLEST_SUMSQUARE_FLOOR * peak,
+        sumsquare_floor(window, hop_length) * peak,
+    )
     angles = bin_angles(convention, -window_center(convention), window)
     if convention.n_fft % 2 == 0:
         # Half of the sampling rate is real, and has no angle 0 at a center between two samples: its

@@ -22,7 +22,6 @@ from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv.conventions import MelConvention
 from torchmelinv.transforms.compression import compress, decompress
-from torchmelinv.transforms.constant_matrix import adjoint_product
 from torchmelinv.transforms.mel_filterbank import mel_matrix, shared_matrix
 from torchmelinv.transforms.window import window_table
 
@@ -101,6 +100,6 @@ def relative_energy(linear_mel: Tensor, convention: MelConvention) -> Tensor:
     power = convention.power
     mel = (linear_mel - tables.silence).relu()
     y = tables.scale * safe_divide(mel, tables.width).pow(max(2 / power - 1, 0))
-    spectrum = adjoint_product(shared_matrix(convention), y) @ y
+    spectrum = shared_matrix(convention).adjoint(y)
     norm = _dual_norm(tables.weights * spectrum, power)[..., 0, :]
     return safe_divide((y * mel).sum(-2), norm).pow(2 / power)
