@@ -102,6 +102,16 @@ def test_the_table_has_errors_times_and_reasons(run):
     assert "uses the kernels of 1 of 2 operations" in out
 
 
+@pytest.mark.usefixtures("device")
+def test_the_report_alone(run, monkeypatch, cache):
+    monkeypatch.setattr(verification, "run_checks", lambda *_: pytest.fail("checked"))
+    code, out, err = run("doctor", "--no-kernels")
+    assert (code, err) == (0, "")
+    assert out.endswith("Hz\n")
+    assert json.loads(run("doctor", "--no-kernels", "--json")[1])["kernels"] is None
+    assert not cache.exists()
+
+
 @pytest.mark.usefixtures("measured")
 def test_with_a_device_as_json(run):
     kernels = json.loads(run("doctor", "--json")[1])["kernels"]
