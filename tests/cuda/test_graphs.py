@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from unittest import mock
 
 import pytest
 import torch
@@ -212,6 +213,29 @@ def test_a_computation_that_cannot_be_captured_runs_and_is_not_tried_again(monke
         assert float(result[0]) == 2 * number
     assert fake.calls.count("graph") == 1
     assert fake.calls[-1] == "back"
+
+
+def test_after_a_failed_capture_the_generator_gets_a_state_of_its_own(monkeypatch):
+    generator = mock.MagicMock()
+    monkeypatch.setattr(torch.cuda, "default_generators", (None, generator))
+    graphs._end_capture_of_random_numbers(torch.device("cuda", 1))
+    generator.graphsafe_set_state.assert_called_once_with(generator.clone_state.return_value)
+    graphs._end_capture_of_random_numbers(torch.device("cpu"))
+
+
+@pytest.mark.gpu
+def test_a_failed_capture_harms_nothing():
+    x = torch.ones(3, device="cuda")
+
+    def waits(x):
+        return (2 * x * float(x.sum()),)
+
+    for _ in range(3):
+        (result,) = replay_graph("waits", waits, x)
+        assert torch.equal(result, torch.full_like(x, 6))
+        assert torch.rand(3, device="cuda").isfinite().all()
+    (result,) = [replay_graph("double", double, x) for _ in range(3)][-1]
+    assert torch.equal(result, 2 * x)
 
 
 @pytest.mark.gpu
