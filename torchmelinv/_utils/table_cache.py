@@ -55,8 +55,8 @@ def cached_by_value(maxsize: int) -> Callable[[Callable[P, Tensor]], Callable[P,
         def table(*args: P.args, **kwargs: P.kwargs) -> Tensor:
             if torch.compiler.is_compiling():
                 return make(*args, **kwargs)
-            table: Tensor = kept(*args, **kwargs)
-            return table
+            found: Tensor = kept(*args, **kwargs)
+            return found
 
         return table
 

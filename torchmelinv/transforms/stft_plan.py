@@ -39,10 +39,11 @@ def _padded_length(convention: STFTConvention, n_frames: int) -> int:
 
 def _reflect(position: Tensor, length: Any) -> Tensor:
     """Return indices into a signal of `length` samples, one number or a tensor, that reflects."""
-    period = 2 * (length - 1)
-    period = period.clamp(min=1) if isinstance(period, Tensor) else max(period, 1)
+    if not isinstance(length, Tensor):
+        length = position.new_full((1,), length)  # ONNX takes no symbol in `remainder`
+    period = (2 * (length - 1)).clamp(min=1)
     folded = position.remainder(period)
-    return torch.minimum(folded, period - folded).clamp(max=length - 1)
+    return torch.minimum(torch.minimum(folded, period - folded), length - 1)
 
 
 def fit_length(signal: Tensor, n_samples: int) -> Tensor:
@@ -81,6 +82,7 @@ class STFTPlan:
         return self._envelope(self.window) if is_traced(self.window) else self._cached_envelope
 
     @functools.cached_property
+    @outside_inference_mode
     def _cached_envelope(self) -> Tensor:
         convention, window = self.convention, self.window
         if self.frame_mask is not None:
