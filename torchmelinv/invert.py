@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.batching import frame_mask, length_mask
 from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.tracing import constant_in_graphs
 from torchmelinv._utils.validation import (
+    Length,
+    as_length,
     check_channels,
     check_finite,
     check_flag,
@@ -34,7 +36,7 @@ from torchmelinv.phase import PhaseName, as_phase_method
 from torchmelinv.phase.initial_phase import InitName, check_init
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.pieces import LongMel, can_invert, invert_pieces, is_long, memory_of
-from torchmelinv.phase.reconstruct import LinearMel, reconstruct
+from torchmelinv.phase.reconstruct import LinearMel, check_held, reconstruct
 from torchmelinv.restoration.registry import RestorationName, as_restoration, restore_linear_mel
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.solvers.iterate import Gradient, Solution, check_gradient
@@ -233,7 +235,7 @@ class MelInverter(Module):
         mel: Tensor,
         *,
         lengths: Tensor | None = None,
-        length: int | None = None,
+        length: Length | None = None,
         init_waveform: Tensor | None = None,
     ) -> Tensor:
         """Invert mel spectrograms.
@@ -242,12 +244,14 @@ class MelInverter(Module):
             mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
             lengths: Frames of each item of a padded batch, (…). Later frames are ignored, and the
                 waveform is 0 there.
-            length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
+            length: Number of output samples, or the samples of each item, (…), at most those that
+                its frames hold: shorter waveforms are followed by zeros. Default:
+                ``convention.n_samples(n_frames)``.
             init_waveform: Waveform (…, n_samples) whose phase initializes the iteration instead of
                 `init`; trimmed or zero-padded.
 
         Returns:
-            Waveform (…, length).
+            Waveform (…, length), of the longest item if `length` has several.
 
         Raises:
             InputError: If a shape, dtype, device or option does not fit, or the mel holds values
@@ -280,7 +284,7 @@ class MelInverter(Module):
         mel: Tensor,
         *,
         lengths: Tensor | None = None,
-        length: int | None = None,
+        length: Length | None = None,
         init_waveform: Tensor | None = None,
         keep_best: bool = False,
         hook: Callable[[int, Any], None] | None = None,
@@ -293,7 +297,8 @@ class MelInverter(Module):
         Args:
             mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
             lengths: Frames of each item of a padded batch, (…).
-            length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
+            length: Number of output samples, or the samples of each item, (…). Default:
+                ``convention.n_samples(n_frames)``.
             init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
             keep_best: Return the iterate with the smallest residual instead of the last one. With
                 `Then`, stages are compared by the target of the last one.
@@ -414,22 +419,29 @@ class MelInverter(Module):
         return memory_of(self.convention, n_frames, n_samples if in_pieces else None)
 
     def _invert_long(
-        self, linear_mel: Tensor, lengths: Tensor | None, length: int | None
+        self, linear_mel: Tensor, lengths: Tensor | None, length: Length | None
     ) -> Tensor:
         """Invert long mels one by one, or recording by recording, in pieces."""
         convention, n_frames = self.convention, linear_mel.shape[-1]
         n_channels = linear_mel.shape[-3] if self.channels else 1
         recordings = linear_mel.reshape(-1, n_channels, *linear_mel.shape[-2:])
-        ends = [n_frames] * len(recordings)
+        items = linear_mel.shape[:-2]
+        counts = torch.full(items, n_frames)
         if lengths is not None:
-            counts = check_lengths(lengths, linear_mel.shape[:-2], n_frames, torch.device("cpu"))
-            ends = counts.reshape(-1, n_channels).amax(1).tolist()
-        n_samples = convention.n_samples(n_frames) if length is None else length
+            counts = check_lengths(lengths, items, n_frames, torch.device("cpu"))
+        ends = counts.reshape(-1, n_channels).amax(1).tolist()
+        length = as_length(length, items)
+        if isinstance(length, Tensor):
+            check_held(self.stft, length.reshape(-1), counts.reshape(-1))
+        default = convention.n_samples(n_frames)
+        wanted = torch.as_tensor(default if length is None else length)
+        wanted = wanted.expand(items).reshape(-1, n_channels)
+        n_samples = int(wanted.max())
         waveforms = []
-        for values, end in zip(recordings, ends, strict=True):
-            values = values[..., :end]
-            longest = length is not None and convention.n_frames(length) == end
-            own = n_samples if longest else convention.n_samples(end)
+        for values, end, sample_counts in zip(recordings, ends, wanted, strict=True):
+            values, longest = values[..., :end], int(sample_counts.max())
+            fits = length is not None and convention.n_frames(longest) == end
+            own = longest if fits else convention.n_samples(end)
             plan = make_stft_plan(self.stft.convention, end, own, values.dtype, values.device)
 
             def magnitude_of(first: int, last: int, values: Tensor = values) -> Tensor:
@@ -445,14 +457,18 @@ class MelInverter(Module):
                 tolerance=self.tolerance,
             )
             waveform = de_emphasize(signal, convention.pre_emphasis)
-            waveforms.append(fit_length(waveform, n_samples))
-        return torch.stack(waveforms).reshape(*linear_mel.shape[:-2], n_samples)
+            waveform = fit_length(waveform, n_samples)
+            if isinstance(length, Tensor):
+                mask = length_mask(sample_counts.to(waveform.device), n_samples)
+                waveform = torch.where(mask, waveform, 0)
+            waveforms.append(waveform)
+        return torch.stack(waveforms).reshape(*items, n_samples)
 
     def _invert(
         self,
         mel: Tensor,
         lengths: Tensor | None,
-        length: int | None,
+        length: Length | None,
         init_waveform: Tensor | None,
         trains: bool | None = None,
         **diagnostics: Any,

@@ -137,7 +137,7 @@ def mel_update_of(target: MelTarget, **limits: float) -> MelUpdate:
     """Return the target in single precision, as kernels take it."""
     floor = None if target.floor is None else target.floor.float()
     single = target._replace(
-        values=target.values.float(), offset=target.offset.float(), floor=floor
+        values=target.values.float(), half_offset=target.half_offset.float(), floor=floor
     )
     assert single.unsupported_reason() is None
     return single.cuda_args()._replace(**limits)

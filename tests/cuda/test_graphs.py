@@ -10,6 +10,7 @@ import torch
 from tests.host_cuda import fake_capture
 from torchmelinv.cuda import graphs
 from torchmelinv.cuda.graphs import replay_graph, worth_capturing
+from torchmelinv.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def captured(monkeypatch):
         made.append(keep_alive)
         return fake_capture(function, tensors, keep_alive)
 
-    monkeypatch.setattr(graphs, "_capture", capture)
+    monkeypatch.setattr(graphs, "capture", capture)
     return made
 
 
@@ -65,8 +66,59 @@ def test_the_least_recently_used_graph_is_dropped(captured):
     assert len(captured) == 1, "the first key was dropped, so this is its first call"
 
 
+def test_all_graphs_together_are_bounded(captured, monkeypatch):
+    monkeypatch.setattr(graphs, "MAX_KEPT_VALUES", 10)
+    for key in range(4):
+        for _ in range(2):
+            replay_graph(key, double, torch.zeros(4))
+    assert [key[0] for key in graphs._graphs] == [2, 3]
+    for _ in range(3):
+        (result,) = replay_graph("large", double, torch.ones(11))
+        assert torch.equal(result, torch.full((11,), 2.0))
+
+
+def test_another_setting_of_torch_is_another_graph(captured):
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        for setting in (True, False):
+            torch.use_deterministic_algorithms(setting)
+            for _ in range(2):
+                replay_graph("double", double, torch.zeros(3))
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+    assert len(captured) == 2
+
+
+class _OnDevice:
+    """What `worth_capturing` reads of a tensor, as of one on a CUDA device."""
+
+    is_cuda, requires_grad = True, False
+
+    def numel(self):
+        return 3
+
+
 def test_cpu_computations_are_not_captured():
     assert not worth_capturing(torch.zeros(3))
+
+
+def test_an_environment_variable_switches_graphs_off(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    for value, captures in (("", True), ("1", True), ("0", False)):
+        monkeypatch.setenv(graphs.ENVIRONMENT_VARIABLE, value)
+        assert worth_capturing(_OnDevice()) == captures
+    monkeypatch.setenv(graphs.ENVIRONMENT_VARIABLE, "off")
+    with pytest.raises(InputError, match="TORCHMELINV_CUDA_GRAPHS is 'off'; it must be 0 or 1"):
+        worth_capturing(_OnDevice())
+
+
+def test_nothing_is_captured_inside_another_capture_or_transform(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    assert not worth_capturing(_OnDevice())
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    answers = []
+    torch.func.vmap(lambda x: (answers.append(worth_capturing(_OnDevice())), x)[1])(torch.ones(2))
+    assert answers == [False]
 
 
 class _FakeStream:
@@ -125,7 +177,7 @@ def test_capture_runs_on_a_side_stream_after_a_first_call(monkeypatch):
         called_after.append(len(fake.calls))
         return (2 * x,)
 
-    graph = graphs._capture(function, (torch.ones(2),), "object")
+    graph = graphs.capture(function, (torch.ones(2),), "object")
     assert fake.calls == ["wait", "device", "stream", "graph", "back", "wait"]
     assert called_after == [3, 4]
     assert float(graph.outputs[0][0]) == 2

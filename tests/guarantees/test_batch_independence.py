@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.problems import DEFICIENT, TINY, TINY_POWER, tones
+from tests.problems import DEFICIENT, TINY, TINY_LOG, TINY_POWER, tones
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.invert import MelInverter
 from torchmelinv.magnitude import MAGNITUDES
@@ -53,6 +53,23 @@ def test_padding_frames_do_not_affect_a_shorter_item(phase):
         alone = inverter(item[:, :count])
         torch.testing.assert_close(waveform[: len(alone)], alone, atol=1e-8, rtol=0)
         assert (waveform[len(alone) :] == 0).all()
+
+
+@pytest.mark.parametrize("convention", [TINY, TINY_LOG, TINY.replace(padding="none")])
+@pytest.mark.parametrize("phase", PHASES)
+def test_each_item_has_its_own_length(convention, phase):
+    waveforms = tones(1611, (4,), torch.float64)
+    # A last part of a hop, a whole number of hops, a few frames, and fewer samples than the frames
+    samples = [1611, 640, 160, 900]
+    mel = MelSpectrogram(convention)(waveforms, lengths=samples)
+    lengths = [convention.n_frames(n) for n in (1611, 640, 160, 1000)]
+    inverter = MelInverter(convention, phase=phase, n_iter=5)
+    batch = inverter(mel, lengths=lengths, length=samples)
+    assert batch.shape == (4, 1611)
+    for item, count, n, waveform in zip(mel, lengths, samples, batch, strict=True):
+        alone = inverter(item[:, :count], length=n)
+        torch.testing.assert_close(waveform[:n], alone, atol=1e-8, rtol=0)
+        assert (waveform[n:] == 0).all()
 
 
 @pytest.mark.parametrize("init", INITS)

@@ -48,3 +48,13 @@ def test_to_does_not_read_values_on_the_device():
     product = banded @ torch.zeros(33, 5, device="meta")
     assert product.device.type == "meta"
     assert product.shape == (20, 5)
+
+
+def test_other_devices_get_one_dense_block():
+    matrix = band_matrix()
+    banded = Banded(matrix, 3)
+    moved = banded.to(torch.float32, torch.device("meta"))
+    ((columns, block),) = moved.blocks
+    assert columns == slice(None)
+    assert block.shape == matrix.shape
+    assert torch.equal(banded._dense(), matrix)

@@ -127,6 +127,12 @@ def test_the_longest_items_have_the_requested_length():
     assert stft.valid_length(counts, 50, None).tolist() == [50, 50]
 
 
+def test_items_have_the_requested_lengths_that_fit_their_frames():
+    stft = STFT(stft_convention())
+    counts, length = torch.tensor([20, 20, 7]), torch.tensor([310, 290, 100])
+    assert stft.valid_length(counts, 310, length).tolist() == [310, 304, 100]
+
+
 def test_pre_emphasis_is_undone_where_frames_reach():
     stft = STFT(
         stft_convention(

@@ -41,7 +41,8 @@ def relative_norm(error: Tensor, reference: Tensor, dim: int | None = None) -> T
 
     Of each item, (items, …) -> (items, 1), or along `dim`, which becomes 1.
     """
-    squared = [each.abs().square() for each in (error, reference)]
+    real = [each.abs() if each.is_complex() else each for each in (error, reference)]
+    squared = [each.square() for each in real]
     if dim is None:
         squared, dim = [each.flatten(1) for each in squared], 1
     sums = [each.sum(dim, keepdim=True) for each in squared]

@@ -1,4 +1,4 @@
-"""Tables that are made once per dtype and device: a cache, and constants of traced graphs."""
+"""Tables that are made once per dtype and device: caches, and constants of traced graphs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torchmelinv._utils.tracing import constant_in_graphs
 
 K = TypeVar("K")
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def cached_table(make: Callable[[K, torch.dtype, torch.device], T]) -> Callable[[K, Tensor], T]:
@@ -39,6 +40,27 @@ def cached_table(make: Callable[[K, torch.dtype, torch.device], T]) -> Callable[
         return entries[key]
 
     return table
+
+
+def cached_by_value(maxsize: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
+    """Cache the tables of the last arguments; do not write to them.
+
+    A traced graph computes its own table: sizes may be unknown there, and compilers fold constants.
+    """
+
+    def decorate(make: Callable[P, Tensor]) -> Callable[P, Tensor]:
+        kept: Any = functools.lru_cache(maxsize)(outside_inference_mode(make))
+
+        @functools.wraps(make)
+        def table(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+            if torch.compiler.is_compiling():
+                return make(*args, **kwargs)
+            table: Tensor = kept(*args, **kwargs)
+            return table
+
+        return table
+
+    return decorate
 
 
 class GraphTable:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from torchmelinv._utils.control_flow import may_depend_on_values
 from torchmelinv.errors import InputError
+
+# Samples of all items, or of each item of a batch
+Length = int | Sequence[int] | Tensor
 
 LARGEST_LENGTH = 2**32  # samples of a waveform: a day at 48 kHz
 
@@ -85,7 +89,9 @@ def check_features(tensor: Tensor, name: str, n_features: int) -> Tensor:
     return tensor
 
 
-def check_lengths(lengths: Any, items: torch.Size, most: int, device: torch.device) -> Tensor:
+def check_lengths(
+    lengths: Any, items: torch.Size, most: int, device: torch.device, name: str = "lengths"
+) -> Tensor:
     """Return the lengths of the items of a padded batch.
 
     Args:
@@ -93,6 +99,7 @@ def check_lengths(lengths: Any, items: torch.Size, most: int, device: torch.devi
         items: Shape of the batch.
         most: Length of the padded batch.
         device: Device of the result.
+        name: The argument's name, for errors.
 
     Returns:
         The lengths as int64, (*items). On an accelerator values are not checked but clamped, so
@@ -105,21 +112,39 @@ def check_lengths(lengths: Any, items: torch.Size, most: int, device: torch.devi
         lengths = torch.as_tensor(lengths)
     except (TypeError, ValueError, RuntimeError):
         raise InputError(
-            f"lengths has type {type(lengths).__name__}; it must be integers, a tensor or a list"
+            f"{name} has type {type(lengths).__name__}; it must be integers, a tensor or a list"
         ) from None
     if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
-        raise InputError(f"lengths has dtype {lengths.dtype}; it must hold integers")
+        raise InputError(f"{name} has dtype {lengths.dtype}; it must hold integers")
     if lengths.shape != items:
         raise InputError(
-            f"lengths has shape {tuple(lengths.shape)}; "
+            f"{name} has shape {tuple(lengths.shape)}; "
             f"it must be {tuple(items)}, one number per item"
         )
     lengths = lengths.long()
     readable = may_depend_on_values(lengths) and lengths.numel() > 0
     if readable and not 1 <= int(lengths.min()) <= int(lengths.max()) <= most:
         shown = lengths.flatten().tolist()[:8]
-        raise InputError(f"lengths are {shown}; each must be from 1 to {most}")
+        raise InputError(f"{name} has the values {shown}; each must be from 1 to {most}")
     return lengths.clamp(1, max(1, most)).to(device)
+
+
+def as_length(length: Length | None, items: torch.Size) -> int | Tensor | None:
+    """Return the requested number of samples: one number, or int64 on the CPU, (*items).
+
+    Waits for an accelerator that holds the numbers of items.
+    """
+    if _is_of_items(length):
+        numbers = length.cpu() if isinstance(length, Tensor) else length
+        return check_lengths(numbers, items, LARGEST_LENGTH, torch.device("cpu"), "length")
+    if length is not None:
+        check_length(length)
+    return cast("int | None", length)
+
+
+def _is_of_items(length: Any) -> bool:
+    """Return whether a length is not one number, but those of items."""
+    return hasattr(length, "__len__") and not isinstance(length, str | bytes)
 
 
 def check_whole(name: str, value: Any, least: int | None = None) -> None:
@@ -157,7 +182,7 @@ def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:
     Args:
         n_iter: Integer ≥ 0.
         seed: Integer.
-        length: Integer from 1 to 2³², or None.
+        length: Integer from 1 to 2³², or None. Numbers of items are left to `as_length`.
         tolerance: Number > 0, or None.
 
     Raises:
@@ -165,7 +190,7 @@ def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:
     """
     check_whole("n_iter", n_iter, 0)
     check_whole("seed", seed)
-    if length is not None:
+    if length is not None and not _is_of_items(length):
         check_length(length)
     if tolerance is not None and not (
         isinstance(tolerance, numbers.Real) and cast(float, tolerance) > 0

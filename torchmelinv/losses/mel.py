@@ -15,9 +15,9 @@ from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_real
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
-from torchmelinv.losses.padded import P, check_p, frame_counts, mean_of_valid, weighted_mean
+from torchmelinv.losses.padded import P, check_p, frame_counts, weighted_mean
 from torchmelinv.metrics.checks import check_pair
-from torchmelinv.metrics.distance import mean_distance
+from torchmelinv.metrics.distance import mean_distance, mean_of_valid
 from torchmelinv.transforms.compression import decompress, logarithmic
 
 __all__ = ["MelLoss"]

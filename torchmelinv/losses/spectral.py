@@ -16,8 +16,13 @@ from torchmelinv._utils.validation import check_number
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.conventions.presets import as_stft_convention
 from torchmelinv.errors import InputError
-from torchmelinv.losses.padded import P, check_p, mean_of_valid, spectra, weighted_mean
-from torchmelinv.metrics.distance import bounded_relative_error, mean_distance, mean_log_distance
+from torchmelinv.losses.padded import P, check_p, spectra, weighted_mean
+from torchmelinv.metrics.distance import (
+    bounded_relative_error,
+    mean_distance,
+    mean_log_distance,
+    mean_of_valid,
+)
 from torchmelinv.transforms.spectrum import power_spectrum, safe_abs
 from torchmelinv.transforms.stft import STFT
 

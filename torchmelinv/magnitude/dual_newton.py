@@ -16,7 +16,8 @@ With ρ = 1e-7, a mel that some spectrum has is met to better than 1e-5 in float
 then still off by more than 1e-4, no spectrum has its mel (noisy, predicted, floored): it is solved
 again with ρ = 1e-3, whose optimum is well defined and well conditioned. Frames and filters are
 scaled to a peak of 1. Filters that share their only bins make H singular; in float32 the step then
-needs a ridge, which costs an iteration or two and does not move the solution.
+needs a ridge, which costs an iteration or two and does not move the solution. Where control flow
+must not depend on values, `dual_ascent.py` solves the same problem.
 
 The gradient is that of the solution, not of the loop. With v = H⁻¹ M (∂s/∂u · s̄):
 
@@ -35,7 +36,8 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import map_batch, mapped_first
-from torchmelinv._utils.numerics import relative_norm, safe_divide
+from torchmelinv._utils.control_flow import may_depend_on_values
+from torchmelinv._utils.numerics import relative_norm
 from torchmelinv._utils.precision import backward_fp32, differentiable_vjp
 from torchmelinv.cuda import newton_cuda
 from torchmelinv.cuda.backend import use_kernel
@@ -46,41 +48,18 @@ from torchmelinv.cuda.newton_cuda import (
     SOFT_RHO,
     NewtonResult,
 )
+from torchmelinv.magnitude.distance import Distance
+from torchmelinv.magnitude.dual_ascent import ascend
 from torchmelinv.magnitude.scaled_filterbank import ScaledFilterbank, scaled_filterbank
 from torchmelinv.solvers.active_set import scatter_frames, select_frames, solve_active
 from torchmelinv.solvers.iterate import iterate
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
-__all__ = ["Distance", "DualSolution", "solve_dual"]
+__all__ = ["DualSolution", "solve_dual"]
 
 # Newton steps of each round; most frames stop within the first one.
 HARD_ROUNDS = (6, 2, 2, 15)
 SOFT_ROUNDS = (8, 12, 30)
-
-
-class Distance(NamedTuple):
-    """A distance D of a spectrum from a prior, as elementwise functions (…, n_freqs, n_frames).
-
-    Args:
-        weight: Maps the mel, with filters and frames scaled to a peak of 1, to the weights w > 0.
-        primal: Maps the prior z and the exponent u to the spectrum s.
-        slope: Maps z and s to ∂s/∂u.
-        prior_slope: Maps z and s to ∂s/∂z.
-        safe_step: Maps the largest |change of u| of a frame to a step length that always descends.
-        name: Name of the distance.
-
-    Example:
-        >>> from torchmelinv.magnitude.entropic import KULLBACK_LEIBLER
-        >>> KULLBACK_LEIBLER.name
-        'entropic'
-    """
-
-    weight: Callable[[Tensor], Tensor]
-    primal: Callable[[Tensor, Tensor], Tensor]
-    slope: Callable[[Tensor, Tensor], Tensor]
-    prior_slope: Callable[[Tensor, Tensor], Tensor]
-    safe_step: Callable[[Tensor], Tensor]
-    name: str
 
 
 class DualState(NamedTuple):
@@ -231,8 +210,10 @@ class _SolveDual(torch.autograd.Function):
         if _by_kernel(M, distance):
             inputs = (each.contiguous() for each in (mel, prior, weight))
             result = newton_cuda.solve(M.kernel_tables, distance.name, M.peak, *inputs)
-        else:
+        elif may_depend_on_values(mel):
             result = _solve(M, distance, mel, prior, weight)
+        else:
+            result = ascend(M, distance, mel, prior, weight)
         return result.spectrum, result.n_iter, result.converged, result.multiplier, result.rho
 
     @staticmethod
@@ -273,6 +254,32 @@ class _SolveDual(torch.autograd.Function):
         return v, prior_grad, -rho * multiplier * v, None, None
 
 
+def nearest_spectrum(
+    linear_mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `solve_dual` returns, without the residual."""
+    items, tiny = linear_mel.shape[:-2], torch.finfo(linear_mel.dtype).tiny
+    M = scaled_filterbank(filterbank.matrix, linear_mel)
+    mel = linear_mel * M.inverse_peak
+    peak = mel.detach().amax(-2, keepdim=True)
+    # A scaled mel has the scaled solution, so no gradient needs to pass through the scale.
+    # Clamped, because the inverse of a subnormal peak overflows.
+    scale = (peak > 0) / peak.clamp(min=tiny)
+    tensors = (mel * scale, prior * scale, distance.weight(mel * scale))
+
+    def solve(*inputs: Tensor) -> tuple[Tensor, ...]:
+        # Frames are independent of their items: (items, rows, frames) -> (1, rows, all frames).
+        frames = (each.transpose(0, 1).flatten(1)[None] for each in inputs)
+        results = _SolveDual.apply(*frames, M, distance)[:3]
+        n_items = inputs[0].shape[0]
+        return tuple(each[0].unflatten(-1, (n_items, -1)).transpose(0, 1) for each in results)
+
+    results = map_batch(solve, *(each.reshape(-1, *each.shape[-2:]) for each in tensors))
+    spectrum = results[0].reshape(prior.shape) * peak.clamp(min=0)
+    n_iter, converged = (each.reshape(*items, -1) for each in results[1:])
+    return spectrum, n_iter, converged
+
+
 def solve_dual(
     linear_mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior: Tensor
 ) -> DualSolution:
@@ -301,25 +308,7 @@ def solve_dual(
         >>> solve_dual(filterbank(torch.rand(513, 4)), filterbank, EUCLIDEAN, zero).spectrum.shape
         torch.Size([513, 4])
     """
-    items, tiny = linear_mel.shape[:-2], torch.finfo(linear_mel.dtype).tiny
-    M = scaled_filterbank(filterbank.matrix, linear_mel)
-    mel = safe_divide(linear_mel, M.peak)
-    peak = mel.detach().amax(-2, keepdim=True)
-    # A scaled mel has the scaled solution, so no gradient needs to pass through the scale.
-    # Clamped, because the inverse of a subnormal peak overflows.
-    scale = (peak > 0) / peak.clamp(min=tiny)
-    tensors = (mel * scale, prior * scale, distance.weight(mel * scale))
-
-    def solve(*inputs: Tensor) -> tuple[Tensor, ...]:
-        # Frames are independent of their items: (items, rows, frames) -> (1, rows, all frames).
-        frames = (each.transpose(0, 1).flatten(1)[None] for each in inputs)
-        results = _SolveDual.apply(*frames, M, distance)[:3]
-        n_items = len(inputs[0])
-        return tuple(each[0].unflatten(-1, (n_items, -1)).transpose(0, 1) for each in results)
-
-    results = map_batch(solve, *(each.reshape(-1, *each.shape[-2:]) for each in tensors))
-    spectrum = results[0].reshape(prior.shape) * torch.where(peak > 0, peak, 0)
+    spectrum, n_iter, converged = nearest_spectrum(linear_mel, filterbank, distance, prior)
     with torch.no_grad():
         residual = relative_norm(filterbank(spectrum) - linear_mel, linear_mel, dim=-2)[..., 0, :]
-    n_iter, converged = (each.reshape(*items, -1) for each in results[1:])
     return DualSolution(spectrum, n_iter, residual, converged)

@@ -16,6 +16,8 @@ takes longer steps where it can.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -23,7 +25,9 @@ from torch.nn.functional import pad
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_features
-from torchmelinv.magnitude.dual_newton import Distance, DualSolution, solve_dual
+from torchmelinv.magnitude.distance import Distance
+from torchmelinv.magnitude.dual_newton import DualSolution, nearest_spectrum, solve_dual
+from torchmelinv.magnitude.scaled_filterbank import ScaledFilterbank
 from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
@@ -31,6 +35,7 @@ __all__ = ["entropic", "entropic_solve"]
 
 _LARGEST_EXPONENT = 80.0  # exp(80) is finite in float32
 _SMALLEST_WEIGHT = 1e-7  # of the peak of the frame
+_SMALLEST_RATIO = 1e-6  # of a band to the largest of it and its neighbors, in `_ascent`
 
 
 def _neighborhood_max(mel: Tensor) -> Tensor:
@@ -40,12 +45,24 @@ def _neighborhood_max(mel: Tensor) -> Tensor:
     return torch.maximum(mel, largest).clamp(min=_SMALLEST_WEIGHT)
 
 
+def _ascent(M: ScaledFilterbank, mel: Tensor, weight: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return λ, Ms ↦ λ + d log(m / Ms); bands far below their neighbors count as equal."""
+    least = _SMALLEST_RATIO * weight
+    log_mel = (mel + least).log()
+
+    def step(multiplier: Tensor, linear_mel: Tensor) -> Tensor:
+        return torch.addcmul(multiplier, M.scale, log_mel - (linear_mel + least).log_())
+
+    return step
+
+
 KULLBACK_LEIBLER = Distance(
     primal=lambda prior, exponent: exponent.clamp(max=_LARGEST_EXPONENT).exp_() * prior,
     weight=_neighborhood_max,
     slope=lambda prior, spectrum: spectrum,
     prior_slope=lambda prior, spectrum: safe_divide(spectrum, prior),
     safe_step=lambda change: torch.where(change > 0, change.log1p() / change, 1),
+    ascent=_ascent,
     name="entropic",
 )
 
@@ -89,6 +106,7 @@ def entropic_solve(
     return solve_dual(linear_mel, filterbank, KULLBACK_LEIBLER, prior)
 
 
+@full_precision
 def entropic(linear_mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None) -> Tensor:
     """Find the spectrum with the mel that has minimum relative entropy to a prior.
 
@@ -129,4 +147,6 @@ def entropic(linear_mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None
         >>> entropic(torch.rand(80, 4), filterbank).shape
         torch.Size([513, 4])
     """
-    return entropic_solve(linear_mel, filterbank, prior).spectrum
+    linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
+    prior = transpose(linear_mel, filterbank) if prior is None else prior
+    return nearest_spectrum(linear_mel, filterbank, KULLBACK_LEIBLER, prior)[0]

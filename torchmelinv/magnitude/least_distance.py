@@ -11,12 +11,16 @@ with the line search of `dual_newton.py` it does not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_features
-from torchmelinv.magnitude.dual_newton import Distance, DualSolution, solve_dual
+from torchmelinv.magnitude.distance import Distance
+from torchmelinv.magnitude.dual_newton import DualSolution, nearest_spectrum, solve_dual
+from torchmelinv.magnitude.scaled_filterbank import ScaledFilterbank
 from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
@@ -28,12 +32,18 @@ def _active(prior: Tensor, spectrum: Tensor) -> Tensor:
     return (spectrum > 0).to(spectrum.dtype)
 
 
+def _ascent(M: ScaledFilterbank, mel: Tensor, weight: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return λ, Ms ↦ λ + (M Mᵀ)⁻¹ (m − Ms)."""
+    return lambda multiplier, linear_mel: multiplier + M.gram_inverse @ (mel - linear_mel)
+
+
 EUCLIDEAN = Distance(
     primal=lambda prior, exponent: (prior + exponent).relu_(),
     weight=torch.ones_like,
     slope=_active,
     prior_slope=_active,
     safe_step=lambda change: torch.full_like(change, 0.01),
+    ascent=_ascent,
     name="least_distance",
 )
 
@@ -76,6 +86,7 @@ def least_distance_solve(
     return solve_dual(linear_mel, filterbank, EUCLIDEAN, prior)
 
 
+@full_precision
 def least_distance(
     linear_mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None = None
 ) -> Tensor:
@@ -115,4 +126,6 @@ def least_distance(
         >>> least_distance(torch.rand(80, 4), filterbank).shape
         torch.Size([513, 4])
     """
-    return least_distance_solve(linear_mel, filterbank, prior).spectrum
+    linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
+    prior = transpose(linear_mel, filterbank) if prior is None else prior
+    return nearest_spectrum(linear_mel, filterbank, EUCLIDEAN, prior)[0]

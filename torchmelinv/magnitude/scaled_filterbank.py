@@ -15,6 +15,8 @@ from torchmelinv.magnitude.tridiagonal import solve_tridiagonal
 from torchmelinv.transforms.banded import CHUNK_OF_BANDS, Banded
 from torchmelinv.transforms.constant_matrix import ConstantMatrix
 
+GRAM_RIDGE = 1e-4  # of a filter with one bin: filters that share their only bins have no inverse
+
 
 class ScaledFilterbank:
     """The filterbank M with every filter divided by its peak; empty filters stay 0."""
@@ -23,6 +25,7 @@ class ScaledFilterbank:
         self, filterbank: ConstantMatrix, dtype: torch.dtype, device: torch.device
     ) -> None:
         peak = filterbank.table.amax(1, keepdim=True)
+        inverse_peak = safe_divide(torch.ones_like(peak), peak)
         matrix = safe_divide(filterbank.table, peak)
         neighbor = torch.cat([matrix[1:], torch.zeros_like(matrix[:1])])
         pairs = torch.stack([matrix.square(), matrix * neighbor], 1).flatten(0, 1)
@@ -33,6 +36,15 @@ class ScaledFilterbank:
         # Two rows per band: the diagonal of M diag(slope) Mᵀ, and the entry next to it.
         self.pairs = Banded(pairs, 2 * CHUNK_OF_BANDS).to(dtype, device)
         self._cpu_matrix = matrix.to(dtype)
+
+        # d with Σ_k d_k M_kf ≤ 1 for all bins f, as large as the fullest bin of each filter allows.
+        fullest = torch.where(matrix > 0, matrix.sum(0), 0).amax(1, keepdim=True)
+        scale = safe_divide(torch.ones_like(fullest), fullest)
+        ridge = GRAM_RIDGE * torch.eye(len(matrix), dtype=matrix.dtype)
+        gram_inverse = torch.linalg.inv(matrix @ matrix.T + ridge)
+        self.inverse_peak, self.scale, self.gram_inverse = (
+            table.to(dtype).to(device) for table in (inverse_peak, scale, gram_inverse)
+        )
 
     @functools.cached_property
     def _unsupported_filters(self) -> str | None:

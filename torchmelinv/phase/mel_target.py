@@ -123,7 +123,7 @@ class MelTarget(NamedTuple):
     values: Tensor  # m, (items, frames, rows)
     tables: MelTargetTables
     power: float
-    offset: Tensor  # the convention's magnitude_offset, (items, 1, 1)
+    half_offset: Tensor  # half of the convention's magnitude_offset, (items, 1, 1, 1)
     floor: Tensor | None  # least |c|² that the filterbank sees, (items, 1, 1)
     nonsilent: Tensor | None  # 1 for frames that are not silent, (items, frames, 1); if DC is free
     inner_iter: int
@@ -150,7 +150,7 @@ class MelTarget(NamedTuple):
         return mel_update(
             self.tables.kernel_tables,
             self.values.detach(),
-            self.offset,
+            2 * self.half_offset[..., 0],
             self.floor,
             power=self.power,
             inner_iter=self.inner_iter,
@@ -177,9 +177,9 @@ class MelTarget(NamedTuple):
         return relative_norm(mel_of(difference), mel_of(self.values))
 
     def _offset_power(self, spectrum: Tensor) -> Tensor:
-        """Return |c|² + offset."""
+        """Return |c|² + offset; real and imaginary part get half of the offset each."""
         parts = torch.view_as_real(spectrum)
-        squares = torch.addcmul(self.offset[..., None] / 2, parts, parts)
+        squares = torch.addcmul(self.half_offset, parts, parts)
         return torch.add(squares[..., 0], squares[..., 1])
 
     def filterbank_input(self, spectrum: Tensor) -> Tensor:
@@ -196,10 +196,7 @@ class MelTarget(NamedTuple):
 
     def update_gain(self, ratio: Tensor) -> Tensor:
         """Return the factor of s in one update, from the ratios of the bands."""
-        gain = self.tables.M_norm_T.of_rows(ratio)
-        if self.nonsilent is not None:
-            gain[..., :1] = self.nonsilent
-        return gain
+        return self.tables.M_norm_T.of_rows(ratio)
 
     def gain(self, s: Tensor) -> Tensor:
         """Return the factor of c after all updates; overwrites s."""
@@ -213,8 +210,11 @@ class MelTarget(NamedTuple):
         """Return total^(damping / power), bounded, in place."""
         exponent = self.damping / self.power
         total = pow_in_place(total, exponent)
-        largest = LARGEST_RATIO ** (self.inner_iter * exponent)
-        return total.clamp_(max=LARGEST_GAIN) if largest > LARGEST_GAIN else total
+        if LARGEST_RATIO ** (self.inner_iter * exponent) > LARGEST_GAIN:
+            total.clamp_(max=LARGEST_GAIN)
+        if self.nonsilent is not None:  # no filter sees DC, so it is set once, after all updates
+            total[..., :1] = self.nonsilent
+        return total
 
     def vjp(self, spectrum: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradients with respect to the spectrum and the mel."""
@@ -279,7 +279,7 @@ def mel_target(mel: MelData, inner_iter: int, damping: float) -> MelTarget:
         values,
         tables,
         power=convention.power,
-        offset=scaled(convention.magnitude_offset),
+        half_offset=scaled(convention.magnitude_offset / 2)[..., None],
         floor=scaled(convention.magnitude_floor) if convention.magnitude_floor else None,
         nonsilent=_nonsilent(values) if tables.free_dc else None,
         inner_iter=inner_iter,

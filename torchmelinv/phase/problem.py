@@ -21,7 +21,7 @@ from torchmelinv._utils.precision import (
 )
 from torchmelinv._utils.tracing import apply_function
 from torchmelinv.cuda import step_cuda
-from torchmelinv.cuda.backend import resolved_backend, use_kernel
+from torchmelinv.cuda.backend import may_use_kernels, use_kernel
 from torchmelinv.cuda.layout import MelUpdate
 from torchmelinv.phase.impose_magnitude import impose_magnitude_plainly
 from torchmelinv.phase.target import MagnitudeTarget, Target
@@ -82,13 +82,15 @@ class PhaseProblem:
 
         Computed once, for the backend requested at first access.
         """
-        if resolved_backend() != "cuda":
+        if not may_use_kernels():
             return None
-        reason = self.target.unsupported_reason()
+        reason, kind = self.target.unsupported_reason(), None
         args = None if reason else self.target.cuda_args()
         if args is not None:
-            reason = step_cuda.unsupported_reason(self.plan.layout, args)
-        return args if use_kernel("a phase iteration", lambda: reason) else None
+            layout = self.plan.layout
+            reason = step_cuda.unsupported_reason(layout, args)
+            kind = None if reason else step_cuda.kind(layout, args)
+        return args if use_kernel("a phase iteration", lambda: reason, kind) else None
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """Return P_A(c); may overwrite its input."""

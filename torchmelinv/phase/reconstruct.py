@@ -17,6 +17,8 @@ from torchmelinv._utils.batching import frames_first, length_mask, map_batch
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.tracing import refuse_transforms
 from torchmelinv._utils.validation import (
+    Length,
+    as_length,
     check_channels,
     check_features,
     check_lengths,
@@ -39,7 +41,7 @@ from torchmelinv.solvers.iterate import Solution, check_gradient
 from torchmelinv.transforms.emphasis import de_emphasize
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 from torchmelinv.transforms.stft import STFT
-from torchmelinv.transforms.stft_plan import ragged_plan
+from torchmelinv.transforms.stft_plan import fit_length, ragged_plan
 
 
 class LinearMel(NamedTuple):
@@ -65,7 +67,7 @@ def _prepare(
     magnitude: Tensor,
     stft: STFT,
     lengths: Any,
-    length: int | None,
+    length: int | Tensor | None,
     init: str | Tensor,
     seed: int,
     init_waveform: Tensor | None,
@@ -78,15 +80,23 @@ def _prepare(
     if channels:
         check_channels(magnitude)
     items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
-    n_samples = convention.n_samples(n_frames) if length is None else length
     # If as many samples have other frames than these, iterate on the default number of samples; the
     # waveform is trimmed or zero-padded in the end.
-    if convention.n_frames(n_samples) != n_frames:
-        n_samples = stft.default_length(n_frames)
+    n_samples = stft.default_length(n_frames)
+    if isinstance(length, Tensor):
+        n_samples = max(n_samples, int(length.max()))
+    elif length is not None and convention.n_frames(length) == n_frames:
+        n_samples = length
     rows = frames_first(magnitude)
     frame_counts = sample_counts = angles = init_signal = None
     if lengths is not None:
         frame_counts = check_lengths(lengths, items, n_frames, rows.device).reshape(-1)
+    if isinstance(length, Tensor):
+        length = length.reshape(-1).to(rows.device)
+        if frame_counts is None:
+            frame_counts = torch.full_like(length, n_frames)
+        check_held(stft, length, frame_counts)
+    if frame_counts is not None:
         sample_counts = stft.valid_length(frame_counts, n_samples, length)
     if isinstance(init, Tensor):
         angles = check_angles(init, magnitude).expand(magnitude.shape)
@@ -107,8 +117,25 @@ def _prepare(
         init_signal = init_signal - convention.pre_emphasis * pad(init_signal, (1, 0))[:, :-1]
         missing = max(0, n_samples - init_signal.shape[-1])
         init_signal = pad(init_signal, (0, missing))[:, :n_samples]
+        if sample_counts is not None:
+            init_signal = torch.where(length_mask(sample_counts, n_samples), init_signal, 0)
     values = None if mel is None else frames_first(mel.values)
     return _Inputs(rows, frame_counts, sample_counts, angles, init_signal, values), n_samples
+
+
+def check_held(stft: STFT, length: Tensor, frame_counts: Tensor) -> None:
+    """Refuse more samples than the frames of an item hold, (items,); accelerators are not read."""
+    if length.device.type != "cpu":
+        return
+    too_long = (stft.frame_counts(length) > frame_counts).nonzero()
+    if len(too_long):
+        item = int(too_long[0])
+        n_frames = int(frame_counts[item])
+        raise InputError(
+            f"length is {int(length[item])} for item {item}, whose {n_frames} frames hold at most "
+            f"{stft.convention.min_samples(n_frames + 1) - 1} samples; does it have the items in "
+            "the same order as lengths?"
+        )
 
 
 @full_precision
@@ -121,7 +148,7 @@ def reconstruct(
     init: str | Tensor = "pghi",
     seed: int = 0,
     lengths: Tensor | None = None,
-    length: int | None = None,
+    length: Length | None = None,
     init_waveform: Tensor | None = None,
     tolerance: float | None = None,
     gradient: str | int = "unrolled",
@@ -141,7 +168,7 @@ def reconstruct(
         init: Name of an initial phase, or angles in radians like the magnitude.
         seed: Seed of the random initial phase.
         lengths: Frames of each item of a padded batch, (…).
-        length: Number of output samples.
+        length: Number of output samples, or samples of each item, (…).
         init_waveform: Waveform (…, n_samples) whose phase replaces `init`.
         tolerance: Relative change of an iteration at which an item stops.
         gradient: How gradients pass through the iterations, as in `MelInverter`.
@@ -167,6 +194,7 @@ def reconstruct(
         given = "init_waveform" if init_waveform is not None else "init (angles)"
         if init_waveform is not None or isinstance(init, Tensor):
             raise InputError(f"{given} has no effect on {method!r}, which finds its own phases")
+    length = as_length(length, magnitude.shape[:-2])
     inputs, n_samples = _prepare(
         magnitude, stft, lengths, length, init, seed, init_waveform, mel, channels
     )
@@ -216,15 +244,19 @@ def reconstruct(
     return Solution(waveform, n_iterations, residual, converged, history.movedim(-1, 0))
 
 
-def _finish(signal: Tensor, inputs: _Inputs, stft: STFT, length: int | None) -> Tensor:
+def _finish(signal: Tensor, inputs: _Inputs, stft: STFT, length: int | Tensor | None) -> Tensor:
     """Return waveforms (items, n_samples): de-emphasized, and 0 after each item's end."""
     convention = stft.convention
     waveform = de_emphasize(signal, convention.pre_emphasis)
-    n_samples = convention.n_samples(inputs.magnitude.shape[1]) if length is None else length
-    waveform = pad(waveform, (0, max(0, n_samples - waveform.shape[-1])))[:, :n_samples]
+    n_samples = convention.n_samples(inputs.magnitude.shape[1])
+    if length is not None:
+        n_samples = int(length.max()) if isinstance(length, Tensor) else length
+    waveform = fit_length(waveform, n_samples)
     if inputs.frame_counts is None or inputs.sample_counts is None:
         return waveform
     valid = inputs.sample_counts
     if length is None:
         valid = torch.minimum(valid, stft.sample_counts(inputs.frame_counts))
+    elif isinstance(length, Tensor):
+        valid = torch.minimum(valid, length.reshape(-1).to(valid.device))
     return torch.where(length_mask(valid, n_samples), waveform, 0)

@@ -34,7 +34,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, conv1d, max_pool1d, pad
 
 from torchmelinv._utils.numerics import safe_divide
-from torchmelinv.cuda.backend import resolved_backend, use_kernel
+from torchmelinv.cuda.backend import use_kernel
 from torchmelinv.phase.problem import PhaseProblem
 
 # Chosen on six clips of speech with hifigan_22k, and confirmed on six others.
@@ -223,8 +223,7 @@ class ShapedProblem(PhaseProblem):
     @functools.cached_property
     def kernel_args(self) -> None:
         """None: the kernels have no gain."""
-        if resolved_backend() == "cuda":
-            use_kernel("a phase iteration", lambda: "time_structure is computed by torch")
+        use_kernel("a phase iteration", lambda: "time_structure is computed by torch")
 
     def consistent_projection(self, signal: Tensor) -> Tensor:
         low = _convolve(signal, _sinc(_CROSSOVER, _FILTER_SECONDS, self.rate))

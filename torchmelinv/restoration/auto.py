@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmelinv._utils.batching import map_batch
 from torchmelinv.conventions import MelConvention
 from torchmelinv.restoration.band_contrast import band_mean
-from torchmelinv.restoration.gaussian import gaussian_filter
+from torchmelinv.restoration.gaussian import make_gaussian_filter
 from torchmelinv.restoration.log_mel import hold_last_frame
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.restoration.smoothing import LARGEST_VARIANCE, estimate, noise_variances
@@ -57,10 +57,10 @@ class Auto(Restoration):
             log_mel: Tensor, counts: Tensor | None, bands: Tensor, frames: Tensor, strength: Tensor
         ) -> tuple[Tensor]:
             variances = strength * bands.square(), strength * frames.square()
+            smooth = make_gaussian_filter(log_mel.shape[-2], variances, (largest, largest))
             sharp = log_mel
             for _ in range(CORRECTIONS):
-                sharp = sharp + (log_mel - gaussian_filter(sharp, variances, (largest, largest)))
-                sharp = hold_last_frame(sharp, counts)
+                sharp = hold_last_frame(sharp + (log_mel - smooth(sharp)), counts)
             gain = CONTRAST * strength[:, None, None]
             return (sharp + gain * (sharp - band_mean(sharp, counts)),)
 

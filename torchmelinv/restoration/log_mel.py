@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask, length_mask
-from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.validation import check_lengths, check_real
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
@@ -82,13 +81,25 @@ def held_log_mel(log_mel: Tensor, lengths: Any) -> tuple[Tensor, Tensor | None]:
     return hold_last_frame(log_mel, counts), counts
 
 
+def below_peak(log_mel: Tensor) -> Tensor:
+    """Return log mels relative to the peak of their item; padding must hold the last frame."""
+    return log_mel - log_mel.amax((-2, -1), keepdim=True)
+
+
+def within(relative: Tensor, counts: Tensor | None, depth: float) -> Tensor:
+    """Return True for the values of `below_peak` that are at most `depth` nepers below it.
+
+    False in padding.
+    """
+    inside = relative >= -depth
+    if counts is not None:
+        inside = inside & length_mask(counts, relative.shape[-1])[:, None, :]
+    return inside
+
+
 def audible(log_mel: Tensor, counts: Tensor | None, depth: float) -> Tensor:
     """Return True for values at most `depth` nepers below the peak of their item's own frames."""
-    # Padding holds the last frame, so that the peak is that of the item.
-    inside = log_mel >= log_mel.amax((-2, -1), keepdim=True) - depth
-    if counts is not None:
-        inside = inside & length_mask(counts, log_mel.shape[-1])[:, None, :]
-    return inside
+    return within(below_peak(log_mel), counts, depth)
 
 
 def bounded(restored: Tensor, log_mel: Tensor) -> Tensor:
@@ -96,12 +107,14 @@ def bounded(restored: Tensor, log_mel: Tensor) -> Tensor:
     return torch.minimum(restored, log_mel + _MOST_RAISED)
 
 
-def masked_mean(values: Tensor, mask: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+def masked_mean(values: Tensor, mask: Tensor | None, dim: int | tuple[int, ...]) -> Tensor:
     """Return the mean of the values where the mask is True, with kept dimensions; 0 of none."""
     # Double precision, so that padding, which changes the order of the sum, changes no result.
     wide = values.dtype if values.device.type == "mps" else torch.float64
+    if mask is None:
+        return values.mean(dim, keepdim=True, dtype=wide).to(values.dtype)
     total = torch.where(mask, values, 0).sum(dim, keepdim=True, dtype=wide)
-    return safe_divide(total, mask.sum(dim, keepdim=True).to(wide)).to(values.dtype)
+    return (total / mask.sum(dim, keepdim=True).clamp(min=1)).to(values.dtype)
 
 
 def loud_frames(log_mel: Tensor, counts: Tensor | None) -> Tensor:
@@ -111,4 +124,5 @@ def loud_frames(log_mel: Tensor, counts: Tensor | None) -> Tensor:
 
 def energy(log_mel: Tensor, counts: Tensor | None) -> Tensor:
     """Return the mean of the squared magnitudes over an item's own frames, (items, 1, 1)."""
-    return masked_mean((2 * log_mel).exp(), audible(log_mel, counts, math.inf), (-2, -1))
+    mask = None if counts is None else frame_mask(counts, log_mel).expand_as(log_mel)
+    return masked_mean((2 * log_mel).exp(), mask, (-2, -1))

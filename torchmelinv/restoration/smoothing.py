@@ -28,19 +28,20 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import map_batch
-from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision, outside_inference_mode
 from torchmelinv._utils.table_cache import GraphTable
 from torchmelinv.conventions import Compression, MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.restoration.log_mel import (
+    PAUSE,
     audible,
+    below_peak,
     decompressed,
     held_log_mel,
     log_magnitude,
-    loud_frames,
     masked_mean,
+    within,
 )
 from torchmelinv.transforms.mel_filterbank import mel_matrix
 from torchmelinv.transforms.spectrum import filterbank_input, power_spectrum
@@ -114,7 +115,8 @@ def _variance_of_ratio(log_ratio: Tensor) -> Tensor:
     """Return the variance for ln r by linear interpolation; it goes on beyond the table's end."""
     table = _LOG_RATIOS.like(log_ratio)
     falling = torch.minimum(log_ratio, table[0])
-    index = torch.searchsorted(-table, -falling.detach()).clamp(1, _N_VARIANCES - 1)
+    # Counted, because ONNX has no `searchsorted`.
+    index = (table > falling.detach()[..., None]).sum(-1).clamp(1, _N_VARIANCES - 1)
     high, low = table[index - 1], table[index]
     step = _LARGEST / (_N_VARIANCES - 1)
     return step * (index - (falling - low) / (high - low))
@@ -126,36 +128,38 @@ def _difference(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return second, mask[..., 2:] & mask[..., 1:-1] & mask[..., :-2]
 
 
-def _equivalent_variance(values: Tensor, mask: Tensor) -> Tensor:
-    """Return the variance of an axis, the last one, of (items, rows, n): (items)."""
+def _mean_squares(values: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean squares of Δ⁴ and Δ² along the last axis of (items, rows, n): (items, 2)."""
     if values.shape[-1] < _LEAST_LENGTH:
-        return values.new_zeros(len(values))
+        return values.new_zeros(len(values), 2)
     second, audible_second = _difference(values, mask)
     fourth, audible_fourth = _difference(second, audible_second)
-    squares = [
-        masked_mean(each.square(), where, (-2, -1))[:, 0, 0]
+    means = [
+        masked_mean(each.square(), where, (-2, -1))[:, 0]
         for each, where in ((fourth, audible_fourth), (second, audible_second))
     ]
-    tiny = torch.finfo(values.dtype).tiny
-    varies = (squares[0] > tiny) & (squares[1] > tiny)
+    return torch.cat(means, -1)
+
+
+def _both_axes(log_mel: Tensor, mask: Tensor) -> Tensor:
+    """Return `_mean_squares` along bands and frames, (items, 2, 2)."""
+    return torch.stack([_mean_squares(log_mel.mT, mask.mT), _mean_squares(log_mel, mask)], 1)
+
+
+def _variances(mean_squares: Tensor) -> Tensor:
+    """Return the equivalent variances (…) of mean squares (…, 2)."""
+    tiny = torch.finfo(mean_squares.dtype).tiny
+    varies = mean_squares.amin(-1) > tiny
+    fourth, second = mean_squares.unbind(-1)
     # What does not vary is no smoothed signal: the ratio of white noise stands for "not smooth".
-    rough = (2 * _LOG_RATIOS.like(values)[0]).exp()
-    ratio = torch.where(varies, safe_divide(squares[0], squares[1]), rough)
+    rough = (2 * _LOG_RATIOS.like(second)[0]).exp()
+    ratio = torch.where(varies, fourth / torch.where(varies, second, 1), rough)
     return _variance_of_ratio(ratio.log() / 2)
 
 
-def band_roughness(log_mel: Tensor, counts: Tensor | None) -> Tensor:
-    """Return the root mean square of second differences along bands, (items)."""
-    if log_mel.shape[-2] < 3:
-        return log_mel.new_zeros(len(log_mel))
-    second, where = _difference(log_mel.mT, audible(log_mel, counts, DEPTH).mT)
-    return masked_mean(second.square(), where, (-2, -1))[:, 0, 0].sqrt()
-
-
-def equivalent_variances(log_mel: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the variances along bands and frames of log mels (items, n_mels, n_frames)."""
-    mask = audible(log_mel, counts, DEPTH)
-    return _equivalent_variance(log_mel.mT, mask.mT), _equivalent_variance(log_mel, mask)
+def equivalent_variances(log_mel: Tensor, counts: Tensor | None) -> Tensor:
+    """Return the variances along bands and frames of log mels, (items, 2)."""
+    return _variances(_both_axes(log_mel, audible(log_mel, counts, DEPTH)))
 
 
 @functools.lru_cache(64)
@@ -169,7 +173,7 @@ def _noise_variances(convention: MelConvention) -> tuple[float, float]:
     power = power_spectrum(STFT(convention)(noise))
     # Not by a MelFilterbank, which would warn of empty filters once more.
     mel = mel_matrix(convention) @ filterbank_input(power, convention)
-    bands, frames = equivalent_variances(log_magnitude(mel, convention.power)[None], None)
+    bands, frames = equivalent_variances(log_magnitude(mel, convention.power)[None], None)[0]
     return float(bands), float(frames)
 
 
@@ -178,17 +182,47 @@ def noise_variances(convention: MelConvention) -> tuple[float, float]:
     return _noise_variances(convention.replace(level=Compression()))
 
 
+def _excess(variances: Tensor, of_noise: tuple[float, float]) -> Tensor:
+    """Return the variances (items, 2) above those of white noise."""
+    return torch.stack([variances[:, axis] - of_noise[axis] for axis in (0, 1)], -1)
+
+
 def excess_variances(
     log_mel: Tensor, counts: Tensor | None, of_noise: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
     """Return the variances along bands and frames above those of white noise, each (items)."""
-    bands, frames = equivalent_variances(log_mel, counts)
-    return bands - of_noise[0], frames - of_noise[1]
+    bands, frames = _excess(equivalent_variances(log_mel, counts), of_noise).unbind(-1)
+    return bands, frames
 
 
-def _smooth_step(values: Tensor, ends: tuple[float, float]) -> Tensor:
-    ramp = ((values - ends[0]) / (ends[1] - ends[0])).clamp(0, 1)
-    return ramp.square() * (3 - 2 * ramp)
+# Where each of the factors of the strength rises from 0 to 1, in the order of `_strength`.
+_STEPS = GraphTable(
+    lambda: torch.tensor(
+        [SMOOTH, EACH_AXIS, BALANCE, LOUD_SHARE, TONAL[::-1]], dtype=torch.float64, device="cpu"
+    )
+)
+
+
+def _strength(excess: Tensor, n_values: Tensor, share: Tensor, roughness: Tensor) -> Tensor:
+    """Return the strength (items): the product of five smooth steps.
+
+    Args:
+        excess: Variances above those of white noise, (items, 2).
+        n_values: Number of values that count, (items).
+        share: Share of loud values, (items).
+        roughness: Root mean square of Δ² along bands, (items).
+
+    Returns:
+        The strength, from 0 to 1.
+    """
+    uncertainty = UNCERTAINTY * n_values.clamp(min=1).to(excess.dtype).rsqrt()
+    lower, upper = (each - uncertainty for each in torch.aminmax(excess, dim=-1))
+    # If the larger excess is not above 0, its ratio does not matter: another step is 0.
+    balance = lower / upper.clamp(min=torch.finfo(upper.dtype).tiny)
+    values = torch.stack([lower + upper, lower, balance, share, roughness], -1)
+    starts, ends = _STEPS.like(values).unbind(-1)
+    ramp = ((values - starts) / (ends - starts)).clamp(0.0, 1.0)
+    return (ramp.square() * (3 - 2 * ramp)).prod(-1)
 
 
 def estimate(log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Smoothness:
@@ -196,30 +230,21 @@ def estimate(log_mel: Tensor, counts: Tensor | None, convention: MelConvention) 
 
     of_noise = noise_variances(convention)
 
-    def of_items(log_mel: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        bands, frames = excess_variances(log_mel, counts, of_noise)
-        loud = audible(log_mel, counts, LOUD).to(log_mel.dtype)
-        share = masked_mean(loud, loud_frames(log_mel, counts).expand_as(log_mel), (-2, -1))
-        roughness = band_roughness(log_mel, counts)
-        n_values = audible(log_mel, counts, DEPTH).sum((-2, -1)).to(log_mel.dtype)
-        uncertainty = UNCERTAINTY * n_values.clamp(min=1).rsqrt()
-        lower = torch.minimum(bands, frames) - uncertainty
-        upper = torch.maximum(bands, frames) - uncertainty
-        strength = (
-            _smooth_step(lower + upper, SMOOTH)
-            * _smooth_step(lower, EACH_AXIS)
-            * _smooth_step(safe_divide(lower, upper), BALANCE)
-            * _smooth_step(share[:, 0, 0], LOUD_SHARE)
-            * (1 - _smooth_step(roughness, TONAL))
-        )
+    def of_items(log_mel: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor]:
+        relative = below_peak(log_mel)
+        counted, loud = within(relative, counts, DEPTH), within(relative, counts, LOUD)
+        mean_squares = _both_axes(log_mel, counted)
+        excess = _excess(_variances(mean_squares), of_noise)
+        no_pause = within(relative, counts, PAUSE).any(-2, keepdim=True).expand_as(log_mel)
+        share = masked_mean(loud.to(log_mel.dtype), no_pause, (-2, -1))[:, 0, 0]
+        roughness = mean_squares[:, 0, 1].sqrt()
+        strength = _strength(excess, counted.sum((-2, -1)), share, roughness)
         if log_mel.shape[-2] < LEAST_BANDS:
             strength = torch.zeros_like(strength)
-        deviations = [
-            ((each - ROUGH) / SLOPE).clamp(0, LARGEST_VARIANCE).sqrt() for each in (bands, frames)
-        ]
-        return strength, deviations[0], deviations[1]
+        return strength, ((excess - ROUGH) / SLOPE).clamp(0.0, LARGEST_VARIANCE).sqrt()
 
-    return Smoothness(*map_batch(of_items, log_mel, counts))
+    strength, deviations = map_batch(of_items, log_mel, counts)
+    return Smoothness(strength, *deviations.unbind(-1))
 
 
 def of_linear_mel(linear: Tensor, convention: MelConvention, lengths: Any) -> Smoothness:

@@ -1,8 +1,8 @@
 """Products with a matrix whose rows each cover a short range of columns, like a mel filterbank.
 
-The rows are split into chunks, and each chunk is multiplied as one dense block over the columns
-that it covers. This skips nearly all zeros, and every product stays a plain matrix product:
-differentiable, and fast on any device. A dense matrix is one block.
+On the CPU the rows are split into chunks, and each chunk is multiplied as one dense block over the
+columns that it covers. This skips nearly all zeros, and every product stays a plain matrix product.
+On other devices a launch costs more than the zeros: there the whole matrix is one block.
 """
 
 from __future__ import annotations
@@ -36,14 +36,28 @@ class Banded:
         """Return the same matrix with another dtype and on another device."""
         moved = object.__new__(Banded)
         moved.shape = self.shape
+        blocks = self.blocks if device.type == "cpu" else [(slice(None), self._dense())]
         # In two steps: MPS has no float64.
-        moved.blocks = [(columns, block.to(dtype).to(device)) for columns, block in self.blocks]
+        moved.blocks = [(columns, block.to(dtype).to(device)) for columns, block in blocks]
         return moved
+
+    def _dense(self) -> Tensor:
+        """Return the whole matrix."""
+        first = self.blocks[0][1]
+        matrix, row = first.new_zeros(self.shape), 0
+        for columns, block in self.blocks:
+            matrix[row : row + len(block), columns] = block
+            row += len(block)
+        return matrix
 
     def __matmul__(self, right: Tensor) -> Tensor:
         """Return the product with columns: (…, columns, n) -> (…, rows, n)."""
-        return torch.cat([block @ right[..., columns, :] for columns, block in self.blocks], -2)
+        return _joined([block @ right[..., columns, :] for columns, block in self.blocks], -2)
 
     def of_rows(self, rows: Tensor) -> Tensor:
         """Return the product with each row of a matrix: (…, n, columns) -> (…, n, rows)."""
-        return torch.cat([rows[..., columns] @ block.mT for columns, block in self.blocks], -1)
+        return _joined([rows[..., columns] @ block.mT for columns, block in self.blocks], -1)
+
+
+def _joined(parts: list[Tensor], dim: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)

@@ -55,6 +55,10 @@ class _OverlapAdd(_Linear):
     @staticmethod
     def forward(frames: Tensor, window: Tensor, hop_length: int) -> Tensor:
         *items, n_frames, n_fft = frames.shape
+        if frames.is_cuda:
+            size = [*items, hop_length * (n_frames - 1) + n_fft]
+            windowed = frames * window
+            return torch.ops.aten.unfold_backward(windowed, size, len(items), n_fft, hop_length)
         parts = _hops(window, hop_length)
         total = frames.new_zeros(*items, n_frames + len(parts) - 1, hop_length)
         for shift, part in enumerate(parts):

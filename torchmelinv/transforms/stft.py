@@ -157,13 +157,16 @@ class STFT(Module):
         frames = 1 + reach.div(self.convention.hop_length, rounding_mode="floor")
         return (frames - int(self.convention.drop_last_frame)).clamp(min=0)
 
-    def valid_length(self, frame_counts: Tensor, n_samples: int, length: int | None) -> Tensor:
+    def valid_length(
+        self, frame_counts: Tensor, n_samples: int, length: int | Tensor | None
+    ) -> Tensor:
         """Return the number of samples of each item of a padded batch.
 
         Args:
             frame_counts: Frames of each item, (…).
             n_samples: Samples of the padded batch.
-            length: Requested length of the longest items. Default: their `default_length`.
+            length: Requested length of the longest items, or of each item, (…). It counts for an
+                item if it gives the item's frames. Default: `default_length` of the frames.
 
         Returns:
             Samples of each item, (…), at most `n_samples`.
@@ -171,6 +174,9 @@ class STFT(Module):
         samples = self.default_length(frame_counts).clamp(max=n_samples)
         if length is None:
             return samples
+        if isinstance(length, Tensor):
+            fits = frame_counts == self.frame_counts(length)
+            return torch.where(fits, length.clamp(max=n_samples), samples)
         longest = frame_counts == self.convention.n_frames(length)
         return torch.where(longest, min(length, n_samples), samples)
 
