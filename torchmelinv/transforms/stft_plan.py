@@ -127,7 +127,10 @@ class STFTPlan:
             left = self.convention.left_padding
             return pad(signal, (left, padded_length - left - self.n_samples))
         before, after = (signal.index_select(-1, indices) for indices in self.edge_indices)
-        return torch.cat([before, signal, after], -1).narrow(-1, 0, padded_length)
+        padded = torch.cat([before, signal, after], -1)
+        if not is_traced(signal) and padded.shape[-1] == padded_length:
+            return padded
+        return padded.narrow(-1, 0, padded_length)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Return the spectrum (items, frames, n_freqs) of a signal (items, n_samples)."""
