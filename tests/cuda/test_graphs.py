@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.host_cuda import fake_capture
 from torchmelinv.cuda import graphs
@@ -98,12 +99,26 @@ class _OnDevice:
         return 3
 
 
+@pytest.fixture
+def device(monkeypatch):
+    """Take `_OnDevice` for a tensor of a device that captures nothing."""
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    monkeypatch.setattr(graphs, "is_traced", lambda _: False)
+
+
 def test_cpu_computations_are_not_captured():
     assert not worth_capturing(torch.zeros(3))
 
 
+def test_tensors_without_values_are_not_captured():
+    with FakeTensorMode():
+        fake = torch.zeros(3, device="cuda")
+    assert fake.is_cuda
+    assert not worth_capturing(fake)
+
+
+@pytest.mark.usefixtures("device")
 def test_an_environment_variable_switches_graphs_off(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     for value, captures in (("", True), ("1", True), ("0", False)):
         monkeypatch.setenv(graphs.ENVIRONMENT_VARIABLE, value)
         assert worth_capturing(_OnDevice()) == captures
@@ -112,13 +127,14 @@ def test_an_environment_variable_switches_graphs_off(monkeypatch):
         worth_capturing(_OnDevice())
 
 
+@pytest.mark.usefixtures("device")
 def test_nothing_is_captured_inside_another_capture_or_transform(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
-    assert not worth_capturing(_OnDevice())
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     answers = []
     torch.func.vmap(lambda x: (answers.append(worth_capturing(_OnDevice())), x)[1])(torch.ones(2))
     assert answers == [False]
+    assert worth_capturing(_OnDevice())
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    assert not worth_capturing(_OnDevice())
 
 
 class _FakeStream:

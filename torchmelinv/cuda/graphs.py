@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv.cuda.backend import runs_eagerly
 from torchmelinv.errors import InputError
 
@@ -84,7 +85,7 @@ def worth_capturing(*tensors: Tensor) -> bool:
     """
     if not all(tensor.is_cuda for tensor in tensors):
         return False
-    if not runs_eagerly() or not graphs_enabled():
+    if not runs_eagerly() or any(map(is_traced, tensors)) or not graphs_enabled():
         return False
     if sum(tensor.numel() for tensor in tensors) > MAX_VALUES:
         return False
