@@ -8,7 +8,6 @@ import torch
 from tests.pretended_device import pretended_device, recording
 from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
 
-
 SIZES = pytest.mark.parametrize(
     ("n_fft", "hop_length"), [(8, 2), (8, 3), (7, 3), (8, 8), (8, 11), (5, 1)]
 )

@@ -1,4 +1,4 @@
-"""A cache for tables that are derived from an object, per dtype and device."""
+"""Tables on the device of a tensor: a cache for those derived from an object, and small ones."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from torchmelinv._utils.precision import outside_inference_mode
 
 K = TypeVar("K")
 T = TypeVar("T")
+
+
+def to_device(table: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return a small table of the CPU in a dtype, on a device.
+
+    The host does not wait for the work that the device has still to do, as it would after a plain
+    copy.
+    """
+    # In two steps: MPS has no float64.
+    return table.to(dtype).to(device, non_blocking=device.type == "cuda")
 
 
 def cached_table(make: Callable[[K, torch.dtype, torch.device], T]) -> Callable[[K, Tensor], T]:

@@ -94,8 +94,8 @@ def check_lengths(lengths: Any, items: torch.Size, most: int, device: torch.devi
         device: Device of the result.
 
     Returns:
-        The lengths as int64, (*items). On an accelerator values are not checked but clamped, so
-        that no later index leaves its range.
+        The lengths as int64, (*items), without waiting for a CUDA device. On an accelerator values
+        are not checked but clamped, so that no later index leaves its range.
 
     Raises:
         InputError: If they are not integers, have another shape, or leave the range.
@@ -118,7 +118,8 @@ def check_lengths(lengths: Any, items: torch.Size, most: int, device: torch.devi
     if readable and not 1 <= int(lengths.min()) <= int(lengths.max()) <= most:
         shown = lengths.flatten().tolist()[:8]
         raise InputError(f"lengths are {shown}; each must be from 1 to {most}")
-    return lengths.clamp(1, max(1, most)).to(device)
+    to_cuda = lengths.device.type == "cpu" and device.type == "cuda"
+    return lengths.clamp(1, max(1, most)).to(device, non_blocking=to_cuda)
 
 
 def check_whole(name: str, value: Any, least: int | None = None) -> None:
