@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmelinv._utils.black_box import define_operator
 from torchmelinv._utils.tracing import passes_gradient, refuse_jvp
