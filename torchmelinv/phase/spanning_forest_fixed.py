@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 
 from torchmelinv.phase.turns import follow, jump, sizes_are_known, to_radians, to_turns
 
-_JUMPS = (11, 7, 5, 4, 4, 3, 3, 2)
+_JUMPS = (11, 10, 4, 4, 4, 3, 3, 2, 1)
 _LOW_33 = 2**33 - 1
 
 
@@ -52,43 +52,60 @@ def _keys(weight: Tensor, ends: Tensor) -> Tensor:
     rounded = torch.add(fraction, exponent, alpha=2048).long()
     numbers = torch.arange(2**18 << 33, (2**18 << 33) + 2 * ends.shape[0], device=weight.device)
     keys = (rounded << 33)[..., None] + numbers.reshape(-1, 2)
-    return torch.where((weights > 0)[..., None], keys, 0)
+    return keys.masked_fill((weights <= 0)[..., None], 0)
+
+
+def _joined(key: Tensor, start: Tensor, end: Tensor, alone: Tensor, n_jumps: int) -> Tensor:
+    """Join groups along their best edges.
+
+    Args:
+        key: Keys of the edges, (items, m); 0 for those within a group.
+        start: Group at the start of each edge, (items, m).
+        end: Group at its end, and the angle of the start's group relative to that one, (2, items,
+            m).
+        alone: Each bin as a group, with angle 0, (2, items, n).
+        n_jumps: Number of jumps.
+
+    Returns:
+        The group that each group becomes part of, and the angle relative to it, (2, items, n).
+    """
+    best = alone[1].scatter_reduce(-1, start, key, "amax")
+    joined = end.gather(-1, (best & _LOW_33).expand_as(alone))
+    # Of two groups with the same best edge one has the larger key and stays; any other joins one of
+    # a larger key. Edge 0 ends in bin 0, which has no key.
+    joins = best.gather(-1, joined[0]) > best
+    return jump(torch.where(joins, joined, alone), n_jumps)
+
+
+def _from_loudest(groups: Tensor, weight: Tensor, bins: Tensor) -> Tensor:
+    """Return the angles relative to each tree's loudest bin, the first of equal ones."""
+    tree, angle = groups
+    loudest = weight.scatter_reduce(-1, tree, weight, "amax")
+    candidate = bins.masked_fill(weight != loudest.gather(-1, tree), weight.shape[-1] - 1)
+    first = candidate.scatter_reduce(-1, tree, candidate, "amin")
+    return to_radians(angle - angle.gather(-1, first.gather(-1, tree)), weight.dtype)
 
 
 def integrate_angles(weight: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """Return the angles of `spanning_forest.integrate_angles`, to rounding."""
-    items, rows, columns = weight.shape
-    # A row and a column of silence before the others make every bin alike.
-    bordered = pad(weight, (1, 0, 1, 0)).flatten(1)
-    n = (rows + 1) * (columns + 1)
-    ends = _ends(n, columns + 1, weight.device)
-    key = _keys(bordered, ends).flatten(1)
+    # A row and a column of silence before the others: edges that would leave the grid have no key.
+    shape = (weight.shape[0], weight.shape[1] + 1, weight.shape[2] + 1)
+    weight = pad(weight, (1, 0, 1, 0)).flatten(1)
+    items, n = weight.shape
+    ends = _ends(n, shape[2], weight.device)
+    key = _keys(weight, ends).flatten(1)
     rise = to_turns(torch.stack([pad(down, (1, 0, 2, 0)), pad(right, (2, 0, 1, 0))], 1).flatten(1))
-    # The angle of the first end minus that of the second; then the other way around.
+    # The angle of the start minus that of the end, in both directions.
     step = torch.stack([-rise, rise], -1).flatten(1)
     bins = torch.arange(n, device=weight.device).expand(items, n)
-    zeros = torch.zeros_like(bins)
-    alone = torch.stack([bins, zeros])
-    groups = alone
-    for n_jumps in _JUMPS:
-        # Of both ends: the group, and the angle relative to it.
-        start = _at(groups, ends)
-        end = start.flip(-1).flatten(2)
-        start = start.flatten(2)
+    alone = torch.stack([bins, torch.zeros_like(bins)])
+    directed = torch.stack([ends, ends.flip(-1)]).flatten(1)
+    start, end = directed[:, None].expand(2, items, -1)
+    n_jumps, *others = _JUMPS
+    groups = _joined(key, start, torch.stack([end, step]), alone, n_jumps)
+    for n_jumps in others:
+        start, end = _at(groups, directed).unbind(2)
         end[1].sub_(start[1]).add_(step)
-        best = zeros.scatter_reduce(-1, start[0], key * (start[0] != end[0]), "amax")
-        joined = end.gather(-1, (best & _LOW_33).expand(2, items, n))
-        # Of two groups with the same best edge one has the larger key, and stays; any other group
-        # joins one with a larger key.
-        joins = best.gather(-1, joined[0]) > best
-        groups = follow(groups, jump(torch.where(joins, joined, alone), n_jumps))
-    return _from_loudest(groups, bordered, bins, weight.dtype).reshape(items, rows + 1, columns + 1)[:, 1:, 1:]
-
-
-def _from_loudest(groups: Tensor, weight: Tensor, bins: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the angles relative to each tree's loudest bin, the first of equal ones."""
-    tree, angle = groups
-    loudest = torch.zeros_like(weight).scatter_reduce(-1, tree, weight, "amax")
-    candidate = torch.where(weight == loudest.gather(-1, tree), bins, weight.shape[-1] - 1)
-    first = torch.full_like(bins, weight.shape[-1] - 1).scatter_reduce(-1, tree, candidate, "amin")
-    return to_radians(angle - angle.gather(-1, first.gather(-1, tree)), dtype)
+        leaving = key * (start[0] != end[0])
+        groups = follow(groups, _joined(leaving, start[0], end, alone, n_jumps))
+    return _from_loudest(groups, weight, bins).reshape(shape)[:, 1:, 1:]
