@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from torchmelinv.phase.turns import follow, jump, sizes_are_known, to_radians, to_turns
+from torchmelinv.phase.turns import follow, jump, to_radians, to_turns
 
 _JUMPS = (11, 10, 4, 4, 4, 3, 3, 2, 1)
 _LOW_33 = 2**33 - 1
