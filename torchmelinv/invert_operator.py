@@ -1,8 +1,4 @@
-"""The inversion as one operator, `torch.ops.torchmelinv.invert`, with derivative and batching rule.
-
-`torch.compile` would unroll the iterations, which takes it minutes and gains nothing, and
-`torch.func` cannot see inside them. Both get this operator instead. Its backward inverts once more,
-with gradients, so it keeps nothing but the mel.
+"""The inversion as an operator, `torch.ops.torchmelinv.invert`, for compiled graphs and `torch.func`.
 
 Operators take tensors and numbers. An inverter is named by a text that describes all its settings,
 and is found by it in a registry of this process.
@@ -11,14 +7,14 @@ and is found by it in a registry of this process.
 from __future__ import annotations
 
 import copy
-from typing import Any, NoReturn, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from torchmelinv._utils.batching import mapped_first
-from torchmelinv._utils.precision import no_second_derivative
-from torchmelinv._utils.tracing import passes_gradient, refuse_jvp, transform_levels
+from torchmelinv._utils.black_box import define_operator
+from torchmelinv._utils.tracing import is_traced, passes_gradient, refuse_jvp
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.transforms.mel_checks import check_mel_shape
@@ -63,8 +59,7 @@ def _inverter(name: str) -> Invertible:
     return _inverters[name]
 
 
-@torch.library.custom_op("torchmelinv::invert", mutates_args=())
-def invert(
+def _compute(
     mel: Tensor,
     lengths: Tensor | None,
     length: int | None,
@@ -73,119 +68,27 @@ def invert(
     name: str,
 ) -> Tensor:
     """Invert a mel; `trains` says whether a gradient with respect to it passes."""
-    return _inverter(name)._invert(mel, lengths, length, init_waveform, trains).waveform
+    inverter = _inverter(name)
+    if mel.requires_grad and inverter.check:  # the backward: the forward has checked the values
+        inverter = copy.copy(inverter)
+        inverter.check = False
+    waveform: Tensor = inverter._invert(mel, lengths, length, init_waveform, trains).waveform
+    return waveform
 
 
-@invert.register_fake
-def _(
-    mel: Tensor,
-    lengths: Tensor | None,
-    length: int | None,
-    init_waveform: Tensor | None,
-    trains: bool,
-    name: str,
-) -> Tensor:
+def _shape_of(
+    mel: Tensor, lengths: Any, length: int | None, init_waveform: Any, trains: bool, name: str
+) -> Sequence[int]:
     n_samples = _inverter(name).convention.n_samples(mel.shape[-1]) if length is None else length
-    return mel.new_empty(*mel.shape[:-2], n_samples)
+    return *mel.shape[:-2], n_samples
 
 
-# Not a `custom_op`, inside which autograd is off.
-torch.library.define(
-    "torchmelinv::invert_backward",
-    "(Tensor grad, Tensor mel, Tensor? lengths, SymInt? length, Tensor? init_waveform, str name)"
-    " -> Tensor",
+_invert = define_operator(
+    "invert",
+    "Tensor? lengths, SymInt? length, Tensor? init_waveform, bool trains, str name",
+    _compute,
+    _shape_of,
 )
-
-
-@torch.library.impl("torchmelinv::invert_backward", "CompositeExplicitAutograd")
-def _invert_backward(
-    grad: Tensor,
-    mel: Tensor,
-    lengths: Tensor | None,
-    length: int | None,
-    init_waveform: Tensor | None,
-    name: str,
-) -> Tensor:
-    """Return the gradient with respect to the mel."""
-    inverter = copy.copy(_inverter(name))
-    inverter.check = False  # done in the forward
-    with torch.enable_grad():
-        mel = mel.detach().requires_grad_()
-        waveform = inverter._invert(mel, lengths, length, init_waveform, True).waveform
-        return torch.autograd.grad(waveform, mel, grad)[0]
-
-
-@torch.library.register_fake("torchmelinv::invert_backward")
-def _(
-    grad: Tensor,
-    mel: Tensor,
-    lengths: Tensor | None,
-    length: int | None,
-    init_waveform: Tensor | None,
-    name: str,
-) -> Tensor:
-    return torch.empty_like(mel)
-
-
-def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    mel, lengths, ctx.length, init_waveform, _, ctx.name = inputs
-    ctx.save_for_backward(mel, lengths, init_waveform)
-
-
-def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    mel, lengths, init_waveform = ctx.saved_tensors
-    mel_grad = torch.ops.torchmelinv.invert_backward(
-        grad, mel, lengths, ctx.length, init_waveform, ctx.name
-    )
-    return mel_grad, None, None, None, None, None
-
-
-invert.register_autograd(_backward, setup_context=_setup_context)
-
-
-@invert.register_vmap
-def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-    return invert(*mapped_first(info.batch_size, in_dims, inputs)), 0
-
-
-@torch.library.register_vmap("torchmelinv::invert_backward")
-def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-    mapped = mapped_first(info.batch_size, in_dims, inputs)
-    return torch.ops.torchmelinv.invert_backward(*mapped), 0
-
-
-class _Invert(torch.autograd.Function):
-    """The operator for `torch.func`, which does not see the derivative of a `custom_op`."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(*inputs: Any) -> Tensor:
-        return invert(*inputs)
-
-    setup_context = staticmethod(_setup_context)
-
-    @staticmethod
-    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
-        mel, lengths, init_waveform = ctx.saved_tensors
-        inputs = (grad[0], mel, lengths, ctx.length, init_waveform, ctx.name)
-        return _InvertBackward.apply(*inputs), None, None, None, None, None
-
-
-class _InvertBackward(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(*inputs: Any) -> Tensor:
-        return torch.ops.torchmelinv.invert_backward(*inputs)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grad: Tensor) -> NoReturn:
-        raise no_second_derivative()
 
 
 def needs_operator(mel: Any) -> bool:
@@ -193,7 +96,7 @@ def needs_operator(mel: Any) -> bool:
     if torch.compiler.is_compiling():
         # Not `is_exporting`, which `torch.compile` takes for True.
         return torch.compiler.is_dynamo_compiling()
-    return type(mel) not in (Tensor, nn.Parameter) or bool(transform_levels())
+    return is_traced(mel) or torch._C._are_functorch_transforms_active()
 
 
 def invert_by_operator(
@@ -220,5 +123,4 @@ def invert_by_operator(
         lengths = torch.as_tensor(lengths)
     if init_waveform is not None:
         init_waveform = init_waveform.detach()
-    inputs = (mel, lengths, length, init_waveform, trains, name)
-    return invert(*inputs) if torch.compiler.is_compiling() else _Invert.apply(*inputs)
+    return _invert(mel, lengths, length, init_waveform, trains, name)

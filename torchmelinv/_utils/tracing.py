@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
 
 from torchmelinv.errors import InputError
 
@@ -19,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def is_traced(tensor: Tensor) -> bool:
     """Return whether operations on the tensor are recorded or only have their shapes computed."""
-    return torch.compiler.is_compiling() or type(tensor) not in (Tensor, nn.Parameter)
+    return torch.compiler.is_compiling() or isinstance(tensor, FakeTensor | FunctionalTensor)
 
 
 def with_own_code(wrapper: F, function: Callable[..., Any]) -> F:
@@ -77,3 +79,16 @@ def refuse_transforms(name: str, instead: str) -> None:
     """Refuse `torch.func` for a computation that it cannot look into."""
     if not torch.compiler.is_compiling() and transform_levels():
         raise InputError(f"torch.func transforms of {name} are not supported; {instead}")
+
+
+def apply_function(function: type[torch.autograd.Function], *inputs: Any) -> Any:
+    """Apply an autograd Function; only compute its values where no derivative can be asked for.
+
+    ``Function.apply`` takes about as long as a step with a short signal.
+    """
+    if torch._C._are_functorch_transforms_active() or (
+        torch.is_grad_enabled()
+        and any(isinstance(each, Tensor) and each.requires_grad for each in inputs)
+    ):
+        return function.apply(*inputs)
+    return function.forward(*inputs)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import mapped_first
+from torchmelinv._utils.tracing import apply_function
 
 __all__ = ["solve_tridiagonal"]
 
@@ -109,4 +110,4 @@ def solve_tridiagonal(diagonal: Tensor, off_diagonal: Tensor, right: Tensor) -> 
         >>> torch.allclose(x, torch.ones(3, 1))
         True
     """
-    return _SolveTridiagonal.apply(diagonal, off_diagonal, right)
+    return apply_function(_SolveTridiagonal, diagonal, off_diagonal, right)

@@ -36,10 +36,9 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import pad, threshold
 
 from torchmelinv._utils.batching import map_batch
-from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import full_precision
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.cuda import nvrtc, pghi_cuda, spanning_forest_cuda
@@ -88,19 +87,21 @@ def phase_steps(
         1).
     """
     peak = magnitude.amax((-2, -1), keepdim=True) if peak is None else peak
-    relative = safe_divide(magnitude, peak)
-    nonsilent = relative > 0
-    log = torch.where(nonsilent, relative, 1).log()
-    both_frames = nonsilent[:, 1:] & nonsilent[:, :-1]
-    both_bins = nonsilent[..., 1:] & nonsilent[..., :-1]
-    in_time = pad(torch.where(both_frames, log.diff(dim=1), 0), (0, 0, 1, 1))
-    in_time = (in_time[:, 1:] + in_time[:, :-1]) / 2
-    in_bins = torch.where(both_bins, log.diff(dim=2), 0)
-    in_bins = pad((in_bins[..., 1:] + in_bins[..., :-1]) / 2, (1, 1))
+    relative = _finite(magnitude / peak)
+    log = relative.log()
+    in_time = pad(_finite(log.diff(dim=1)), (0, 0, 1, 1))
+    in_time = in_time[:, 1:] + in_time[:, :-1]  # twice the slope, as in bins
+    in_bins = _finite(log.diff(dim=2))
+    in_bins = pad(in_bins[..., 1:] + in_bins[..., :-1], (1, 1))
     turn, ratio = bin_angles(convention, convention.hop_length, relative), _ratio(convention)
-    next_frame = turn + (in_bins[:, 1:] + in_bins[:, :-1]) * (ratio / 2)
-    next_bin = (in_time[..., 1:] + in_time[..., :-1]) / (-2 * ratio)
-    return torch.where(relative > TOLERANCE, relative, 0), next_frame, next_bin
+    next_frame = torch.add(turn, in_bins[:, 1:] + in_bins[:, :-1], alpha=ratio / 4)
+    next_bin = (in_time[..., 1:] + in_time[..., :-1]) / (-4 * ratio)
+    return threshold(relative, TOLERANCE, 0), next_frame, next_bin
+
+
+def _finite(values: Tensor) -> Tensor:
+    """Return 0 for quotients of zeros and for differences to the logarithm of zero."""
+    return values.nan_to_num(0, 0, 0)
 
 
 def finish_angles(

@@ -19,6 +19,7 @@ from torchmelinv._utils.precision import (
     differentiable_vjp,
     no_second_derivative,
 )
+from torchmelinv._utils.tracing import apply_function
 from torchmelinv.cuda import step_cuda
 from torchmelinv.cuda.backend import may_use_kernels, use_kernel
 from torchmelinv.cuda.layout import MelUpdate
@@ -97,7 +98,7 @@ class PhaseProblem:
 
     def consistent_projection(self, signal: Tensor) -> Tensor:
         """Return ISTFT(P_A(STFT(y))) of signals y (items, samples); backward stores one signal."""
-        return _ConsistentProjection.apply(signal, self.target.values, self)
+        return apply_function(_ConsistentProjection, signal, self.target.values, self)
 
     def fused_step(
         self,

@@ -17,6 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.control_flow import may_depend_on_values
+from torchmelinv.phase import spanning_forest_fixed
+
 _LOW_32 = 0xFFFFFFFF
 _ROUNDED_BITS = 0xFFF  # of a weight's 23; the rest tells weights apart to 5e-4
 
@@ -111,6 +114,8 @@ def integrate_angles(weight: Tensor, down: Tensor, right: Tensor) -> Tensor:
     Returns:
         Angles (items, rows, columns) within [0, 2π]; each tree's loudest bin has 0.
     """
+    if not may_depend_on_values(weight):
+        return spanning_forest_fixed.integrate_angles(weight, down, right)
     n_trees = weight.numel()
     edges = _grid_edges(weight, down, right)
     # For the trees of each round: the tree they became part of, and the angle relative to its root.

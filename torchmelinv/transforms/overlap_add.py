@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from torchmelinv._utils.tracing import is_traced
+from torchmelinv._utils.tracing import apply_function, is_traced
 
 
 class _Linear(torch.autograd.Function):
@@ -106,11 +106,11 @@ def frame_signal(signal: Tensor, window: Tensor, hop_length: int) -> Tensor:
     """Return the windowed frames of a signal: (…, hop · (T − 1) + n_fft) -> (…, T, n_fft)."""
     if is_traced(signal):
         return _frame_plainly(signal, window, hop_length)
-    return _FrameSignal.apply(signal, window, hop_length)
+    return apply_function(_FrameSignal, signal, window, hop_length)
 
 
 def overlap_add(frames: Tensor, window: Tensor, hop_length: int) -> Tensor:
     """Window frames and add them up: (…, T, n_fft) -> (…, hop · (T − 1) + n_fft)."""
     if is_traced(frames):
         return _overlap_add_plainly(frames, window, hop_length)
-    return _OverlapAdd.apply(frames, window, hop_length)
+    return apply_function(_OverlapAdd, frames, window, hop_length)

@@ -39,10 +39,11 @@ def _padded_length(convention: STFTConvention, n_frames: int) -> int:
 
 def _reflect(position: Tensor, length: Any) -> Tensor:
     """Return indices into a signal of `length` samples, one number or a tensor, that reflects."""
-    period = 2 * (length - 1)
-    period = period.clamp(min=1) if isinstance(period, Tensor) else max(period, 1)
+    if not isinstance(length, Tensor):
+        length = position.new_full((1,), length)  # ONNX takes no symbol in `remainder`
+    period = (2 * (length - 1)).clamp(min=1)
     folded = position.remainder(period)
-    return torch.minimum(folded, period - folded).clamp(max=length - 1)
+    return torch.minimum(torch.minimum(folded, period - folded), length - 1)
 
 
 def fit_length(signal: Tensor, n_samples: int) -> Tensor:
@@ -81,6 +82,7 @@ class STFTPlan:
         return self._envelope(self.window) if is_traced(self.window) else self._cached_envelope
 
     @functools.cached_property
+    @outside_inference_mode
     def _cached_envelope(self) -> Tensor:
         convention, window = self.convention, self.window
         if self.frame_mask is not None:
@@ -125,7 +127,10 @@ class STFTPlan:
             left = self.convention.left_padding
             return pad(signal, (left, padded_length - left - self.n_samples))
         before, after = (signal.index_select(-1, indices) for indices in self.edge_indices)
-        return torch.cat([before, signal, after], -1).narrow(-1, 0, padded_length)
+        padded = torch.cat([before, signal, after], -1)
+        if not is_traced(signal) and padded.shape[-1] == padded_length:
+            return padded
+        return padded.narrow(-1, 0, padded_length)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Return the spectrum (items, frames, n_freqs) of a signal (items, n_samples)."""
