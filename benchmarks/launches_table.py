@@ -16,8 +16,9 @@ def render(record: Record) -> str:
     explanation = (
         "One item of 10 s, with 32 iterations. Counted on a pretended device "
         "(`tests/pretended_device.py`): each operation that is neither a view nor an allocation "
-        "is a launch. The host waits to read a value or the size of a result, and to copy. What "
-        f"is done once, such as making tables, does not count. {provenance(record)}."
+        "is a launch, also if a library runs it as several kernels. The host waits to read a value "
+        "or the size of a result, and to copy. What is done once, such as making tables, does not "
+        f"count. {provenance(record)}."
     )
     return (
         f"{table(['call', 'launches', 'waits'], calls)}\n\n"
