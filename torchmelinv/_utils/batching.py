@@ -1,7 +1,7 @@
 """Batches: masks of items that differ in length, and item-by-item processing on the CPU.
 
 One item at a time fits the CPU's cache better than a batch, and makes each result bit for bit
-independent of the other items. Other devices get the whole batch at once.
+independent of the other items. Other devices and traced graphs get the whole batch at once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from torchmelinv._utils.control_flow import may_depend_on_values
 
 Result = TypeVar("Result", bound=tuple[Tensor, ...])
 
@@ -48,7 +50,7 @@ def map_batch(function: Callable[..., Result], first: Tensor, *others: Tensor | 
     Returns:
         The function's result for all items.
     """
-    if first.device.type != "cpu" or len(first) <= 1:
+    if not may_depend_on_values(first) or len(first) <= 1:
         return function(first, *others)
     tensors = (first, *others)
     results = [
