@@ -6,7 +6,8 @@ high by the weights of its ends, so it avoids quiet bins. Borůvka (1926) finds 
 at once. Each tree, at first a single bin, joins another one by the best edge that leaves it; chains
 of trees find their root by pointer jumping and become one tree, and edges inside a tree are
 dropped. At most half of the growing trees are left after a round, in spectrograms about a quarter:
-all rounds together cost little more than the first.
+all rounds together cost little more than the first. Where values must not be read, the rounds are
+those of `spanning_forest_fixed.py`.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def _start_at_loudest(weight: Tensor, tree: Tensor, n_trees: int, angle: Tensor)
 def integrate_angles(weight: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """Integrate differences of angles along each item's maximum spanning forest.
 
-    Deterministic and without gradient; the host reads some numbers in each of about 7 rounds.
+    Deterministic and without gradient; on the CPU, the host reads some numbers in each round.
 
     Args:
         weight: Weight of each bin (items, rows, columns), from 0 to 1, normal when cubed. Bins of

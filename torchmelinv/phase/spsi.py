@@ -18,8 +18,10 @@ signal, whose angles can only be 0 or π.
 
 Magnitude and angles are (items, frames, n_freqs); angles lie within [0, 2π]. A factor of the
 magnitude does not change the angles, nor do later frames change earlier ones. No gradient passes.
-The cost is a dozen passes over the magnitude, then one gather, one addition and one remainder per
-frame, in order, without a host sync. The CUDA kernels (`cuda/spsi_cuda.py`) take two launches.
+The cost is some forty passes over the magnitude, then one gather and one addition per frame, in
+order. Elsewhere than on the CPU, where each operation is a launch, log₂(frames) jumps replace the
+frames: 60 launches for 10 s. Sums are exact, as integers (`turns.py`), so both give the same
+angles. The CUDA kernels (`cuda/spsi_cuda.py`) take two launches.
 """
 
 from __future__ import annotations
