@@ -18,6 +18,7 @@ from tests.phase.sinusoids import (
     spectrum_of,
 )
 from tests.problems import tones
+from torchmelinv._utils.control_flow import fixed_control_flow
 from torchmelinv.phase.spsi import _offsets, _peaks, spsi
 
 
@@ -102,3 +103,12 @@ def test_silence_is_finite_and_no_gradient_passes():
     angles = spsi(magnitude.requires_grad_(), CONVENTION)
     assert angles.isfinite().all()
     assert not angles.requires_grad
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 40])
+def test_jumps_give_the_same_angles_as_one_frame_after_the_other(n_frames):
+    magnitude = spectrum_of(tones(1600, (3,))).abs()[:, :n_frames]
+    for previous in (None, 6 * torch.rand(3, CONVENTION.n_freqs, dtype=magnitude.dtype)):
+        expected = spsi(magnitude, CONVENTION, previous)
+        with fixed_control_flow():
+            assert torch.equal(spsi(magnitude, CONVENTION, previous), expected)

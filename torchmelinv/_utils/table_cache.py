@@ -52,7 +52,7 @@ def cached_by_value(maxsize: int) -> Callable[[Callable[P, Tensor]], Callable[P,
         def table(*args: P.args, **kwargs: P.kwargs) -> Tensor:
             if torch.compiler.is_compiling():
                 return make(*args, **kwargs)
-            return kept(*args, **kwargs)
+            return kept(*args, **kwargs)  # type: ignore[arg-type]
 
         return table
 

@@ -67,7 +67,7 @@ def _offsets(magnitude: Tensor) -> Tensor:
     sides = magnitude.unfold(-1, 3, 1)[..., ::2]
     logs = (sides / size[..., None]).clamp(SMALLEST_RATIO, 1.0).log()
     # Where both are 0 so is p, and the divisor may be anything.
-    curvature = logs.sum(-1).clamp(max=-torch.finfo(logs.dtype).eps ** 2)
+    curvature = logs.sum(-1).clamp(max=-(torch.finfo(logs.dtype).eps ** 2))
     return pad((logs[..., 0] - logs[..., 1]) / curvature / 2, (1, 1))
 
 
