@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 import torchmelinv
 from torchmelinv._utils import precision
+from torchmelinv.cuda import graphs
 
 # No machine has as many devices: tables that caches keep are never taken for those of a device.
 DEVICE = torch.device("cuda:99")
@@ -174,6 +176,8 @@ def pretended_device() -> Iterator[torch.device]:
     with contextlib.ExitStack() as stack:
         for owner, name, replacement in replacements:
             stack.enter_context(mock.patch.object(owner, name, replacement))
+        # Nothing captures graphs here; their users' tests pretend that differently.
+        stack.enter_context(mock.patch.dict(os.environ, {graphs.ENVIRONMENT_VARIABLE: "0"}))
         stack.enter_context(mode)
         yield DEVICE
 

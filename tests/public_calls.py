@@ -129,6 +129,9 @@ def with_two_arguments() -> dict[str, Case]:
             (LINEAR_MEL, LINEAR_MEL.flip(-1)),
         ),
     }
+    for name in ("channel", "mel", "sound", "waveform"):
+        others[f"{name}_scores"] = () if name == "channel" else (TINY,)
+        pairs[f"{name}_scores"] = pairs["mel_error_db" if name == "mel" else "level_db"]
     cases: dict[str, Case] = {}
     for name, inputs in pairs.items():
         metric, more = getattr(metrics, name), others.get(name, ())

@@ -37,51 +37,12 @@ DECIDES: dict[str, tuple[int, str]] = {
 # Computed by packages on the CPU, for whole files or for figures, or from a configuration.
 NOT_ON_A_DEVICE = {
     *(f"torchmelinv.metrics.{name}" for name in ("distillmos", "dnsmos", "estoi", "pesq_wb")),
-    "torchmelinv.metrics.plcmos",
+    *(f"torchmelinv.metrics.{name}" for name in ("opinion_scores", "perceptual_scores", "plcmos")),
     "torchmelinv.identify",
     "torchmelinv.invert_many",
     "torchmelinv.from_librosa",
     *filter(re.compile(r"torchmelinv\.(corpus|plot)\.").match, public_objects()),
 }
-# ----------------------------------------------------------------------------------------------
-# What does not meet its bound yet, with the number of 2026-11-30. Remove what does.
-NOT_YET: dict[str, float] = {
-    # Waits of small calls.
-    INVERTER + "magnitude entropic": 3,
-    INVERTER + "magnitude least_distance": 2,
-    INVERTER + "init pghi": 23,
-    INVERTER + "init pghi, channels": 23,
-    INVERTER + "lengths": 1,
-    INVERTER + "lengths on the device": 1,
-    "torchmelinv.STFT": 1,
-    "torchmelinv.compat.torchaudio.InverseMelScale": 3,
-    "torchmelinv.compat.librosa.mel_to_audio": 27,
-    "torchmelinv.compat.librosa.mel_to_stft": 3,
-    "torchmelinv.compat.librosa.mfcc_to_audio": 26,
-    "check of power 0.7": 2,
-    # Launches of calls of 10 s, and of one iteration.
-    "MelInverter": 5177,
-    "MelInverter, check=False": 5098,
-    "entropic": 2049,
-    "least_distance": 1979,
-    "init pghi": 631,
-    "init spsi": 2646,
-    "mel_consistent": 55.75,
-}
-# ----------------------------------------------------------------------------------------------
-
-
-def cases_of(names: Any) -> list[Any]:
-    """Return parameters; those in `NOT_YET` are expected to fail."""
-    return [
-        pytest.param(
-            name,
-            marks=[pytest.mark.xfail(strict=True, reason=f"{NOT_YET[name]:g} on 2026-11-30")]
-            if name in NOT_YET
-            else [],
-        )
-        for name in names
-    ]
 
 
 def tensors_of(output: Any) -> list[Tensor]:
@@ -104,10 +65,9 @@ def test_everything_public_has_a_case():
     covered = {name.split(": ")[0] for name in CASES} | NOT_ON_A_DEVICE
     public = {name for name, value in public_objects().items() if takes_tensors(value)}
     assert public - covered == set()
-    assert set(NOT_YET) <= {*CASES, *CHECKED, *CALLS, *ITERATIONS}
 
 
-@pytest.mark.parametrize("name", cases_of(CASES))
+@pytest.mark.parametrize("name", CASES)
 def test_no_call_waits(name):
     """Nor does its gradient. The first call makes tables, which may wait."""
     call, inputs = CASES[name]
@@ -142,7 +102,7 @@ CHECKED: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", cases_of(CHECKED))
+@pytest.mark.parametrize("name", CHECKED)
 def test_a_check_waits_once(name):
     mel = tmi.MelSpectrogram(CHECKED[name].convention)(WAVEFORMS)
     with pretended_device() as device:
@@ -215,7 +175,7 @@ def measured() -> dict[str, Any]:
     return launches.measure({*CALLS, *ITERATIONS})
 
 
-@pytest.mark.parametrize("name", cases_of(CALLS))
+@pytest.mark.parametrize("name", CALLS)
 def test_a_call_of_ten_seconds(name):
     counts = measured()["calls"][name]
     most, most_waits = CALLS[name]
@@ -223,6 +183,6 @@ def test_a_call_of_ten_seconds(name):
     assert counts["waits"] <= most_waits
 
 
-@pytest.mark.parametrize("name", cases_of(ITERATIONS))
+@pytest.mark.parametrize("name", ITERATIONS)
 def test_one_iteration(name):
     assert measured()["iterations"][name] <= ITERATIONS[name]

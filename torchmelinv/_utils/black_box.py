@@ -1,8 +1,8 @@
-"""Operators for computations that no compiler shall look into: values, shape, derivative, batches.
+"""Operators for computations that compilers do not trace: values, shape, derivative and batches.
 
-`torch.compile` would unroll an iteration, which takes it minutes and gains nothing, and `torch.func`
-cannot look inside. An operator hides it. Its backward computes once more, with gradients, so that
-it keeps nothing but the inputs; it has no second derivative.
+`torch.compile` would unroll an iteration, which takes minutes and gains nothing, and `torch.func`
+cannot trace it. An operator hides it. Its backward computes once more, with gradients, so that it
+keeps nothing but the inputs; it has no second derivative.
 """
 
 from __future__ import annotations

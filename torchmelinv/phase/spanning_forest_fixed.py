@@ -54,7 +54,7 @@ def _ends(n: int, columns: int, device: torch.device) -> Tensor:
 
 
 def _at(values: Tensor, numbers: Tensor) -> Tensor:
-    """Return the values (…, items, n) at the same numbers (…) of all items, (…, items, *numbers)."""
+    """Return the values (…, items, n) at numbers that all items share, (…, items, *numbers)."""
     index = numbers.flatten().expand(*values.shape[:-1], -1)
     return values.gather(-1, index).unflatten(-1, numbers.shape)
 

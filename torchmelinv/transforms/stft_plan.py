@@ -25,6 +25,7 @@ from torch.nn.functional import pad
 from torchmelinv._utils.batching import length_mask
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.tracing import is_traced
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.cuda.layout import Layout
@@ -93,7 +94,7 @@ class STFTPlan:
     def _envelope(self, window: Tensor) -> Tensor:
         """Return `inverse_sumsquare` from a window of any precision."""
         n_frames, n_samples, device = self.n_frames, self.n_samples, self.window.device
-        window = window.to(torch.float32 if device.type == "mps" else torch.float64).to(device)
+        window = to_device(window, torch.float32 if device.type == "mps" else torch.float64, device)
         counts: Any = n_frames
         if self.frame_mask is not None:
             counts = self.frame_mask.sum((-2, -1))[:, None, None]
