@@ -126,7 +126,8 @@ def integrate_angles(weight: Tensor, down: Tensor, right: Tensor) -> Tensor:
     n_jumps, *others = _jumps(shape[1] - 1, shape[2] - 1)
     groups = _joined(key, start, torch.stack([end, step]), alone, n_jumps)
     for n_jumps in others:
-        start, end = _at(groups, directed).unbind(2)
+        of_ends = _at(groups, directed)
+        start, end = of_ends[:, :, 0], of_ends[:, :, 1]
         end[1].sub_(start[1]).add_(step)
         leaving = key * (start[0] != end[0])
         groups = follow(groups, _joined(leaving, start[0], end, alone, n_jumps))
