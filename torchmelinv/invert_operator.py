@@ -1,4 +1,4 @@
-"""The inversion as an operator, `torch.ops.torchmelinv.invert`, for compiled graphs and `torch.func`.
+"""The inversion as the operator `torch.ops.torchmelinv.invert`, for graphs and for `torch.func`.
 
 Operators take tensors and numbers. An inverter is named by a text that describes all its settings,
 and is found by it in a registry of this process.
@@ -122,6 +122,9 @@ def invert_by_operator(
         mel = mel.detach()
     if lengths is not None:
         lengths = torch.as_tensor(lengths)
-    if init_waveform is not None:
-        init_waveform = init_waveform.detach()
+    if init_waveform is not None and passes_gradient(init_waveform):
+        raise InputError(
+            "init_waveform requires a gradient, which does not pass through it in compiled graphs "
+            "and torch.func; detach it"
+        )
     return _invert(mel, lengths, length, init_waveform, trains, name)

@@ -1,8 +1,8 @@
-"""Operators for computations that no compiler shall look into: values, shape, derivative, batches.
+"""Operators that hide a computation from compilers, with their shape, derivative and batching rule.
 
-`torch.compile` would unroll an iteration, which takes it minutes and gains nothing, and `torch.func`
-cannot look inside. An operator hides it. Its backward computes once more, with gradients, so that
-it keeps nothing but the inputs; it has no second derivative.
+`torch.compile` would unroll an iteration, which takes it minutes and gains nothing, and
+`torch.func` cannot follow decisions by values. The backward of an operator computes once more, with
+gradients, so that it keeps nothing but the inputs; there is no second derivative.
 """
 
 from __future__ import annotations
