@@ -73,6 +73,8 @@ STFT_ = STFT(TINY)
 MEL = MelSpectrogram(TINY)
 BANK = MelFilterbank(TINY)
 LEVEL = TINY.level
+SQUARED = losses.MelLoss(TINY, p=2)
+CONSISTENCY = losses.ConsistencyLoss(TINY)
 CASES: dict[str, tuple[Any, ...]] = {
     "analysis": (MEL, waveform),
     "analysis of a padded batch": (lambda x, n: MEL(x, lengths=n), waveform, lengths),
@@ -83,7 +85,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "compression": (lambda x: compress(decompress(x, LEVEL), LEVEL), mel),
     "MelLoss": (losses.MelLoss(TINY), waveform, waveform),
     "MelLoss, padded": (
-        lambda x, y, n, loss=losses.MelLoss(TINY, p=2): loss(x, y, lengths=n),
+        lambda x, y, n: SQUARED(x, y, lengths=n),
         waveform,
         waveform,
         lengths,
@@ -96,7 +98,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "SpectralConvergenceLoss": (losses.SpectralConvergenceLoss(TINY), waveform, waveform),
     "ComplexLoss": (losses.ComplexLoss(TINY), waveform, waveform),
     "ConsistencyLoss": (
-        lambda c, loss=losses.ConsistencyLoss(TINY): loss(c + 0.5 * c.abs()),
+        lambda c: CONSISTENCY(c + 0.5 * c.abs()),
         spectrum,
     ),
     "SmoothnessLoss": (losses.SmoothnessLoss(TINY), mel),
