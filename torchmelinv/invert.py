@@ -103,8 +103,9 @@ class MelInverter(Module):
             same in less memory (no less with a `tolerance`); an integer k, through the last k of
             `n_iter` iterations, so an item that `tolerance` stopped before has no gradient;
             ``"phase_detached"``, through one projection at the phase that was found; ``"none"``.
-            The initial phase always counts as a constant. `metrics.gradient_norm` measures how
-            large the gradient is.
+            The initial phase counts as a constant: the gradient is exact for the start angles that
+            were found. ``init="zero"`` has none, so there it is the derivative of the waveform.
+            `metrics.gradient_norm` measures how large the gradient is.
         channels: The dimension before the mel's last two has the channels of one recording, such as
             stereo. They share the initial phase (not that of an `init_waveform`), so that channels
             that are alike stay correlated and do not cancel in a mono downmix. `lengths` still has
@@ -117,7 +118,8 @@ class MelInverter(Module):
             `torchmelinv.restoration`, such as ``Auto()``, with or without gradients. The waveform
             then has the restored mel, at the level of the given one.
         check: Check the values of each mel. Set False to skip this check, which waits for the
-            device and may warn about half-trained models.
+            device, may warn about half-trained models, and raises an error for the non-finite mels
+            that a `GradScaler` would skip.
 
     Attributes:
         n_iter, init, seed, tolerance, gradient, channels, check: The options, which may be set

@@ -121,6 +121,9 @@ def invert_by_operator(
         mel = mel.detach()
     if lengths is not None:
         lengths = torch.as_tensor(lengths)
-    if init_waveform is not None:
-        init_waveform = init_waveform.detach()
+    if init_waveform is not None and passes_gradient(init_waveform):
+        raise InputError(
+            "init_waveform requires a gradient, which does not pass through it in compiled graphs "
+            "and torch.func; detach it"
+        )
     return _invert(mel, lengths, length, init_waveform, trains, name)

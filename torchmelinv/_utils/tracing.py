@@ -53,16 +53,14 @@ def transform_levels() -> list[Any]:
 
 def passes_gradient(tensor: Tensor) -> bool:
     """Return whether a gradient with respect to the tensor may pass."""
-    if tensor.requires_grad:
-        return True
-    if torch.compiler.is_compiling():
-        return False
-    # Under `vmap`, the tensor does not say what lies beneath.
-    if torch._C._functorch.TransformType.Grad in transform_levels():
-        return True
+    if tensor.requires_grad or torch.compiler.is_compiling():
+        return tensor.requires_grad
+    # Under `vmap`, a tensor does not say what lies beneath.
     while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
         tensor = torch._C._functorch.get_unwrapped(tensor)
-    return tensor.requires_grad
+        if tensor.requires_grad:
+            return True
+    return False
 
 
 def refuse_jvp(name: str) -> None:

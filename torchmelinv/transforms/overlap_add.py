@@ -86,7 +86,8 @@ def _hops(window: Tensor, hop_length: int) -> list[slice]:
 def _frame_plainly(signal: Tensor, window: Tensor, hop_length: int) -> Tensor:
     parts = _hops(window, hop_length)
     n_hops = (signal.shape[-1] - len(window)) // hop_length + len(parts)
-    hops = pad(signal, (0, n_hops * hop_length - signal.shape[-1])).unflatten(-1, (n_hops, -1))
+    missing = len(parts) * hop_length - len(window)
+    hops = (pad(signal, (0, missing)) if missing else signal).unflatten(-1, (n_hops, hop_length))
     n_frames = n_hops - len(parts) + 1
     frames = [hops[..., i : i + n_frames, :] for i in range(len(parts))]
     return torch.cat(frames, -1)[..., : len(window)] * window

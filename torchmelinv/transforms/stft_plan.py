@@ -38,6 +38,10 @@ def _padded_length(convention: STFTConvention, n_frames: int) -> int:
     return convention.hop_length * (n_frames - 1) + convention.n_fft
 
 
+def _reflects(convention: STFTConvention) -> bool:
+    return convention.padding.endswith(("reflect", "reflect_win"))
+
+
 def _reflect(position: Tensor, length: Any) -> Tensor:
     """Return indices into a signal of `length` samples, one number or a tensor, that reflects."""
     if not isinstance(length, Tensor):
@@ -66,7 +70,8 @@ class STFTPlan:
     window: Tensor  # (n_fft,)
     # Indices of the samples that are repeated before and after the signal; None without reflection
     edge_indices: tuple[Tensor, Tensor] | None = None
-    # Index of each padded sample, (items, padded samples); if items differ in length and reflect
+    # Index of each padded sample if there is reflection: (items, padded samples) if items differ in
+    # length, (padded samples,) in a traced graph
     padded_indices: Tensor | None = None
     # True for an item's own frames, (items, frames, 1); None if all items have n_frames
     frame_mask: Tensor | None = None
@@ -121,6 +126,8 @@ class STFTPlan:
 
     def pad(self, signal: Tensor) -> Tensor:
         """Pad a signal (items, n_samples) to hop · (T − 1) + n_fft samples, or trim it to them."""
+        if self.padded_indices is not None and self.padded_indices.ndim == 1:
+            return signal.index_select(-1, self.padded_indices)
         if self.padded_indices is not None:
             return signal.gather(-1, self.padded_indices)
         padded_length = _padded_length(self.convention, self.n_frames)
@@ -129,9 +136,7 @@ class STFTPlan:
             return pad(signal, (left, padded_length - left - self.n_samples))
         before, after = (signal.index_select(-1, indices) for indices in self.edge_indices)
         padded = torch.cat([before, signal, after], -1)
-        if not is_traced(signal) and padded.shape[-1] == padded_length:
-            return padded
-        return padded.narrow(-1, 0, padded_length)
+        return padded if padded.shape[-1] == padded_length else padded[..., :padded_length]
 
     def forward(self, signal: Tensor) -> Tensor:
         """Return the spectrum (items, frames, n_freqs) of a signal (items, n_samples)."""
@@ -234,7 +239,7 @@ def _edge_indices(
 
     None without reflection.
     """
-    if not convention.padding.endswith(("reflect", "reflect_win")):
+    if not _reflects(convention):
         return None
     before = torch.arange(-convention.left_padding, 0, device=device)
     after = torch.arange(right, device=device) + n_samples
@@ -264,12 +269,16 @@ def make_stft_plan(
 def traced_stft_plan(
     convention: STFTConvention, n_frames: int, n_samples: int, window: Tensor
 ) -> STFTPlan:
-    """Return the plan for a traced graph, for at most the frames of `n_samples`."""
-    # The samples are numbered in the graph, where sizes may be symbols. As many are repeated as any
-    # signal needs: their number would depend on the remainder of the last hop.
-    right = convention.left_padding + convention.n_fft - convention.support
-    edges = _edge_indices(convention, n_samples, right, window.device)
-    return STFTPlan(convention, n_frames, n_samples, window, edges)
+    """Return the plan for a traced graph.
+
+    Sizes may be symbols there. That of the padded signal follows from the frames alone, so that no
+    guard depends on the remainder of the last hop.
+    """
+    indices = None
+    if _reflects(convention):
+        position = torch.arange(_padded_length(convention, n_frames), device=window.device)
+        indices = _reflect(position - convention.left_padding, n_samples)
+    return STFTPlan(convention, n_frames, n_samples, window, padded_indices=indices)
 
 
 stft_plan = functools.lru_cache(maxsize=64)(make_stft_plan)
@@ -289,7 +298,7 @@ def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: STFTPlan) -> 
     """
     convention, device = plan.convention, plan.window.device
     padded_indices = None
-    if plan.edge_indices is not None:
+    if _reflects(convention):
         position = torch.arange(_padded_length(convention, plan.n_frames), device=device)
         padded_indices = _reflect(position - convention.left_padding, sample_counts[:, None])
     return dataclasses.replace(
