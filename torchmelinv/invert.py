@@ -24,7 +24,7 @@ from torchmelinv._utils.validation import (
     check_flag,
     check_lengths,
     check_options,
-    is_capturing,
+    has_values,
 )
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
@@ -355,7 +355,7 @@ class MelInverter(Module):
         if lengths is not None:
             counts = check_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
             mask = frame_mask(counts, mel)
-        if self.check and not is_capturing(mel):
+        if self.check and has_values(mel):
             check_mel_values(mel, self.convention, mask)
         if mask is not None:
             mel = torch.where(mask, mel, 0)
@@ -483,7 +483,7 @@ class MelInverter(Module):
         check_options(self.n_iter, self.seed, length, self.tolerance)
         if self.channels:
             check_channels(mel)
-        if self.check and isinstance(init_waveform, Tensor) and not is_capturing(init_waveform):
+        if self.check and isinstance(init_waveform, Tensor) and has_values(init_waveform):
             check_finite(init_waveform, "init_waveform")
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
             linear_mel = self.to_linear_mel(mel, lengths=lengths)
@@ -494,6 +494,7 @@ class MelInverter(Module):
                 not diagnostics
                 and init_waveform is None
                 and not trains
+                and has_values(linear_mel)
                 and is_long(self.convention, linear_mel.shape[-1], linear_mel.device)
                 and can_invert(self._method, self.init, self.n_iter)
             ):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.control_flow import may_depend_on_values
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv.errors import InputError
 
 # Samples of all items, or of each item of a batch
@@ -60,9 +61,10 @@ def check_real(tensor: Tensor, name: str) -> Tensor:
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
 
 
-def is_capturing(tensor: Tensor) -> bool:
-    """Return whether a CUDA graph is being captured, so that no value can be read."""
-    return tensor.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+def has_values(tensor: Tensor) -> bool:
+    """Return whether values can be read, as in no traced graph and no capture of a CUDA graph."""
+    capturing = tensor.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+    return not (capturing or is_traced(tensor))
 
 
 def is_finite(tensor: Tensor) -> bool:
