@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmelinv._utils.black_box import define_operator
-from torchmelinv._utils.tracing import passes_gradient, refuse_jvp
+from torchmelinv._utils.tracing import is_traced, passes_gradient, refuse_jvp
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.transforms.mel_checks import check_mel_shape
@@ -96,8 +96,7 @@ def needs_operator(mel: Any) -> bool:
     if torch.compiler.is_compiling():
         # Not `is_exporting`, which `torch.compile` takes for True.
         return torch.compiler.is_dynamo_compiling()
-    fake = type(mel) not in (Tensor, nn.Parameter)
-    return fake or torch._C._are_functorch_transforms_active()
+    return is_traced(mel) or torch._C._are_functorch_transforms_active()
 
 
 def invert_by_operator(

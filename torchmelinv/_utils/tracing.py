@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
 
 from torchmelinv.errors import InputError
 
@@ -19,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def is_traced(tensor: Tensor) -> bool:
     """Return whether operations on the tensor are recorded or only have their shapes computed."""
-    return torch.compiler.is_compiling() or type(tensor) not in (Tensor, nn.Parameter)
+    return torch.compiler.is_compiling() or isinstance(tensor, FakeTensor | FunctionalTensor)
 
 
 def with_own_code(wrapper: F, function: Callable[..., Any]) -> F:
