@@ -3,7 +3,7 @@
 Tensors on it say that they are on `DEVICE`, and are computed on the CPU. An operation that mixes
 them with tensors of the CPU raises, as it would on a device. A record counts the launches, one for
 each operation that is neither a view nor an allocation, and the places where the host would wait
-for the device to read a value or the size of a result.
+for the device: to read a value or the size of a result, and to copy in either direction.
 
 Speed, memory, the capture of CUDA graphs and CUDA kernels are not pretended.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 import torchmelinv
 from torchmelinv._utils import precision
+from torchmelinv.cuda import graphs
 
 # No machine has as many devices: tables that caches keep are never taken for those of a device.
 DEVICE = torch.device("cuda:99")
@@ -174,6 +176,8 @@ def pretended_device() -> Iterator[torch.device]:
     with contextlib.ExitStack() as stack:
         for owner, name, replacement in replacements:
             stack.enter_context(mock.patch.object(owner, name, replacement))
+        # Nothing captures graphs here; their users' tests pretend that differently.
+        stack.enter_context(mock.patch.dict(os.environ, {graphs.ENVIRONMENT_VARIABLE: "0"}))
         stack.enter_context(mode)
         yield DEVICE
 
@@ -186,12 +190,18 @@ def _operation(function: Any) -> str:
     return function._schema.name.removeprefix("aten::")
 
 
-def _reads_values(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Return whether the host must wait for values, or for the size that they determine."""
+def _waits(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], stays: bool) -> bool:
+    """Return whether the host waits for values, for the size that they determine, or for a copy."""
     name = _operation(function)
+    if name in ("_to_copy", "copy_"):
+        both = isinstance(args[name == "copy_"], DeviceTensor), stays
+        non_blocking = kwargs.get("non_blocking", len(args) > 2 and args[2])
+        # Without `non_blocking` torch synchronizes after a copy to the device, too.
+        return both == (True, False) or (both == (False, True) and not non_blocking)
     if name in _INDEXING:
+        indices = [each for each in args[1] if isinstance(each, Tensor)]
         masks = (torch.bool, torch.uint8)
-        return any(isinstance(each, Tensor) and each.dtype in masks for each in args[1])
+        return any(each.dtype in masks or not isinstance(each, DeviceTensor) for each in indices)
     if name == "repeat_interleave":
         return kwargs.get("output_size") is None
     tags = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
@@ -216,23 +226,24 @@ def _refuse_other_devices(function: Any, leaves: list[Any], args: tuple[Any, ...
 def _run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run an operation on the CPU, and record it if it belongs to the device."""
     # In inference mode operations that consist of others arrive as a whole.
-    key = "CompositeImplicitAutograd"
-    if torch._C._dispatch_has_kernel_for_dispatch_key(function.name(), key):
+    whole = torch._C.DispatchKey.CompositeImplicitAutograd
+    if torch._C._dispatch_has_kernel_for_dispatch_key(function.name(), whole):
         with _Dispatch():
-            return function.decompose(*args, **kwargs)
+            return function._op_dk(whole, *args, **kwargs)
     name, leaves = _operation(function), tree_leaves((args, kwargs))
     inputs = [leaf for leaf in leaves if isinstance(leaf, DeviceTensor)]
     stays = bool(inputs)
     if kwargs.get("device") is not None:
         stays = _is_here(kwargs["device"])
         kwargs = {**kwargs, "device": torch.device("cpu")}
+    if name == "copy_":
+        stays = isinstance(args[0], DeviceTensor)
     if inputs:
         if name == "_to_copy" and stays and kwargs.get("dtype") in (None, args[0].dtype):
             return DeviceTensor(args[0].inner)  # `to` a device where the tensor is already
         _refuse_other_devices(function, leaves, args)
-        reads = not stays or (name == "copy_" and not isinstance(args[0], DeviceTensor))
-        if reads or _reads_values(function, args, kwargs):
-            _wait(name)
+    if (inputs or stays) and _waits(function, args, kwargs, stays):
+        _wait(name)
     in_place_view = torch.Tag.inplace_view in function.tags
     free = function.is_view or in_place_view or name in _FREE
     if (inputs or stays) and not free:

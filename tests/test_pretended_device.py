@@ -41,7 +41,10 @@ def test_tensors_say_that_they_are_on_the_device(device, x):
         (lambda x: torch.addcmul(x, x, x).sum(-1), 2),
         (lambda x: x.T.contiguous(), 1),
         (lambda x: torch.zeros(3, device=x.device), 1),
-        (lambda x: torch.tensor([1.0, 2.0]).to(x.device), 1),
+        (lambda x: torch.tensor([1.0, 2.0]).to(x.device, non_blocking=True), 1),
+        (lambda x: x.copy_(torch.zeros(2, 2), non_blocking=True), 1),
+        (lambda x: torch.full((2,), 3.0, device=x.device), 1),
+        (lambda x: x.fill_(1.0), 1),
         (lambda x: torch.where(x > 0, x, x), 2),
     ],
 )
@@ -102,6 +105,10 @@ def test_operations_on_the_cpu_are_free(device):
         (lambda x: x.numpy(force=True), "numpy"),
         (lambda x: x.cpu(), "_to_copy"),
         (lambda x: torch.zeros(2, 2).copy_(x), "copy_"),
+        (lambda x: x.copy_(torch.zeros(2, 2)), "copy_"),
+        (lambda x: torch.zeros(2).to(x.device), "_to_copy"),
+        (lambda x: torch.tensor(1.0, device=x.device), "_to_copy"),
+        (lambda x: x[torch.tensor([1, 0])], "index"),
     ],
 )
 @pytest.mark.parametrize("inference", [False, True])
@@ -113,12 +120,12 @@ def test_waits(x, read, name, inference):
     assert record.waits == {f"{name}, {HERE}": 1}
 
 
-def test_masks_are_written_without_knowing_their_size_only_by_where(x):
+def test_values_at_a_mask_are_written_without_waiting_by_where(x):
     with recording() as record:
-        x[x < 0] = torch.tensor([5.0], device=x.device)
+        x[x < 0] = torch.full((1,), 5.0, device=x.device)
     assert list(record.waits) == [f"index_put_, {HERE}"]
     with recording() as record:
-        x[[0, 1], [1, 0]] = 2.0
+        x[:, :1] = 2.0
         torch.where(x > 0, x, 0)
     assert record.waits == {}
 

@@ -1,6 +1,6 @@
-"""The inversion as the operator `torch.ops.torchmelinv.invert`, for graphs and for `torch.func`.
+"""The inversion as `torch.ops.torchmelinv.invert`, for compiled graphs and `torch.func`.
 
-Operators take tensors and numbers. An inverter is named by a text that describes all its settings,
+Operators take tensors and numbers. An inverter has a name, a text that describes all its settings,
 and is found by it in a registry of this process.
 """
 

@@ -11,8 +11,9 @@ import torch
 from tests.tiny import console  # noqa: F401
 from torchmelinv.cli import doctor
 from torchmelinv.cuda import verdicts
-from torchmelinv.cuda.verdicts import read_verdict
+from torchmelinv.cuda.verdicts import RIGHT_AND_FASTER, read_verdict
 from torchmelinv.doctor import verification
+from torchmelinv.doctor.check import Row
 from torchmelinv.doctor.self_check import Part
 
 MACHINE = {"device": "pretended"}
@@ -35,6 +36,16 @@ def device(monkeypatch):
     monkeypatch.setattr(doctor, "_cuda_device", lambda _: torch.device("cpu"))
     monkeypatch.setattr(verdicts, "machine", lambda _: MACHINE)
     monkeypatch.setattr(verification, "REGISTRY", "tests.doctor.pretended:good_checks")
+
+
+@pytest.fixture
+def measured(device, monkeypatch):
+    """Results without measuring: one kernel is right and faster, the other has crashed."""
+    rows = [
+        Row("a", "one", "small", RIGHT_AND_FASTER, "", "error", 1e-7, 1e-5, 3e-3, 1e-3, 9e-3),
+        Row("b", "other", "", "crashed", "ended by SIGABRT"),
+    ]
+    monkeypatch.setattr(verification, "run_checks", lambda *_: rows)
 
 
 @pytest.mark.usefixtures("without_device")
@@ -81,17 +92,37 @@ def test_with_a_device(run):
     assert read_verdict(MACHINE)["operations"] == {"operation faster": "right and faster"}
 
 
+@pytest.mark.usefixtures("measured")
+def test_the_table_has_errors_times_and_reasons(run):
+    out = run("doctor")[1]
+    cells = [line.split() for line in out.splitlines() if line.startswith(("a ", "b "))]
+    numbers = ["1e-07", "1e-05", "3", "1", "9", "3"]
+    assert cells[0] == ["a", "small", *numbers, "right", "and", "faster"]
+    assert cells[1] == ["b", "crashed:", "ended", "by", "SIGABRT"]
+    assert "uses the kernels of 1 of 2 operations" in out
+
+
 @pytest.mark.usefixtures("device")
+def test_the_report_alone(run, monkeypatch, cache):
+    monkeypatch.setattr(verification, "run_checks", lambda *_: pytest.fail("checked"))
+    code, out, err = run("doctor", "--no-kernels")
+    assert (code, err) == (0, "")
+    assert out.endswith("Hz\n")
+    assert json.loads(run("doctor", "--no-kernels", "--json")[1])["kernels"] is None
+    assert not cache.exists()
+
+
+@pytest.mark.usefixtures("measured")
 def test_with_a_device_as_json(run):
     kernels = json.loads(run("doctor", "--json")[1])["kernels"]
-    assert kernels["operations"] == {"operation faster": "right and faster"}
-    assert kernels["rows"][0]["speedup"] > 1
+    assert kernels["operations"] == {"one": RIGHT_AND_FASTER, "other": "crashed"}
+    assert kernels["rows"][0]["speedup"] == pytest.approx(3)
     assert Path(kernels["file"]).exists()
 
 
-@pytest.mark.usefixtures("device")
+@pytest.mark.usefixtures("measured")
 def test_a_folder_that_others_may_write_keeps_no_verdict(run, cache):
-    cache.mkdir(mode=0o777)
+    cache.mkdir()
     cache.chmod(0o777)
     code, out, err = run("doctor")
     assert code == 0

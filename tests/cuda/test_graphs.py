@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from unittest import mock
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.host_cuda import fake_capture
 from torchmelinv.cuda import graphs
@@ -98,12 +100,26 @@ class _OnDevice:
         return 3
 
 
+@pytest.fixture
+def device(monkeypatch):
+    """Take `_OnDevice` for a tensor of a device that captures nothing."""
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    monkeypatch.setattr(graphs, "is_traced", lambda _: False)
+
+
 def test_cpu_computations_are_not_captured():
     assert not worth_capturing(torch.zeros(3))
 
 
+def test_tensors_without_values_are_not_captured():
+    with FakeTensorMode():
+        fake = torch.zeros(3, device="cuda")
+    assert fake.is_cuda
+    assert not worth_capturing(fake)
+
+
+@pytest.mark.usefixtures("device")
 def test_an_environment_variable_switches_graphs_off(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     for value, captures in (("", True), ("1", True), ("0", False)):
         monkeypatch.setenv(graphs.ENVIRONMENT_VARIABLE, value)
         assert worth_capturing(_OnDevice()) == captures
@@ -112,13 +128,14 @@ def test_an_environment_variable_switches_graphs_off(monkeypatch):
         worth_capturing(_OnDevice())
 
 
+@pytest.mark.usefixtures("device")
 def test_nothing_is_captured_inside_another_capture_or_transform(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
-    assert not worth_capturing(_OnDevice())
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     answers = []
     torch.func.vmap(lambda x: (answers.append(worth_capturing(_OnDevice())), x)[1])(torch.ones(2))
     assert answers == [False]
+    assert worth_capturing(_OnDevice())
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    assert not worth_capturing(_OnDevice())
 
 
 class _FakeStream:
@@ -196,6 +213,29 @@ def test_a_computation_that_cannot_be_captured_runs_and_is_not_tried_again(monke
         assert float(result[0]) == 2 * number
     assert fake.calls.count("graph") == 1
     assert fake.calls[-1] == "back"
+
+
+def test_after_a_failed_capture_the_generator_gets_a_state_of_its_own(monkeypatch):
+    generator = mock.MagicMock()
+    monkeypatch.setattr(torch.cuda, "default_generators", (None, generator))
+    graphs._end_capture_of_random_numbers(torch.device("cuda", 1))
+    generator.graphsafe_set_state.assert_called_once_with(generator.clone_state.return_value)
+    graphs._end_capture_of_random_numbers(torch.device("cpu"))
+
+
+@pytest.mark.gpu
+def test_a_failed_capture_harms_nothing():
+    x = torch.ones(3, device="cuda")
+
+    def waits(x):
+        return (2 * x * float(x.sum()),)
+
+    for _ in range(3):
+        (result,) = replay_graph("waits", waits, x)
+        assert torch.equal(result, torch.full_like(x, 6))
+        assert torch.rand(3, device="cuda").isfinite().all()
+    (result,) = [replay_graph("double", double, x) for _ in range(3)][-1]
+    assert torch.equal(result, 2 * x)
 
 
 @pytest.mark.gpu

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 import torchmelinv
+from torchmelinv.cuda import verdicts
+from torchmelinv.cuda.verdicts import RIGHT_AND_FASTER
 from torchmelinv.doctor import environment as module
 from torchmelinv.doctor.environment import environment, gpus
 
@@ -51,9 +53,14 @@ def test_extras_are_those_of_the_package(monkeypatch, line):
     module._extras.cache_clear()
 
 
-def test_devices_are_described(monkeypatch):
+def test_devices_are_described(monkeypatch, tmp_path):
     properties = SimpleNamespace(name="NVIDIA H200", major=9, minor=0, total_memory=150e9)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
     assert gpus() == ["NVIDIA H200, compute capability 9.0, 150.0 GB"]
+    monkeypatch.setenv("TORCHMELINV_CACHE", str(tmp_path / "cache"))
+    assert environment()["kernels used by 'auto'"] == ["not checked"]
+    found = {"a": RIGHT_AND_FASTER, "b": "wrong"}
+    verdicts.write_verdict(verdicts.machine(0), found, [])
+    assert environment()["kernels used by 'auto'"] == ["1 of 2 operations"]

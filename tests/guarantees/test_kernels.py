@@ -16,7 +16,7 @@ from tests.host_cuda import COMPILER, fake_capture
 from tests.problems import TINY, TINY_LOG, TINY_POWER, stft_convention, tones
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions.presets import preset, preset_names
-from torchmelinv.cuda import graphs, newton_cuda
+from torchmelinv.cuda import graphs, newton_cuda, verdicts
 from torchmelinv.cuda.backend import backend
 from torchmelinv.errors import InputError
 from torchmelinv.functional import initial_phase, magnitude_to_waveform
@@ -229,6 +229,27 @@ def test_no_host_sync(device, phase, convention, init):
         with _RefuseSyncs(), _sync_is_an_error(device):
             waveform = run(mel)
     torch.testing.assert_close(waveform, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("verified", "kernels"),
+    [
+        (set(), set()),
+        ({"init 'spsi'"}, {"spsi_advance", "spsi_angles"}),
+        ({"fused mel step, n_fft 256"}, {"fused_step"}),
+        ({"fused mel step, n_fft 1024", "mel step by pairs of frames"}, set()),
+        ({"a filterbank inverse", "of another version"}, {"newton"}),
+    ],
+)
+def test_auto_runs_the_verified_kernels_alone(host_kernels, monkeypatch, verified, kernels):
+    mel = MelSpectrogram(TINY_FUSED)(tones(600))
+    run = inverter(TINY_FUSED, "mel_consistent", magnitude="entropic")
+    expected = run(mel)
+    monkeypatch.setattr(verdicts, "_device_count", lambda: 1)
+    monkeypatch.setattr(verdicts, "_verified_on", lambda _: frozenset(verified))
+    waveform = run(mel)
+    assert set(host_kernels.launched) == kernels
+    torch.testing.assert_close(waveform, expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["cuda", "reference"])

@@ -1,8 +1,8 @@
-"""Operators that hide a computation from compilers, with their shape, derivative and batching rule.
+"""Operators for computations that compilers do not trace: values, shape, derivative and batches.
 
-`torch.compile` would unroll an iteration, which takes it minutes and gains nothing, and
-`torch.func` cannot follow decisions by values. The backward of an operator computes once more, with
-gradients, so that it keeps nothing but the inputs; there is no second derivative.
+`torch.compile` would unroll an iteration, which takes minutes and gains nothing, and `torch.func`
+cannot trace it. An operator hides it. Its backward computes once more, with gradients, so that it
+keeps nothing but the inputs; it has no second derivative.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tables that are made once per dtype and device: caches, and constants of traced graphs."""
+"""Tables on the device of a tensor: caches, small tables, and constants of traced graphs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ from torchmelinv._utils.tracing import constant_in_graphs
 K = TypeVar("K")
 T = TypeVar("T")
 P = ParamSpec("P")
+
+
+def to_device(table: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return a small table of the CPU in a dtype, on a device.
+
+    The host does not wait for the work that the device has still to do, as it would after a plain
+    copy.
+    """
+    # In two steps: MPS has no float64.
+    return table.to(dtype).to(device, non_blocking=device.type == "cuda")
 
 
 def cached_table(make: Callable[[K, torch.dtype, torch.device], T]) -> Callable[[K, Tensor], T]:
@@ -55,8 +65,8 @@ def cached_by_value(maxsize: int) -> Callable[[Callable[P, Tensor]], Callable[P,
         def table(*args: P.args, **kwargs: P.kwargs) -> Tensor:
             if torch.compiler.is_compiling():
                 return make(*args, **kwargs)
-            table: Tensor = kept(*args, **kwargs)
-            return table
+            found: Tensor = kept(*args, **kwargs)
+            return found
 
         return table
 

@@ -102,8 +102,9 @@ def check_lengths(
         name: The argument's name, for errors.
 
     Returns:
-        The lengths as int64, (*items). On an accelerator values are not checked but clamped, so
-        that no later index leaves its range; so are those in a traced graph.
+        The lengths as int64, (*items), without waiting for a CUDA device. On an accelerator values
+        are not checked but clamped, so that no later index leaves its range; so are those in a
+        traced graph.
 
     Raises:
         InputError: If they are not integers, have another shape, or leave the range.
@@ -126,7 +127,8 @@ def check_lengths(
     if readable and not 1 <= int(lengths.min()) <= int(lengths.max()) <= most:
         shown = lengths.flatten().tolist()[:8]
         raise InputError(f"{name} has the values {shown}; each must be from 1 to {most}")
-    return lengths.clamp(1, max(1, most)).to(device)
+    to_cuda = lengths.device.type == "cpu" and device.type == "cuda"
+    return lengths.clamp(1, max(1, most)).to(device, non_blocking=to_cuda)
 
 
 def as_length(length: Length | None, items: torch.Size) -> int | Tensor | None:

@@ -54,6 +54,9 @@ def add_parser(commands: Any) -> None:
         help="time for each kernel, after which it counts as hung "
         f"(default: {verification.SECONDS:g})",
     )
+    parser.add_argument(
+        "--no-kernels", action="store_true", help="only the report; check no kernels"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON on stdout")
     parser.set_defaults(run=run, registry=verification.REGISTRY)
 
@@ -79,12 +82,9 @@ def run(options: argparse.Namespace) -> int:
     if not options.json:
         print("\n".join(format_fields(_texts(surroundings))))
         print("\nworks here:")
-        print("\n".join(format_fields((part.name, _format_part(part)) for part in parts)))
-        print(flush=True)
-    if device is None:
-        kernels = _without_device(options)
-    else:
-        kernels = _with_device(options, str(device), verdicts.machine(device.index))
+        lines = format_fields((part.name, _format_part(part)) for part in parts)
+        print("\n".join(lines), flush=True)  # what follows takes minutes on a device
+    kernels = None if options.no_kernels else _check_kernels(options, device)
     if options.json:
         report = {part.name: part._asdict() for part in parts}
         print_json({"environment": surroundings, "parts": report, "kernels": kernels})
@@ -105,13 +105,20 @@ def _format_part(part: Part) -> str:
     return part.result if part.works else f"DOES NOT WORK: {part.result}"
 
 
+def _check_kernels(options: argparse.Namespace, device: torch.device | None) -> dict[str, Any]:
+    """Check the kernels if there is a device; return the report for JSON."""
+    if device is None:
+        return _without_device(options)
+    return _with_device(options, str(device), verdicts.machine(device.index))
+
+
 def _without_device(options: argparse.Namespace) -> dict[str, Any]:
     """Say what would happen on a CUDA device."""
     checks = load_checks(options.registry)
     if not options.json:
         names = "\n".join(f"  {check.name}" for check in checks)
         print(
-            "There is no CUDA device, so everything runs in plain torch. On one, this command "
+            "\nThere is no CUDA device, so everything runs in plain torch. On one, this command "
             "checks these kernels, each in a process of its own, and backend 'auto' then uses "
             f"those that are right and faster:\n{names}"
         )
@@ -135,7 +142,7 @@ def _with_device(
         print_message("warning", f"the verdict is not kept, so 'auto' uses no kernel: {error}")
         path = None
     if not options.json:
-        print("\n".join(format_table([HEADING, *map(_table_row, rows)], right=NUMBERS)))
+        print("\n" + "\n".join(format_table([HEADING, *map(_table_row, rows)], right=NUMBERS)))
         print("\n" + "\n".join(_conclusion(operations, path)))
     return {
         "device": device,

@@ -17,6 +17,7 @@ from typing import Literal
 
 import torch
 
+from torchmelinv._utils.tracing import transform_levels
 from torchmelinv.cuda.verdicts import verified_operations
 from torchmelinv.errors import InputError, nearest
 
@@ -89,7 +90,7 @@ def runs_eagerly() -> bool:
     """Return whether operations run now: not traced, compiled or transformed by `torch.func`."""
     if torch.compiler.is_compiling() or torch.jit._trace.is_tracing():
         return False
-    return torch._C._functorch.peek_interpreter_stack() is None
+    return not transform_levels()
 
 
 def _verified() -> frozenset[str]:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv.cuda.backend import runs_eagerly
 from torchmelinv.errors import InputError
 
@@ -67,6 +68,13 @@ def capture(
     return Graph(graph.replay, inputs, outputs, keep_alive)
 
 
+def _end_capture_of_random_numbers(device: torch.device) -> None:
+    """Let a device draw random numbers again: a failed capture leaves its generator capturing."""
+    if device.index is not None and device.index < len(torch.cuda.default_generators):
+        generator = torch.cuda.default_generators[device.index]
+        generator.graphsafe_set_state(generator.clone_state())
+
+
 def graphs_enabled() -> bool:
     """Return whether the environment variable lets computations be captured."""
     value = os.environ.get(ENVIRONMENT_VARIABLE) or "1"
@@ -84,7 +92,7 @@ def worth_capturing(*tensors: Tensor) -> bool:
     """
     if not all(tensor.is_cuda for tensor in tensors):
         return False
-    if not runs_eagerly() or not graphs_enabled():
+    if not runs_eagerly() or any(map(is_traced, tensors)) or not graphs_enabled():
         return False
     if sum(tensor.numel() for tensor in tensors) > MAX_VALUES:
         return False
@@ -122,6 +130,7 @@ def replay_graph(
                 graph = capture(function, tensors, keep_alive)
             except RuntimeError:  # an error of the computation itself appears again below
                 graph = False
+                _end_capture_of_random_numbers(device)
         _graphs[full_key] = graph
         while len(_graphs) > MAX_GRAPHS or _kept_values() > MAX_KEPT_VALUES:
             _graphs.popitem(last=False)

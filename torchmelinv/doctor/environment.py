@@ -16,8 +16,7 @@ import torch
 import torchmelinv
 from torchmelinv._utils.available_memory import available_memory
 from torchmelinv._utils.private_cache import cache_folder
-from torchmelinv.cuda import backend, graphs, nvrtc
-from torchmelinv.cuda.verdicts import driver_version
+from torchmelinv.cuda import backend, graphs, nvrtc, verdicts
 
 GIGABYTE = 1e9
 _EXTRA = re.compile(r"([\w.-]+).*;.*extra\s*==\s*[\"']([\w-]+)[\"']")
@@ -77,11 +76,22 @@ def gpus() -> list[str]:
     ]
 
 
+def _verdicts() -> list[str]:
+    """Return how many operations backend `auto` runs by kernels on each CUDA device."""
+    found = []
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        operations = (verdicts.read_verdict(verdicts.machine(index)) or {}).get("operations", {})
+        used = list(operations.values()).count(verdicts.RIGHT_AND_FASTER)
+        found.append(f"{used} of {len(operations)} operations" if operations else "not checked")
+    return found
+
+
 def _system() -> dict[str, Any]:
     return {
         "torchmelinv": torchmelinv.__version__,
         "Python": platform.python_version(),
-        "system": platform.platform(),
+        # platform.platform() would start a program.
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "CPU threads": torch.get_num_threads(),
         "available memory": _gigabytes(available_memory()),
     }
@@ -93,10 +103,11 @@ def _cuda() -> dict[str, Any]:
         "torch": torch.__version__,
         "CUDA of torch": torch.version.cuda or "none",
         "cuDNN": str(cudnn or "none"),
-        "driver": driver_version() or "none",
+        "driver": verdicts.driver_version() or "none",
         "GPUs": gpus(),
         "cuda-bindings": _version("cuda-bindings") or "missing",
         "NVRTC": nvrtc.unavailable_reason() or "loads",
+        "kernels used by 'auto'": _verdicts(),
     }
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_real, check_whole
 from torchmelinv.errors import InputError
 
@@ -77,6 +78,7 @@ def _leaf_gradient_norm(function: Callable[[Tensor], Tensor], leaf: Tensor, seed
     # torch draws the last 16 numbers anew where their count is no multiple of 16.
     n_drawn = -(-n_samples // 16) * 16
     noise = torch.randn(n_drawn, generator=generator, dtype=torch.float64)[:n_samples]
-    (gradient,) = torch.autograd.grad(waveform, leaf, noise.to(waveform).expand_as(waveform))
+    direction = to_device(noise, waveform.dtype, waveform.device).expand_as(waveform)
+    (gradient,) = torch.autograd.grad(waveform, leaf, direction)
     gradient_size = torch.linalg.vector_norm(gradient, dim=(-2, -1))
     return safe_divide(gradient_size, torch.linalg.vector_norm(waveform.detach(), dim=-1))

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchmelinv._utils.batching import length_mask
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_whole
 from torchmelinv.metrics.checks import mask_padding
 from torchmelinv.metrics.distance import LARGEST_DB, correlation, or_one, peak
@@ -141,7 +142,7 @@ def mel_cepstral_distortion_db(
     log_estimate, log_reference, undefined = _relative_logs(mel, reference, RANGE_DB)
     n_mels = mel.shape[-2]
     cosines = 2 / n_mels * dct_cosines(min(n_cepstra, n_mels - 1) + 1, n_mels)[1:]
-    cepstra = cosines.to(mel.dtype).to(mel.device) @ (log_estimate - log_reference)
+    cepstra = to_device(cosines, mel.dtype, mel.device) @ (log_estimate - log_reference)
     distortion = cepstra.square().sum(-2).sqrt().sum(-1) / counts
     return torch.where(undefined, LARGEST_DB, 10 * math.sqrt(2) / math.log(10) * distortion)
 

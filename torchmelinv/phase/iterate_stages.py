@@ -147,7 +147,7 @@ def iterate_stages(
         converged = torch.zeros(len(signal), 1, dtype=torch.bool, device=signal.device)
     return (
         signal,
-        torch.as_tensor(n_iter, device=signal.device).expand(len(signal)),
+        torch.zeros_like(residual[:, 0], dtype=torch.long) + n_iter,
         residual[:, 0],
         converged[:, 0],
         torch.cat(history, 1) if history else residual[:, :0],

@@ -67,19 +67,20 @@ def _prepare(
     magnitude: Tensor,
     stft: STFT,
     lengths: Any,
-    length: int | Tensor | None,
+    given_length: Length | None,
     init: str | Tensor,
     seed: int,
     init_waveform: Tensor | None,
     mel: LinearMel | None,
     channels: bool,
-) -> tuple[_Inputs, int]:
-    """Check the inputs; return them with the number of samples to iterate on."""
+) -> tuple[_Inputs, int, int | Tensor | None]:
+    """Check the inputs; return them, the number of samples to iterate on, and the length."""
     convention = stft.convention
     magnitude = check_features(magnitude, "magnitude", convention.n_freqs)
     if channels:
         check_channels(magnitude)
     items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
+    length = as_length(given_length, items)
     # If as many samples have other frames than these, iterate on the default number of samples; the
     # waveform is trimmed or zero-padded in the end.
     n_samples = stft.default_length(n_frames)
@@ -92,12 +93,13 @@ def _prepare(
     if lengths is not None:
         frame_counts = check_lengths(lengths, items, n_frames, rows.device).reshape(-1)
     if isinstance(length, Tensor):
-        length = length.reshape(-1).to(rows.device)
+        length = length.reshape(-1)
         if frame_counts is None:
-            frame_counts = torch.full_like(length, n_frames)
+            frame_counts = torch.full_like(length, n_frames, device=rows.device)
         check_held(stft, length, frame_counts)
     if frame_counts is not None:
-        sample_counts = stft.valid_length(frame_counts, n_samples, length)
+        wanted = length.to(rows.device) if isinstance(length, Tensor) else length
+        sample_counts = stft.valid_length(frame_counts, n_samples, wanted)
     if isinstance(init, Tensor):
         angles = check_angles(init, magnitude).expand(magnitude.shape)
         angles = angles.reshape(-1, *magnitude.shape[-2:]).mT
@@ -120,12 +122,13 @@ def _prepare(
         if sample_counts is not None:
             init_signal = torch.where(length_mask(sample_counts, n_samples), init_signal, 0)
     values = None if mel is None else frames_first(mel.values)
-    return _Inputs(rows, frame_counts, sample_counts, angles, init_signal, values), n_samples
+    inputs = _Inputs(rows, frame_counts, sample_counts, angles, init_signal, values)
+    return inputs, n_samples, length
 
 
 def check_held(stft: STFT, length: Tensor, frame_counts: Tensor) -> None:
     """Refuse more samples than the frames of an item hold, (items,); accelerators are not read."""
-    if length.device.type != "cpu":
+    if frame_counts.device.type != "cpu":
         return
     too_long = (stft.frame_counts(length) > frame_counts).nonzero()
     if len(too_long):
@@ -194,8 +197,7 @@ def reconstruct(
         given = "init_waveform" if init_waveform is not None else "init (angles)"
         if init_waveform is not None or isinstance(init, Tensor):
             raise InputError(f"{given} has no effect on {method!r}, which finds its own phases")
-    length = as_length(length, magnitude.shape[:-2])
-    inputs, n_samples = _prepare(
+    inputs, n_samples, output_length = _prepare(
         magnitude, stft, lengths, length, init, seed, init_waveform, mel, channels
     )
     # A method that finds its own phases links the channels itself, in one batch.
@@ -234,7 +236,7 @@ def reconstruct(
         return signal * scale[:, 0], *info
 
     signal, *info = solve(*inputs) if hook or linked else map_batch(solve, *inputs)
-    waveform = _finish(signal, inputs, stft, length)
+    waveform = _finish(signal, inputs, stft, output_length)
     items = magnitude.shape[:-2]
     waveform = waveform.reshape(*items, waveform.shape[-1])
     if not return_info:
@@ -258,5 +260,5 @@ def _finish(signal: Tensor, inputs: _Inputs, stft: STFT, length: int | Tensor | 
     if length is None:
         valid = torch.minimum(valid, stft.sample_counts(inputs.frame_counts))
     elif isinstance(length, Tensor):
-        valid = torch.minimum(valid, length.reshape(-1).to(valid.device))
+        valid = torch.minimum(valid, length.to(valid.device))
     return torch.where(length_mask(valid, n_samples), waveform, 0)

@@ -34,6 +34,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, conv1d, max_pool1d, pad
 
 from torchmelinv._utils.numerics import safe_divide
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv.cuda.backend import use_kernel
 from torchmelinv.phase.problem import PhaseProblem
 
@@ -65,7 +66,7 @@ def _ramp(values: Tensor, ends: tuple[float, float]) -> Tensor:
 
 def _convolve(signal: Tensor, kernel: Tensor, step: int = 1) -> Tensor:
     """Return every `step`-th sample of a signal (items, n) filtered by a kernel of odd length."""
-    kernel = kernel.to(signal)[None, None]
+    kernel = to_device(kernel, signal.dtype, signal.device)[None, None]
     return conv1d(signal[:, None], kernel, stride=step, padding=kernel.shape[-1] // 2)[:, 0]
 
 
@@ -122,7 +123,8 @@ def _analytic_band(signal: Tensor, rate: float) -> Tensor:
     envelope = _sinc((high - low) / 2, _BAND_SECONDS, rate)
     half, n_samples = len(envelope) // 2, signal.shape[-1]
     turn = torch.arange(-half, half + 1) * (math.pi * (low + high) / rate)
-    kernel = torch.polar(envelope, turn.to(envelope)).to(signal.device, signal.dtype.to_complex())
+    kernel = torch.polar(envelope, turn.to(envelope))
+    kernel = to_device(kernel, signal.dtype.to_complex(), signal.device)
     size = 1 << (n_samples + 2 * half).bit_length()
     product = torch.fft.fft(signal, size) * torch.fft.fft(kernel, size)
     return torch.fft.ifft(product)[..., half : half + n_samples]

@@ -39,19 +39,32 @@ def jumps_along(longest: int) -> int:
     return (max(1, longest if sizes_are_known(longest) else LONGEST_TRACED) - 1).bit_length()
 
 
-def jump(chains: Tensor, n_jumps: int) -> Tensor:
-    """Follow references, and add up the angles on the way.
+def follow(chains: Tensor, onward: Tensor) -> Tensor:
+    """Replace each reference by that of the element it refers to, and add the angles.
 
     Args:
-        chains: Of each element, the number of the element before it and the angle relative to that
-            one in turns, (2, …, n). An element that begins a chain refers to itself, with angle 0.
-        n_jumps: Number of jumps; each doubles the distance.
+        chains: Of each element, the number of another and the angle relative to it in turns,
+            (2, …, n).
+        onward: The same, of the elements referred to.
 
     Returns:
-        The same, but relative to the element that begins the chain or is 2 ** n_jumps before.
+        The same, relative to the elements that those refer to.
+    """
+    followed = onward.gather(-1, chains[:1].expand_as(chains))
+    followed[1].add_(chains[1])
+    return followed
+
+
+def jump(chains: Tensor, n_jumps: int) -> Tensor:
+    """Follow references again and again; each jump doubles their distance.
+
+    Args:
+        chains: As in `follow`. The last element of a chain refers to itself, with angle 0.
+        n_jumps: Number of jumps.
+
+    Returns:
+        The same, relative to the last element or to that which is 2 ** n_jumps further.
     """
     for _ in range(n_jumps):
-        onward = chains.gather(-1, chains[:1].expand_as(chains))
-        onward[1].add_(chains[1])
-        chains = onward
+        chains = follow(chains, chains)
     return chains

@@ -20,8 +20,10 @@ from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.table_cache import cached_table, to_device
 from torchmelinv.conventions import MelConvention
 from torchmelinv.transforms.compression import compress, decompress
+from torchmelinv.transforms.constant_matrix import ConstantMatrix
 from torchmelinv.transforms.mel_filterbank import mel_matrix, shared_matrix
 from torchmelinv.transforms.window import window_table
 
@@ -103,3 +105,16 @@ def relative_energy(linear_mel: Tensor, convention: MelConvention) -> Tensor:
     spectrum = shared_matrix(convention).adjoint(y)
     norm = _dual_norm(tables.weights * spectrum, power)[..., 0, :]
     return safe_divide((y * mel).sum(-2), norm).pow(2 / power)
+
+
+@cached_table
+def _widths(matrix: ConstantMatrix, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return to_device(matrix.table.sum(1, keepdim=True), dtype, device)
+
+
+def largest_density(mel: Tensor, convention: MelConvention) -> Tensor:
+    """Return the largest mean of |STFT|^power within a band, or 0 if the power is at least 1."""
+    if convention.power >= 1:
+        return mel.new_zeros(())
+    widths = _widths(shared_matrix(convention), mel)
+    return safe_divide(decompress(mel, convention.level), widths).max()

@@ -25,6 +25,7 @@ from torch.nn.functional import pad
 from torchmelinv._utils.batching import length_mask
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.tracing import is_traced
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.cuda.layout import Layout
@@ -43,10 +44,11 @@ def _reflects(convention: STFTConvention) -> bool:
 
 def _reflect(position: Tensor, length: Any) -> Tensor:
     """Return indices into a signal of `length` samples, one number or a tensor, that reflects."""
-    period = 2 * (length - 1)
-    period = period.clamp(min=1) if isinstance(period, Tensor) else max(period, 1)
+    if not isinstance(length, Tensor):
+        length = position.new_full((1,), length)  # ONNX takes no symbol in `remainder`
+    period = (2 * (length - 1)).clamp(min=1)
     folded = position.remainder(period)
-    return torch.minimum(folded, period - folded).clamp(max=length - 1)
+    return torch.minimum(torch.minimum(folded, period - folded), length - 1)
 
 
 def fit_length(signal: Tensor, n_samples: int) -> Tensor:
@@ -86,6 +88,7 @@ class STFTPlan:
         return self._envelope(self.window) if is_traced(self.window) else self._cached_envelope
 
     @functools.cached_property
+    @outside_inference_mode
     def _cached_envelope(self) -> Tensor:
         convention, like = self.convention, (self.window.dtype, self.window.device)
         if self.frame_mask is not None:
@@ -95,7 +98,7 @@ class STFTPlan:
     def _envelope(self, window: Tensor) -> Tensor:
         """Return `inverse_sumsquare` from a window of any precision."""
         n_frames, n_samples, device = self.n_frames, self.n_samples, self.window.device
-        window = window.to(torch.float32 if device.type == "mps" else torch.float64).to(device)
+        window = to_device(window, torch.float32 if device.type == "mps" else torch.float64, device)
         counts: Any = n_frames
         if self.frame_mask is not None:
             counts = self.frame_mask.sum((-2, -1))[:, None, None]
