@@ -90,11 +90,10 @@ class STFTPlan:
     @functools.cached_property
     @outside_inference_mode
     def _cached_envelope(self) -> Tensor:
-        convention, window = self.convention, self.window
+        convention, like = self.convention, (self.window.dtype, self.window.device)
         if self.frame_mask is not None:
             return self._envelope(window_table(convention))
-        inverse = _long_inverse_sumsquare(convention, self.n_frames, self.n_samples)
-        return inverse.to(window.dtype).to(window.device)  # in two steps: MPS has no float64
+        return _long_inverse_sumsquare(convention, self.n_frames, self.n_samples, *like)
 
     def _envelope(self, window: Tensor) -> Tensor:
         """Return `inverse_sumsquare` from a window of any precision."""
@@ -213,8 +212,14 @@ def _inverse_sumsquare(
 
 
 @outside_inference_mode
-def _long_inverse_sumsquare(convention: STFTConvention, n_frames: int, n_samples: int) -> Tensor:
-    """Return `_inverse_sumsquare` of one item, (n_samples,), float64 on the CPU.
+def _long_inverse_sumsquare(
+    convention: STFTConvention,
+    n_frames: int,
+    n_samples: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    """Return `_inverse_sumsquare` of one item, (n_samples,), computed on the CPU in float64.
 
     Between the ends it repeats itself from hop to hop, so it is computed for a few frames.
     """
@@ -225,11 +230,11 @@ def _long_inverse_sumsquare(convention: STFTConvention, n_frames: int, n_samples
         few, missing = n_frames, 0
     window = window_table(convention)
     inverse = _inverse_sumsquare(window, convention, few, n_samples - missing, few)
-    if missing == 0:
-        return inverse
-    middle = 2 * overlap * hop - convention.left_padding
-    repeated = inverse[middle : middle + hop].repeat(n_frames - few)
-    return torch.cat([inverse[:middle], repeated, inverse[middle:]])
+    if missing:
+        middle = 2 * overlap * hop - convention.left_padding
+        repeated = inverse[middle : middle + hop].repeat(n_frames - few)
+        inverse = torch.cat([inverse[:middle], repeated, inverse[middle:]])
+    return inverse.to(dtype).to(device)  # in two steps: MPS has no float64
 
 
 def _edge_indices(
