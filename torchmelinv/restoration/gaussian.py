@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 REACH = 4.0  # in standard deviations
+_MANY_BANDS = 1024  # for which a matrix of bands by bands takes more memory than a mel
 
 
 def _kernel(variance: Tensor, reach: int) -> Tensor:
@@ -37,6 +38,8 @@ def _along_frames(log_mel: Tensor, kernel: Tensor) -> Tensor:
 
 def _along_bands(log_mel: Tensor, kernel: Tensor) -> Tensor:
     n_mels, reach = log_mel.shape[-2], kernel.shape[-1] // 2
+    if n_mels > _MANY_BANDS:
+        return _along_frames(log_mel.mT, kernel).mT
     bands = torch.arange(n_mels, device=log_mel.device)
     offsets = torch.arange(-reach, reach + 1, device=log_mel.device)
     source = (bands[:, None] + offsets).clamp(0, n_mels - 1)
