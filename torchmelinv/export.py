@@ -124,7 +124,9 @@ def _example(name: str, convention: MelConvention, n_items: int, n_frames: int) 
     voice = voice.repeat(2 + (n_samples + n_items * hop) // len(voice))
     start = len(voice) // 4
     parts = [voice[start + item * hop :][:n_samples] for item in range(n_items)]
-    waveforms = torch.stack(parts)
+    # A little noise, because the logarithm of near silence magnifies rounding.
+    noise = 1e-3 * torch.randn(n_items, n_samples, generator=torch.Generator().manual_seed(0))
+    waveforms = torch.stack(parts) + noise
     return waveforms if name == "waveform" else MelSpectrogram(convention)(waveforms)
 
 

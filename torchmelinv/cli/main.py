@@ -16,6 +16,7 @@ from torchmelinv.cli import (
     convert,
     doctor,
     evaluate,
+    export,
     identify,
     invert,
     presets,
@@ -27,7 +28,17 @@ from torchmelinv.cuda.backend import requested_backend
 
 __all__ = ["main"]
 
-COMMANDS = (invert, roundtrip, convert, evaluate, statistics, presets, identify, doctor)
+COMMANDS = (
+    invert,
+    roundtrip,
+    convert,
+    evaluate,
+    statistics,
+    presets,
+    identify,
+    export,
+    doctor,
+)
 
 
 def make_parser() -> argparse.ArgumentParser:
