@@ -40,6 +40,7 @@ from torchmelinv.transforms.stft_plan import STFTPlan
 
 DIVISORS = (16, 8, 4, 2)
 LOWEST_RATE = 2000  # Hz, of a coarse problem
+OVERHEAD = 1 / 32  # of an iteration at a lower rate, in iterations at the full rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,7 @@ class CoarseToFine(MelConsistent):
         >>> inverter = tmi.MelInverter("hifigan_22k", phase=phase)
     """
 
-    coarse: int | float = 0.75
+    coarse: int | float = 0.625
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,21 +84,23 @@ class CoarseToFine(MelConsistent):
         return int(self.coarse)
 
     def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
-        coarse = part_of(max(n_iter - 1, 0), self.coarse) if self.uses_initial_phase else 0
+        coarse = min(part_of(n_iter, self.coarse), max(n_iter - 1, 0))
+        coarse = coarse if self.uses_initial_phase else 0
         (first, count), *others = super().stages(n_iter - coarse)
         return [(dataclasses.replace(first, coarse=coarse), count), *others]
 
     def make_problem(self, target: Target, plan: STFTPlan, n_channels: int) -> PhaseProblem:
         weights = None
         if isinstance(target, MelTarget) and plan.window.device.type == "cpu":
-            weights = frame_weights(target, plan)
+            weights = frame_weights(target, plan, n_groups=2)
         return PhaseProblem(target, plan, n_channels, weights)
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> Any:
         cost = self.iterations_of_init
         problems = _coarse_problems(problem) if cost else []
         for divisor, coarse in problems:
-            n_freqs, n_iter = coarse.plan.convention.n_freqs, cost * divisor // len(problems)
+            n_freqs = coarse.plan.convention.n_freqs
+            n_iter = int(cost / len(problems) / (1 / divisor + OVERHEAD))
             state = self._iterated(coarse, spectrum[..., :n_freqs] / divisor, n_iter)
             spectrum = refined(coarse, divisor, spectrum, self.signal(coarse, state))
         return self._iterated(problem, spectrum, 0 if problems else cost)

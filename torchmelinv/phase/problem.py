@@ -95,7 +95,7 @@ class PhaseProblem:
         With weights, it is the projection in `frame_weights.py`.
         """
         if self.weights is not None and isinstance(self.target, MelTarget):
-            return weighted_projection(signal, self.target, self.weights)
+            return weighted_projection(signal, self.target, self.plan, self.weights)
         return _ConsistentProjection.apply(signal, self.target.values, self)
 
     def fused_step(
