@@ -34,7 +34,7 @@ def linear_mel(convention: MelConvention, items: tuple[int, ...] = ()) -> Tensor
 class Stage:
     """The joint problem at 1/D of the rate, by loops over frames, for zero padding."""
 
-    def __init__(self, mel: Tensor, convention: MelConvention, D: int, groups: int) -> None:
+    def __init__(self, mel: Tensor, convention: MelConvention, D: int) -> None:
         """Take a linear mel (frames, n_mels)."""
         self.D, self.n, self.hop = D, convention.n_fft // D, convention.hop_length // D
         self.K, self.T, self.power = self.n // 2 + 1, len(mel), convention.power
@@ -52,15 +52,8 @@ class Stage:
         window = torch.hann_window(convention.n_fft, dtype=F64)
         self.window = window[::D]
         self.samples = math.ceil(convention.n_samples(self.T) / D)
-        f = torch.arange(self.K, dtype=F64) * convention.sample_rate / convention.n_fft
-        high = ((f + 100).log() - math.log(800)) / (math.log(4100) - math.log(800))
-        high = high.clamp(0, 1)
-        self.shares = [torch.ones_like(f)] if groups == 1 else [1 - high, high]
-        density = (self.m / self.M.sum(1)) ** (2 / self.power)
-        self.weights = []
-        for part in self.shares:
-            level = (density @ (self.spread @ part)).sqrt()
-            self.weights.append(1 / (level / level.max() + 1e-3))
+        level = ((self.m / self.M.sum(1)) ** (2 / self.power) @ self.spread.sum(1)).sqrt()
+        self.W = 1 / (level / level.max() + 1e-3)
 
     def frames(self, x: Tensor) -> Tensor:
         padded = torch.zeros(self.hop * (self.T - 1) + self.n, dtype=F64)
@@ -94,7 +87,7 @@ class Stage:
             total[:, 0] = 1
         return total
 
-    def run(self, c: Tensor, n_iter: int, restarts: bool = True) -> Tensor:
+    def run(self, c: Tensor, n_iter: int) -> Tensor:
         """Return x after accelerated Griffin-Lim with α = β = 0.99 and γ = 1.1."""
         t = before = x = self.synthesise(c, torch.ones(self.T, dtype=F64))
         least = math.inf
@@ -102,10 +95,7 @@ class Stage:
             y = t + 0.99 * (t - before)
             c = self.analyse(y)
             change = (self.gain(c.abs() ** self.power) - 1) * c
-            x = y + sum(
-                self.synthesise(change * part, W)
-                for part, W in zip(self.shares, self.weights, strict=True)
-            )
+            x = y + self.synthesise(change, self.W)
             t, before = y + 1.1 * (x - y), t
             if iteration % 4 == 3:
                 distance = float((x - y).norm())
@@ -123,10 +113,10 @@ def test_equals_the_transcription(convention, n_iter):
     # 5/8 of the cost is coarse, with D = 4 and D = 2 (2 kHz and more); the last is not.
     coarse = min(n_iter - 1, round(5 / 8 * n_iter))
     for D in (4, 2):
-        stage = Stage(mel.mT, convention, D, 1)
+        stage = Stage(mel.mT, convention, D)
         x = stage.run(c[:, : stage.K] / D, int(coarse / 2 / (1 / D + 1 / 32)))
         if coarse:
             c[:, : stage.top] = D * stage.analyse(x)[:, : stage.top]
-    expected = Stage(mel.mT, convention, 1, 2).run(c, n_iter - coarse)
+    expected = Stage(mel.mT, convention, 1).run(c, n_iter - coarse)
     result = solve_mel(CoarseToFine(), mel, convention, n_iter, init="random").waveform
     torch.testing.assert_close(result, expected, atol=1e-9, rtol=0)

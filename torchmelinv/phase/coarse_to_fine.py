@@ -92,7 +92,7 @@ class CoarseToFine(MelConsistent):
     def make_problem(self, target: Target, plan: STFTPlan, n_channels: int) -> PhaseProblem:
         weights = None
         if isinstance(target, MelTarget) and plan.window.device.type == "cpu":
-            weights = frame_weights(target, plan, n_groups=2)
+            weights = frame_weights(target, plan)
         return PhaseProblem(target, plan, n_channels, weights)
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> Any:
