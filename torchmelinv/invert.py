@@ -64,9 +64,9 @@ class MelInverter(nn.Module):
     """Invert mel spectrograms to waveforms, without a trained vocoder.
 
     The mel is decompressed, and sharpened if it was smoothed; `magnitude` finds an initial linear
-    spectrogram for it, and `phase` finds the waveform. The default phase method,
-    ``"mel_consistent"``, holds the waveform to the mel itself; all others hold it to that
-    magnitude.
+    spectrogram for it, and `phase` finds the waveform. The phase methods ``"coarse_to_fine"``, the
+    default, and ``"mel_consistent"`` hold the waveform to the mel itself; all others hold it to
+    that magnitude.
 
     The module has no parameters and nothing to save. Its tables follow the mel's device and dtype;
     half precisions are computed in and returned as float32. An item's waveform depends neither on
@@ -79,11 +79,12 @@ class MelInverter(nn.Module):
             file.
         magnitude: Inverse of the filterbank: ``"entropic"`` (minimum cross-entropy from a smooth
             envelope), ``"least_distance"``, ``"nnls"``, ``"pinv"`` or ``"transpose"``.
-        phase: Phase method: ``"mel_consistent"``, ``"griffin_lim"``, ``"fast_griffin_lim"``,
-            ``"accelerated_griffin_lim"``, ``"admm"``, ``"raar"``, ``"lws"`` or ``"rtisi_la"``; or
-            an object of `torchmelinv.phases` or of a subclass of `PhaseMethod`, such as
-            ``ADMM(rho=0.3)``.
-        n_iter: Number of iterations, at least 0.
+        phase: Phase method: ``"coarse_to_fine"``, ``"mel_consistent"``, ``"griffin_lim"``,
+            ``"fast_griffin_lim"``, ``"accelerated_griffin_lim"``, ``"admm"``, ``"raar"``, ``"lws"``
+            or ``"rtisi_la"``; or an object of `torchmelinv.phases` or of a subclass of
+            `PhaseMethod`, such as ``ADMM(rho=0.3)``.
+        n_iter: Number of iterations, at least 0. Those of ``"coarse_to_fine"`` at 1/D of the
+            sampling rate cost, and count, 1/D.
         init: Initial phase: ``"pghi"`` or ``"spsi"`` (estimated from the magnitude; that of
             ``"pghi"`` is random where the magnitude has no fine structure), ``"random"`` or
             ``"zero"``.
@@ -141,7 +142,7 @@ class MelInverter(nn.Module):
         self,
         convention: MelConvention | str | os.PathLike[str],
         magnitude: MagnitudeName = "entropic",
-        phase: PhaseName | PhaseMethod = "mel_consistent",
+        phase: PhaseName | PhaseMethod = "coarse_to_fine",
         n_iter: int = 32,
         *,
         init: InitName = "pghi",

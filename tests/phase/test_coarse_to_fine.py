@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.derivative import is_derivative
 from tests.phase.papers import F64
 from tests.problems import TINY, TINY_LOG, TINY_POWER, tones
 from tests.solve import solve_mel
@@ -17,12 +18,12 @@ from torchmelinv.errors import InputError
 from torchmelinv.functional import initial_phase
 from torchmelinv.invert import MelInverter
 from torchmelinv.magnitude.entropic import entropic
-from torchmelinv.phase import coarse_to_fine
 from torchmelinv.phase.coarse_problem import coarse_convention
 from torchmelinv.phase.edge_filters import edge_filters
-from torchmelinv.phases import ADMM, RTISILA, CoarseToFine, GriffinLim, MelConsistent, RAAR
+from torchmelinv.phases import ADMM, RAAR, RTISILA, CoarseToFine, GriffinLim, MelConsistent
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 from torchmelinv.transforms.spectrum import remove_offset
+from torchmelinv.transforms.stft_plan import stft_plan
 
 ZERO = TINY.replace(padding="center_zero")
 
@@ -120,3 +121,152 @@ def test_equals_the_transcription(convention, n_iter):
     expected = Stage(mel.mT, convention, 1).run(c, n_iter - coarse)
     result = solve_mel(CoarseToFine(), mel, convention, n_iter, init="random").waveform
     torch.testing.assert_close(result, expected, atol=1e-9, rtol=0)
+
+
+def test_the_cost_of_the_stages_is_n_iter(monkeypatch):
+    """Σ n_D / D and the iterations at the full rate, less what rounding leaves out."""
+    steps: list[int] = []
+
+    def count(self, problem, state):
+        steps.append(TINY.n_fft // problem.plan.convention.n_fft)
+        return MelConsistent.step(self, problem, state)
+
+    monkeypatch.setattr(CoarseToFine, "step", count)
+    mel = linear_mel(TINY)
+    for n_iter in (0, 1, 2, 3, 12, 32):
+        steps.clear()
+        solution = solve_mel(CoarseToFine(), mel, TINY, n_iter, return_info=True)
+        assert steps == sorted(steps, reverse=True)
+        cost = sum(1 / divisor + (divisor > 1) / 32 for divisor in steps)
+        assert n_iter - 1 < cost <= n_iter or cost == n_iter
+        assert steps.count(1) == max(n_iter - round(0.625 * n_iter), min(n_iter, 1))
+        assert solution.n_iter == n_iter
+        assert solution.history.shape == (n_iter,)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_fft": 125, "hop_length": 25},
+        {"hop_length": 33},
+        {"win_length": 97},
+        {"padding": "same_reflect", "hop_length": 30, "n_fft": 132, "win_length": 132},
+    ],
+    ids=str,
+)
+def test_sizes_that_are_not_divisible_stay_at_the_full_rate(changes):
+    """Both halves of the iterations are then those of one run, with weights."""
+    convention = TINY.replace(**changes)
+    assert coarse_convention(convention.stft, 2) is None
+    mel = linear_mel(convention)
+    split = solve_mel(CoarseToFine(coarse=8), mel, convention, 12).waveform
+    whole = solve_mel(CoarseToFine(coarse=0), mel, convention, 12).waveform
+    torch.testing.assert_close(split, whole, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "convention",
+    [
+        TINY,
+        TINY_LOG,
+        TINY.replace(padding="none"),
+        TINY.replace(window="povey", win_length=96, window_align="left", padding="none"),
+        TINY.replace(win_length=64, window=tuple(torch.kaiser_window(64).tolist())),
+        TINY.replace(window_normalized=True, drop_last_frame=True, magnitude_offset=1e-3),
+    ],
+    ids=["reflect", "log", "none", "left", "custom", "normalized"],
+)
+def test_a_coarse_spectrum_is_the_low_part_of_the_spectrum(convention):
+    """For a signal without high frequencies: at half of the rate, all values are halved."""
+    stft, divisor = convention.stft, 2
+    coarse = coarse_convention(stft, divisor)
+    assert coarse is not None
+    time = torch.arange(1600, dtype=F64) / 8000
+    signal = torch.cos(2 * torch.pi * (200 * time + 2000 * time**2))
+    plan = stft_plan(stft, stft.n_frames(1600), 1600, F64, torch.device("cpu"))
+    smaller = stft_plan(coarse, plan.n_frames, 800, F64, torch.device("cpu"))
+    spectrum = plan.forward(signal[None])[..., : coarse.n_freqs - 8]
+    expected = smaller.forward(signal[None, ::divisor])[..., : coarse.n_freqs - 8]
+    inside = slice(3, -3)  # a reflected end is not that of every second sample
+    error = (spectrum / divisor - expected)[:, inside].abs().max()
+    assert error < 1e-2 * expected.abs().max()
+
+
+@pytest.mark.parametrize("convention", [TINY, TINY_POWER.replace(padding="none"), TINY_LOG])
+@pytest.mark.parametrize("hook", [None, lambda iteration, state: None])
+def test_items_of_a_padded_batch_equal_single_items(convention, hook):
+    mel = linear_mel(convention, (3,))
+    lengths = torch.tensor([mel.shape[-1], 8, 3])
+    mel[1, :, 8:] = 7  # padding, which must not matter
+    batch = solve_mel(CoarseToFine(), mel, convention, 8, lengths=lengths, hook=hook).waveform
+    for item, count, waveform in zip(mel, lengths.tolist(), batch, strict=True):
+        alone = solve_mel(CoarseToFine(), item[:, :count], convention, 8).waveform
+        torch.testing.assert_close(waveform[: len(alone)], alone, atol=1e-8, rtol=0)
+        assert (waveform[len(alone) :] == 0).all()
+
+
+@pytest.mark.parametrize("method", [GriffinLim(0.99), ADMM(), RAAR()], ids=str)
+def test_other_methods_run_in_stages(method):
+    mel = linear_mel(TINY)
+    residual = solve_mel(CoarseToFine(method), mel, TINY, 32, return_info=True).residual
+    start = solve_mel(CoarseToFine(method), mel, TINY, 0, return_info=True).residual
+    assert residual < start / 3
+
+
+def test_a_method_that_finds_its_own_phases_is_at_the_full_rate():
+    mel = linear_mel(TINY)
+    waveform = solve_mel(CoarseToFine(RTISILA(look_ahead=1)), mel, TINY, 3).waveform
+    expected = solve_mel(MelConsistent(RTISILA(look_ahead=1)), mel, TINY, 3).waveform
+    assert torch.equal(waveform, expected)
+
+
+def test_the_gradient_is_the_derivative():
+    mel = linear_mel(TINY)[:, :12] + 0.05
+
+    def waveform_of(mel: Tensor) -> Tensor:
+        return solve_mel(CoarseToFine(), mel, TINY, 4, init="random").waveform
+
+    assert is_derivative(waveform_of, mel)
+
+
+def test_an_integer_mode_passes_all_coarse_iterations_or_none():
+    mel = linear_mel(TINY)[:, :12] + 0.05
+    weights = torch.randn(TINY.n_samples(12), dtype=F64)
+
+    def gradient_of(mode: str | int) -> Tensor:
+        leaf = mel.clone().requires_grad_()
+        waveform = solve_mel(CoarseToFine(), leaf, TINY, 8, init="random", gradient=mode).waveform
+        return torch.autograd.grad((waveform * weights).sum(), leaf)[0]
+
+    exact = gradient_of("unrolled")
+    torch.testing.assert_close(gradient_of("checkpointed"), exact)
+    torch.testing.assert_close(gradient_of(8), exact)
+    for fewer in (3, 7):  # 3 of 8 are at the full rate
+        torch.testing.assert_close(gradient_of(fewer), gradient_of(5))
+    assert not torch.allclose(gradient_of(3), exact)
+    assert not torch.allclose(gradient_of(2), gradient_of(3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"coarse": -1}, "coarse is -1; it must be a number"),
+        ({"coarse": 1.5}, "coarse is 1.5; it must be an integer number of iterations"),
+        ({"time_structure": 1.0}, "time_structure is 1.0; CoarseToFine needs 0"),
+        ({"method": "admm"}, "method is 'admm'; it must be a phase method"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        CoarseToFine(**options)
+
+
+def test_an_explicit_part_of_the_iterations():
+    assert CoarseToFine(coarse=10).stages(16) == [(CoarseToFine(coarse=10), 6)]
+    assert CoarseToFine(coarse=10).stages(4) == [(CoarseToFine(coarse=3), 1)]
+    assert CoarseToFine(coarse=0.5).stages(16) == [(CoarseToFine(coarse=8), 8)]
+
+
+def test_momentum_is_passed_to_the_inner_method():
+    inverter = MelInverter(TINY, momentum=0.5)
+    assert "CoarseToFine(method=AcceleratedGriffinLim(alpha=0.5, " in repr(inverter)

@@ -7,15 +7,16 @@ the sizes of the STFT are divisible and half of the lower rate is at least 1 kHz
 
     n_D times    x_D ← the step of `method`, with weights of frames (`frame_weights.py`),
 
-from the spectrum that the stage before left, whose low bins are then those of D · STFT_D(x_D). Above
-them is still the initial phase. The remaining iterations are at the full rate.
+from the spectrum that the stage before left, whose bins below the center of the last band are then
+those of D · STFT_D(x_D). Above them is still the initial phase. The remaining iterations, with
+weights too, are at the full rate, because few of them leave high frequencies rough.
 
-All D together cost as much as `coarse` iterations at the full rate, Σ n_D / D ≤ `coarse`, and each
-of them the same. On other devices than the CPU, an iteration takes as long at any rate: there, and
-where no D is possible, these iterations are at the full rate too.
+All D share the cost of `coarse` iterations at the full rate, Σ n_D / D ≤ `coarse`. On other devices
+than the CPU an iteration takes as long at any rate: there, and where no D is possible, these
+iterations are at the full rate too, and on devices without weights.
 
-Gradients pass through all iterations if they pass through all at the full rate, else none of the
-coarse ones.
+An integer gradient mode counts the coarse iterations, before those at the full rate, as one: it
+passes none of them unless it passes all.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ import dataclasses
 import functools
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from torchmelinv.errors import InputError
@@ -49,7 +49,8 @@ class CoarseToFine(MelConsistent):
 
     An iteration at 1/D of the rate costs 1/D and counts 1/D. D is 16, 8, 4 and 2 in turn, as far as
     `n_fft`, `hop_length`, `win_length` and the padding are divisible and at least 2 kHz are left.
-    Where none is, and on other devices than the CPU, all iterations are at the full rate.
+    Where none is, for mels that are inverted in pieces (`MelInverter.memory_of`), and on other
+    devices than the CPU, all iterations are at the full rate.
 
     Args:
         method: As in `MelConsistent`. One that finds its own phases is at the full rate alone.
@@ -80,14 +81,21 @@ class CoarseToFine(MelConsistent):
             )
 
     @property
+    def full_rate(self) -> MelConsistent:
+        return MelConsistent(self.method, self.inner_iter, self.damping)
+
+    @property
     def iterations_of_init(self) -> int:
         return int(self.coarse)
 
     def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
         coarse = min(part_of(n_iter, self.coarse), max(n_iter - 1, 0))
         coarse = coarse if self.uses_initial_phase else 0
-        (first, count), *others = super().stages(n_iter - coarse)
-        return [(dataclasses.replace(first, coarse=coarse), count), *others]
+        (first, count), *others = self.method.stages(n_iter - coarse)
+        stages: list[tuple[PhaseMethod, int]]
+        stages = [(dataclasses.replace(self, method=first, coarse=coarse), count)]
+        full_rate = self.full_rate
+        return stages + [(dataclasses.replace(full_rate, method=each), n) for each, n in others]
 
     def make_problem(self, target: Target, plan: STFTPlan, n_channels: int) -> PhaseProblem:
         weights = None

@@ -110,7 +110,7 @@ def iterate_stages(
     history: list[Tensor] = []
     signals: list[Tensor] = []
     stages = method.stages(loop.n_iter)
-    stages = [stage for stage in stages if stage[1] > 0] or stages[:1]
+    stages = [each for each in stages if each[1] + each[0].iterations_of_init > 0] or stages[:1]
     for index, (stage, count) in enumerate(stages):
         problem, per_step = make_problem(stage), stage.iterations_per_step
         first = stage.iterations_of_init

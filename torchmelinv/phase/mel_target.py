@@ -90,7 +90,6 @@ class MelTargetTables:
         build = outside_inference_mode(mel_update_tables)
         return build(self.M_matrix, self.M_norm_matrix, self._free_share, self.device)
 
-
     @functools.cached_property
     def last_center(self) -> int:
         """The bin where the last filter has its peak, or 0 if all filters are empty."""
