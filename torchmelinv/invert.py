@@ -84,7 +84,7 @@ class MelInverter(nn.Module):
             or ``"rtisi_la"``; or an object of `torchmelinv.phases` or of a subclass of
             `PhaseMethod`, such as ``ADMM(rho=0.3)``.
         n_iter: Number of iterations, at least 0. Those of ``"coarse_to_fine"`` at 1/D of the
-            sampling rate cost, and count, 1/D.
+            sampling rate count about 1/D, as they cost.
         init: Initial phase: ``"pghi"`` or ``"spsi"`` (estimated from the magnitude; that of
             ``"pghi"`` is random where the magnitude has no fine structure), ``"random"`` or
             ``"zero"``.

@@ -14,9 +14,10 @@ weights too, are at the full rate, because few of them leave high frequencies ro
 The last four of them start again, without the extrapolation that there was before: log-mel L1
 falls by a sixth, and the error of the loudness above 3 kHz by 1.5 %.
 
-All D share the cost of `coarse` iterations at the full rate, Σ n_D / D ≤ `coarse`. On other devices
-than the CPU an iteration takes as long at any rate: there, and where no D is possible, these
-iterations are at the full rate too, and on devices without weights.
+An iteration at 1/D of the rate counts 1/D + 1/32 iterations, about its processor time for 10 s of
+sound, and each D gets the same part of the `coarse` iterations. On other devices than the CPU an
+iteration takes as long at any rate: there, and where no D is possible, these iterations are at the
+full rate too, and on devices without weights.
 
 An integer gradient mode counts the coarse iterations, before those at the full rate, as one: it
 passes none of them unless it passes all.
@@ -44,15 +45,15 @@ from torchmelinv.transforms.stft_plan import STFTPlan
 DIVISORS = (16, 8, 4, 2)
 LOWEST_RATE = 2000  # Hz, of a coarse problem
 LAST = 4  # iterations, at the full rate, after starting again
-OVERHEAD = 1 / 32  # of an iteration at a lower rate, in iterations at the full rate
+OVERHEAD = 1 / 32  # of an iteration at a lower rate
 
 
 @dataclasses.dataclass(frozen=True)
 class CoarseToFine(MelConsistent):
     """`MelConsistent` at fractions of the sampling rate first; the default of `MelInverter`.
 
-    An iteration at 1/D of the rate costs 1/D and counts 1/D. D is 16, 8, 4 and 2 in turn, as far as
-    `n_fft`, `hop_length`, `win_length` and the padding are divisible and at least 2 kHz are left.
+    An iteration at 1/D of the rate counts 1/D, and 1/32 for its overhead. D is 16, 8, 4 and 2 in
+    turn, as far as `n_fft`, `hop_length`, `win_length` and the padding are divisible and at least 2 kHz are left.
     Where none is, for mels that are inverted in pieces (`MelInverter.memory_of`), and on other
     devices than the CPU, all iterations are at the full rate.
 
