@@ -23,7 +23,6 @@ from torchmelinv.phase.edge_filters import edge_filters
 from torchmelinv.phases import ADMM, RAAR, RTISILA, CoarseToFine, GriffinLim, MelConsistent
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 from torchmelinv.transforms.spectrum import remove_offset
-from torchmelinv.transforms.stft_plan import stft_plan
 
 ZERO = TINY.replace(padding="center_zero")
 
@@ -167,34 +166,6 @@ def test_sizes_that_are_not_divisible_stay_at_the_full_rate(changes):
     split = solve_mel(CoarseToFine(coarse=8), mel, convention, 16).waveform
     whole = solve_mel(CoarseToFine(coarse=0), mel, convention, 16).waveform
     torch.testing.assert_close(split, whole, atol=1e-9, rtol=0)
-
-
-@pytest.mark.parametrize(
-    "convention",
-    [
-        TINY,
-        TINY_LOG,
-        TINY.replace(padding="none"),
-        TINY.replace(window="povey", win_length=96, window_align="left", padding="none"),
-        TINY.replace(win_length=64, window=tuple(torch.kaiser_window(64).tolist())),
-        TINY.replace(window_normalized=True, drop_last_frame=True, magnitude_offset=1e-3),
-    ],
-    ids=["reflect", "log", "none", "left", "custom", "normalized"],
-)
-def test_a_coarse_spectrum_is_the_low_part_of_the_spectrum(convention):
-    """For a signal without high frequencies: at half of the rate, all values are halved."""
-    stft, divisor = convention.stft, 2
-    coarse = coarse_convention(stft, divisor)
-    assert coarse is not None
-    time = torch.arange(1600, dtype=F64) / 8000
-    signal = torch.cos(2 * torch.pi * (200 * time + 2000 * time**2))
-    plan = stft_plan(stft, stft.n_frames(1600), 1600, F64, torch.device("cpu"))
-    smaller = stft_plan(coarse, plan.n_frames, 800, F64, torch.device("cpu"))
-    spectrum = plan.forward(signal[None])[..., : coarse.n_freqs - 8]
-    expected = smaller.forward(signal[None, ::divisor])[..., : coarse.n_freqs - 8]
-    inside = slice(3, -3)  # a reflected end is not that of every second sample
-    error = (spectrum / divisor - expected)[:, inside].abs().max()
-    assert error < 1e-2 * expected.abs().max()
 
 
 @pytest.mark.parametrize("convention", [TINY, TINY_POWER.replace(padding="none"), TINY_LOG])

@@ -53,8 +53,8 @@ class CoarseToFine(MelConsistent):
     """`MelConsistent` at fractions of the sampling rate first; the default of `MelInverter`.
 
     An iteration at 1/D of the rate counts 1/D, and 1/32 for its overhead. D is 16, 8, 4 and 2 in
-    turn, as far as `n_fft`, `hop_length`, `win_length` and the padding are divisible and at least 2 kHz are left.
-    Where none is, for mels that are inverted in pieces (`MelInverter.memory_of`), and on other
+    turn, as far as `n_fft`, `hop_length`, `win_length` and the padding are divisible and at least
+    2 kHz are left. Where none is, for mels that are inverted in pieces (`MelInverter.memory_of`), and on other
     devices than the CPU, all iterations are at the full rate.
 
     Args:
