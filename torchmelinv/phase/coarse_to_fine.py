@@ -54,8 +54,8 @@ class CoarseToFine(MelConsistent):
 
     An iteration at 1/D of the rate counts 1/D, and 1/32 for its overhead. D is 16, 8, 4 and 2 in
     turn, as far as `n_fft`, `hop_length`, `win_length` and the padding are divisible and at least
-    2 kHz are left. Where none is, for mels that are inverted in pieces (`MelInverter.memory_of`), and on other
-    devices than the CPU, all iterations are at the full rate.
+    2 kHz are left. Where none is, for mels that are inverted in pieces (`MelInverter.memory_of`),
+    and on other devices than the CPU, all iterations are at the full rate.
 
     Args:
         method: As in `MelConsistent`. One that finds its own phases is at the full rate alone.
