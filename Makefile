@@ -61,6 +61,7 @@ bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu
 	$(BIN)/python -m benchmarks.corpus
 	$(BIN)/python -m benchmarks.gradients
+	$(BIN)/python -m benchmarks.launches
 	$(BIN)/python -m benchmarks.predicted
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.sounds

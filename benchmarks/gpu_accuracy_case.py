@@ -8,18 +8,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu_call_cases import spectral_scores
-from benchmarks.gpu_case import Case, Implementation, Run, peak_error
+from benchmarks.gpu_case import Case, Implementation, Run
 from benchmarks.gpu_clock import Clock
 from benchmarks.gpu_inputs import Scale, Setting
-from benchmarks.gpu_step_cases import (
-    FAST,
-    Inputs,
-    make_problem,
-    method_step,
-    step_implementations,
-    step_inputs,
-)
+from benchmarks.gpu_step_cases import step_implementations
 from benchmarks.records import Record
+from torchmelinv.doctor.errors import peak_error
+from torchmelinv.doctor.inputs import FAST, Inputs, make_problem, method_step, step_inputs
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedState
 from torchmelinv.phase.restart import no_distance
 

@@ -8,19 +8,13 @@ import torch
 from torch import Tensor
 
 from benchmarks import gpu_work
-from benchmarks.gpu_case import (
-    Case,
-    Implementation,
-    Make,
-    Run,
-    by_torchaudio,
-    norm_error,
-    with_graph,
-)
+from benchmarks.gpu_case import Case, Implementation, Make, Run, by_torchaudio, with_graph
 from benchmarks.gpu_clock import Clock
-from benchmarks.gpu_inputs import MOMENTUM, Scale, Setting, input_sets, magnitudes
+from benchmarks.gpu_inputs import Scale, Setting, input_sets, magnitudes
 from benchmarks.records import Record, check
 from torchmelinv.cuda.backend import backend
+from torchmelinv.doctor.errors import norm_error
+from torchmelinv.doctor.inputs import MOMENTUM
 from torchmelinv.functional import magnitude_to_waveform
 from torchmelinv.metrics import log_spectral_distance_db, spectral_convergence_db
 from torchmelinv.phases import GriffinLim

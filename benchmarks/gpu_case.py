@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import torch
-import torchaudio
 from torch import Tensor
 
-from benchmarks.gpu_inputs import MOMENTUM, Setting
+from benchmarks.gpu_inputs import Setting
 from benchmarks.gpu_work import Work
 from benchmarks.records import CheckFailed, Record
+from torchmelinv.doctor.inputs import MOMENTUM
+from torchmelinv.doctor.peer import torchaudio_griffin_lim
 
 Run = Callable[[Any], Tensor]  # a set of inputs -> the result
 Make = Callable[[int], Run]  # by number of iterations
@@ -82,30 +81,6 @@ class Case(NamedTuple):
         return facts
 
 
-def norm_error(result: Tensor, expected: Tensor) -> float:
-    """Return ‖result − expected‖ / ‖expected‖; NaN if any value is."""
-    error = torch.linalg.vector_norm(result.double() - expected)
-    return float(error / torch.linalg.vector_norm(expected))
-
-
-def peak_error(result: Tensor, expected: Tensor) -> float:
-    """Return the largest error relative to the peak; NaN if any value is."""
-    return float((result.double() - expected).abs().max() / expected.abs().max())
-
-
-@functools.lru_cache(maxsize=8)
-def _hann(n_fft: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.hann_window(n_fft, dtype=dtype, device=device)
-
-
 def by_torchaudio(setting: Setting, n_iter: int) -> Run:
-    """Return torchaudio's Griffin-Lim; its momentum means m / (1 + m), see phase/griffin_lim.py."""
-    sizes = (setting.n_fft, setting.hop_length, setting.n_fft)
-
-    def run(magnitude: Tensor) -> Tensor:
-        window = _hann(setting.n_fft, magnitude.dtype, magnitude.device)
-        return torchaudio.functional.griffinlim(
-            magnitude, window, *sizes, 1.0, n_iter, MOMENTUM, None, False
-        )
-
-    return run
+    """Return torchaudio's Griffin-Lim with the momentum of the others."""
+    return torchaudio_griffin_lim(setting.stft, n_iter, MOMENTUM)

@@ -5,26 +5,21 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from unittest import mock
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from benchmarks.records import Record
-from torchmelinv.cuda import nvrtc
+from torchmelinv.doctor.clock import block_times, device_block
 
 CACHE_FACTOR = 4  # size of all inputs of an implementation, relative to the cache
 MAX_SETS = 64
-BLOCK = 2e-3  # least seconds between two events
-WARM_UP, ENOUGH = 0.05, 0.4  # seconds before the first block, and of all blocks
-MIN_BLOCKS, MAX_BLOCKS = 10, 200
 
 
 class Prepared(NamedTuple):
@@ -42,38 +37,6 @@ def n_sets(bytes_of_set: int, cache: int, memory: int) -> int:
     """
     needed = math.ceil(CACHE_FACTOR * cache / bytes_of_set)
     return max(2, min(needed, MAX_SETS, memory // (4 * bytes_of_set)))
-
-
-class UninitializedIsNaN(TorchFunctionMode):
-    """Fill what `torch.empty` and the like return with NaN, so that unwritten values show.
-
-    torch's deterministic mode does that too, but chooses other algorithms; here the checks run what
-    is timed.
-    """
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        result = function(*args, **(kwargs or {}))
-        if function in (torch.empty, torch.empty_like, Tensor.new_empty) and (
-            result.is_floating_point() or result.is_complex()
-        ):
-            result.detach().fill_(torch.nan)
-        return result
-
-
-@contextlib.contextmanager
-def launched_kernels() -> Iterator[set[str]]:
-    """Collect the names of torchmelinv's kernels that are launched inside the context."""
-    names: set[str] = set()
-    original = nvrtc._function
-
-    def noted(kernel: nvrtc.Kernel, *rest: int) -> Any:
-        names.add(kernel.name)
-        return original(kernel, *rest)
-
-    with mock.patch.object(nvrtc, "_function", noted):
-        yield names
 
 
 def _eager(run: Callable[[Any], Tensor], sets: Sequence[Any]) -> Prepared:
@@ -156,24 +119,13 @@ class Cuda:
         """
         jobs, done = prepared.jobs, 0
 
-        def block(count: int) -> float:
+        def run_next() -> None:
             nonlocal done
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
-            for _ in range(count):
-                jobs[done % len(jobs)]()
-                done += 1
-            end.record()
-            end.synchronize()
-            return start.elapsed_time(end) / 1000
+            jobs[done % len(jobs)]()
+            done += 1
 
-        start, count, per_job = time.perf_counter(), len(jobs), 0.0
-        while not per_job or time.perf_counter() - start < WARM_UP:
-            per_job = block(count) / count
-        count = max(1, math.ceil(BLOCK / max(per_job, 1e-7)))
-        times: list[float] = []
-        while len(times) < MIN_BLOCKS or (sum(times) * count < ENOUGH and len(times) < MAX_BLOCKS):
-            times.append(block(count) / count)
+        block = functools.partial(device_block, run_next)
+        times = block_times(block, len(jobs))
         return [each / prepared.calls for each in times]
 
     def peaks(self, parts: Sequence[Callable[[], object]]) -> list[int]:

@@ -10,21 +10,19 @@ from torch import Tensor
 
 from benchmarks import gpu_work
 from benchmarks.gpu_call_cases import FEW
-from benchmarks.gpu_case import Case, Implementation, Make, Run, by_torchaudio, norm_error
+from benchmarks.gpu_case import Case, Implementation, Make, Run, by_torchaudio
 from benchmarks.gpu_clock import Clock
-from benchmarks.gpu_inputs import MAIN, MOMENTUM, Scale, input_sets, magnitudes, waveforms
+from benchmarks.gpu_inputs import MAIN, Scale, input_sets, magnitudes
 from benchmarks.records import Record, check
 from torchmelinv.cuda.backend import backend
+from torchmelinv.doctor.errors import MAX_OFF, MEDIAN_ERROR, OFF, gradient_errors, norm_error
+from torchmelinv.doctor.inputs import MOMENTUM, waveforms
 from torchmelinv.functional import magnitude_to_waveform
 from torchmelinv.phases import GriffinLim
 from torchmelinv.transforms.stft import STFT
 
 NEAR = 0.1  # radians from the true angles, where our gradient is checked
 TORCHAUDIO_ERROR = 1e-6  # of the norm, in float64
-# A norm would be dominated by the few values with a small |c|, which float32 cannot resolve. So the
-# median error is bounded, relative to the median value, and the share of values whose error exceeds
-# a hundredth of themselves and the median.
-MEDIAN_ERROR, OFF, MAX_OFF = 1e-4, 1e-2, 0.05
 
 
 def _forward(name: str, mode: str, n_iter: int, init: str | Tensor = "zero") -> Run:
@@ -67,14 +65,12 @@ def _parts(forward: Run, inputs: tuple[Tensor, Tensor]) -> dict[str, Callable[[]
 
 def _gradient_checks(result: Tensor, expected: Tensor) -> list[Record]:
     """Compare our gradient with float64's."""
-    error, size = (result.double() - expected).abs(), expected.abs()
-    median = size.median()
-    off = float((~(error <= OFF * (size + median))).double().mean())
+    median, off = gradient_errors(result, expected)
     what = f"after {FEW} iterations"
     return [
         check(
             f"median error of the gradient {what}, relative to the median value",
-            float(error.median() / median),
+            median,
             at_most=MEDIAN_ERROR,
         ),
         check(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,13 +11,11 @@ from torch import Tensor
 from benchmarks.gpu_clock import Clock
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.cuda import fused_cuda
-from torchmelinv.demo import signal
+from torchmelinv.doctor.inputs import waveforms
 from torchmelinv.phase.problem import PhaseProblem
 from torchmelinv.transforms.stft import STFT
 
 SECONDS = 10
-MOMENTUM = 0.99
-NOISE = 1e-3  # of full scale, added to the voice: no bin is exactly silent, no two items are equal
 
 
 class Scale(NamedTuple):
@@ -62,26 +59,6 @@ class Setting(NamedTuple):
 
 MAIN = Setting(22050, 1024, 256)
 SETTINGS = (MAIN, Setting(24000, 1024, 256), Setting(44100, 2048, 512), Setting(16000, 400, 160))
-
-
-@functools.lru_cache(maxsize=4)
-def _voice(sample_rate: int) -> Tensor:
-    return signal(sample_rate=sample_rate)
-
-
-def waveforms(
-    items: int, n_samples: int, sample_rate: int, device: torch.device, seed: int
-) -> Tensor:
-    """Return the demo's voice (items, n_samples).
-
-    Each item has its own offset, level and noise.
-    """
-    voice, index = _voice(sample_rate).to(device), torch.arange(items, device=device)[:, None]
-    offsets = 4999 * (index + items * seed)
-    positions = torch.arange(n_samples, device=device) + offsets
-    generator = torch.Generator(device).manual_seed(seed)
-    noise = torch.randn(items, n_samples, generator=generator, device=device)
-    return 0.5 ** (index % 4) * (voice[positions % len(voice)] + NOISE * noise)
 
 
 def magnitudes(

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 from benchmarks import gpu_process
 from benchmarks.gpu_case import Case, Implementation, NotSupported, Run
-from benchmarks.gpu_clock import Clock, Prepared, UninitializedIsNaN, launched_kernels
+from benchmarks.gpu_clock import Clock, Prepared
 from benchmarks.gpu_inputs import Scale
 from benchmarks.gpu_work import Work
 from benchmarks.records import CheckFailed, Record
 from torchmelinv.cuda import graphs
+from torchmelinv.doctor.clock import UninitializedIsNaN, launched_kernels
 
 DEVICE_BROKEN = 3  # exit code of a process whose device takes no more work
 OUT_OF_TIME = "out of time"

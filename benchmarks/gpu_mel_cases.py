@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 
 import torch
 import torchaudio
@@ -12,23 +11,20 @@ from torch.nn.functional import pad
 
 import torchmelinv as tmi
 from benchmarks import gpu_work
-from benchmarks.gpu_case import Case, Implementation, Make, Run, norm_error, with_graph
+from benchmarks.gpu_case import Case, Implementation, Make, Run, with_graph
 from benchmarks.gpu_clock import Clock
-from benchmarks.gpu_inputs import MAIN, MOMENTUM, Scale, input_sets, magnitudes, waveforms
+from benchmarks.gpu_inputs import MAIN, Scale, input_sets, magnitudes
 from benchmarks.gpu_step_cases import PRESET
 from benchmarks.records import Record, check
 from torchmelinv.cuda.backend import backend
+from torchmelinv.doctor.errors import FAR, MAGNITUDE_ERROR, MAX_FAR, far_share, norm_error
+from torchmelinv.doctor.inputs import MOMENTUM, waveforms
 from torchmelinv.functional import initial_phase
 from torchmelinv.magnitude.entropic import entropic, entropic_solve
 from torchmelinv.metrics import mel_error_db
 
-# Plain torch in float32 has these errors against float64: 1e-7 of the norm of a magnitude, 5e-5
-# radians, and 1e-5 dB of mel error.
-MAGNITUDE_ERROR = 3e-6  # of the norm
+# Plain torch in float32 has an error of 1e-5 dB of mel error against float64.
 RESIDUAL, TORCHAUDIO_RESIDUAL = 1e-5, 0.5  # ‖Ms − m‖ / ‖m‖; torchaudio solves another problem
-# Angles may differ by more than FAR radians in this part of the bins: a tie that falls the other
-# way turns a whole region.
-FAR, MAX_FAR = 1e-3, 0.01
 MEL_ERROR_DB = 0.01
 
 
@@ -120,10 +116,8 @@ def initial_phases(batch: int, scale: Scale, clock: Clock) -> Case:
 
     def checks(implementation: Implementation, _: Make, index: int, result: Tensor) -> list[Record]:
         init = implementation.name.split(", ")[1]
-        difference = (result.double() - expected(index, init)).remainder(2 * math.pi)
-        near = torch.minimum(difference, 2 * math.pi - difference) <= FAR
         what = f"share of angles farther than {FAR:g} from float64's, on the circle"
-        return [check(what, 1 - float(near.double().mean()), at_most=MAX_FAR)]
+        return [check(what, far_share(result, expected(index, init)), at_most=MAX_FAR)]
 
     implementations = []
     for init in ("spsi", "pghi"):

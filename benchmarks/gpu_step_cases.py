@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
-from typing import Any, NamedTuple
+from typing import Any
 from unittest import mock
 
 import torch
@@ -13,114 +12,18 @@ from torch import Tensor
 
 import torchmelinv as tmi
 from benchmarks import gpu_work
-from benchmarks.gpu_case import (
-    Case,
-    Implementation,
-    Make,
-    NotSupported,
-    Run,
-    peak_error,
-    with_graph,
-)
+from benchmarks.gpu_case import Case, Implementation, Make, NotSupported, Run, with_graph
 from benchmarks.gpu_clock import Clock
-from benchmarks.gpu_inputs import MOMENTUM, Scale, Setting, input_sets, waveforms
+from benchmarks.gpu_inputs import Scale, Setting, input_sets
 from benchmarks.records import Record, check
-from torchmelinv.conventions import MelConvention, STFTConvention
 from torchmelinv.cuda import fused_cuda, nvrtc, pairs_cuda
-from torchmelinv.cuda.backend import backend
 from torchmelinv.cuda.layout import MelUpdate
-from torchmelinv.phase.accelerated_griffin_lim import AcceleratedState
-from torchmelinv.phase.problem import PhaseProblem
-from torchmelinv.phase.restart import no_distance
-from torchmelinv.phase.target import MagnitudeTarget, MelData
+from torchmelinv.doctor.errors import MEL_STEP_ERROR, STEP_ERROR, peak_error
+from torchmelinv.doctor.inputs import DEFAULT, FAST, Inputs, method_step, step_inputs
 from torchmelinv.phases import AcceleratedGriffinLim, MelConsistent
-from torchmelinv.transforms.mel_filterbank import MelFilterbank
-from torchmelinv.transforms.stft import STFT
 
 PRESET = "hifigan_22k"
-# Bounds of the error against float64, relative to the peak: 15 to 30 times that of plain torch in
-# float32, which has 3.3e-7 and 2e-7.
-STEP_ERROR, MEL_STEP_ERROR = 1e-5, 5e-6
-FAST = AcceleratedGriffinLim(MOMENTUM, MOMENTUM, 1.0)  # fast Griffin-Lim as a special case
-DEFAULT = AcceleratedGriffinLim()  # the method in `MelConsistent()`
 FAMILIES: dict[str, Any] = {"fused": fused_cuda, "pairs": pairs_cuda}
-
-
-class Inputs(NamedTuple):
-    """A problem, and a state in the middle of its iteration."""
-
-    problem: PhaseProblem
-    state: AcceleratedState
-
-    def double(self, convention: STFTConvention) -> Inputs:
-        """Return the inputs in float64."""
-        state = AcceleratedState(*(each.double() for each in self.state))
-        target: Any = self.problem.target
-        values = target.values.double()
-        if isinstance(convention, MelConvention):
-            values = target.tables.edges.mel(values)  # without the bands at the edges
-        return Inputs(make_problem(convention, values), state)
-
-
-def make_problem(convention: STFTConvention, values: Tensor) -> PhaseProblem:
-    """Return the problem of a magnitude (items, frames, n_freqs).
-
-    With a mel convention, the problem of a linear mel (items, frames, n_mels).
-    """
-    n_frames = values.shape[1]
-    plan = STFT(convention).plan(n_frames, convention.n_samples(n_frames), values)
-    if not isinstance(convention, MelConvention):
-        return PhaseProblem(MagnitudeTarget(values), plan)
-    scale = torch.ones_like(values[:, :1, :1])
-    mel = MelData(values, scale, _filterbank(convention), convention)
-    return PhaseProblem(MelConsistent().make_target(values, mel), plan)
-
-
-@functools.lru_cache(maxsize=1)
-def _filterbank(convention: MelConvention) -> MelFilterbank:
-    return MelFilterbank(convention)  # only one, because tables are cached with it
-
-
-def step_inputs(
-    convention: STFTConvention,
-    sample_rate: int,
-    items: int,
-    n_frames: int,
-    device: torch.device,
-    seed: int,
-) -> Inputs:
-    """Return a problem, and two signals: the true one with noise 20 dB below it.
-
-    Their phases are near the true ones. With a mel convention, the target is the mel.
-    """
-    signal = waveforms(items, convention.n_samples(n_frames), sample_rate, device, seed)
-    if isinstance(convention, MelConvention):
-        values = tmi.MelSpectrogram(convention).linear_mel(signal)
-    else:
-        values = STFT(convention)(signal).abs()
-    generator = torch.Generator(device).manual_seed(1000 + seed)
-    scale = 0.1 * signal.square().mean(-1, keepdim=True).sqrt()
-    last, previous = (
-        signal + scale * torch.randn(signal.shape, generator=generator, device=device)
-        for _ in range(2)
-    )
-    problem = make_problem(convention, values.mT.contiguous())
-    return Inputs(problem, AcceleratedState(last, last, previous, no_distance(last)))
-
-
-def method_step(name: str, method: AcceleratedGriffinLim) -> Run:
-    """Return a step as the loop runs it, under a backend."""
-    # A problem keeps the backend of its first step, so each implementation needs its own copies.
-    copies: dict[PhaseProblem, PhaseProblem] = {}
-
-    @torch.no_grad()
-    def run(inputs: Inputs) -> Tensor:
-        if inputs.problem not in copies:
-            copies[inputs.problem] = dataclasses.replace(inputs.problem)
-        with backend(name):
-            return method.step(copies[inputs.problem], inputs.state).relaxed
-
-    return run
 
 
 def kernel_step(name: str, method: AcceleratedGriffinLim) -> Run:

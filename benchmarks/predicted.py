@@ -31,8 +31,7 @@ from benchmarks.predicted_material import METHODS, MODELS, NATIVE, Sentence, sen
 from benchmarks.recordings import AUDIO, PREDICTED
 from benchmarks.records import Record
 from torchmelinv.io.audio import write_audio
-from torchmelinv.metrics import dnsmos, level_db, mel_error_db
-from torchmelinv.metrics.scores import opinion_scores
+from torchmelinv.metrics import dnsmos, level_db, mel_error_db, opinion_scores
 from torchmelinv.restoration import smoothness
 
 FIGURE = records.RESULTS / "predicted.png"

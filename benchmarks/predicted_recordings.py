@@ -12,8 +12,13 @@ import torchmelinv as tmi
 from benchmarks import mels
 from benchmarks.recordings import clips
 from benchmarks.records import Record
-from torchmelinv.metrics import distillmos, level_db, mel_error_db
-from torchmelinv.metrics.scores import opinion_scores, perceptual_scores
+from torchmelinv.metrics import (
+    distillmos,
+    level_db,
+    mel_error_db,
+    opinion_scores,
+    perceptual_scores,
+)
 from torchmelinv.restoration import smoothness
 
 CONVENTION = "hifigan_22k"

@@ -11,7 +11,7 @@ from benchmarks.predicted_bounds import Mean, of_recordings, of_sentences, of_sp
 from benchmarks.predicted_material import LABELS, METHODS, MODELS, NATIVE
 from benchmarks.predicted_recordings import CONVENTION, MELS, RESTORE
 from benchmarks.records import Record
-from torchmelinv.metrics.scores import OPINION_METRICS
+from torchmelinv.metrics import OPINION_METRICS
 
 SHORT = ("librosa", "torchaudio", "cascade", "exact", "default", NATIVE)
 OTHERS = {  # score: (heading, format)

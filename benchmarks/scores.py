@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from torch import Tensor
 
 import torchmelinv as tmi
-from torchmelinv.metrics import spectral_convergence_db
-from torchmelinv.metrics.scores import METRICS as ALL_METRICS
-from torchmelinv.metrics.scores import mel_scores, perceptual_scores
+from torchmelinv.metrics import METRICS as ALL_METRICS
+from torchmelinv.metrics import mel_scores, perceptual_scores, spectral_convergence_db
 
 _SHOWN = ("pesq_wb", "estoi", "mel_error_db", "log_mel_l1", "spectral_convergence_db")
 # name in the file: (heading of the column, number format); `Scores` have this order

@@ -37,7 +37,7 @@ from benchmarks.sounds_figure import Panel
 from benchmarks.sounds_material import SOUNDS, Sound
 from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.functional import mel_to_mfcc, mfcc_to_mel
-from torchmelinv.metrics.sound_scores import channel_scores, sound_scores
+from torchmelinv.metrics import channel_scores, sound_scores
 from torchmelinv.phases import MelConsistent
 from torchmelinv.transforms.compression import compress, decompress
 

@@ -9,7 +9,7 @@ from benchmarks import peers, rows
 from benchmarks.records import Record
 from benchmarks.rows import Row
 from benchmarks.sounds_material import SOUNDS
-from torchmelinv.metrics.sound_scores import sound_scores
+from torchmelinv.metrics import sound_scores
 
 CONVENTION = "hifigan_22k"
 SECONDS = 2.0  # shorter than the other sounds, because RTISI-LA and LWS are slow

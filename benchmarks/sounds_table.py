@@ -9,7 +9,7 @@ from benchmarks.records import Record
 from benchmarks.rows import parse_row
 from benchmarks.sounds_material import SOUNDS
 from benchmarks.sounds_methods import CONVENTION, MEASURES, N_ITER, SECONDS
-from torchmelinv.metrics.sound_scores import SOUND_METRICS
+from torchmelinv.metrics import SOUND_METRICS
 
 LABELS = {
     "default": "**default**",

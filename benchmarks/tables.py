@@ -9,6 +9,7 @@ from collections.abc import Callable
 from benchmarks import (
     corpus_table,
     gpu_table,
+    launches_table,
     lws_table,
     predicted_table,
     quality_tables,
@@ -112,6 +113,7 @@ RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "corpus": ("corpus", corpus_table.render),
     "gradient_cost": ("gradients", render_gradient_cost),
     "gradient_norms": ("gradients", render_gradient_norms),
+    "launches": ("launches", launches_table.render),
     "lws": ("lws", lws_table.render),
     **predicted_table.SECTIONS,
     "sounds": ("sounds", sounds_table.render),

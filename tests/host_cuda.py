@@ -155,7 +155,7 @@ def host_kernels(monkeypatch: pytest.MonkeyPatch) -> HostKernels:
 
 @outside_inference_mode
 def fake_capture(function: Any, tensors: tuple[Tensor, ...], keep_alive: Any) -> Graph:
-    """Replace `graphs._capture`: a replay calls the function and writes to the first outputs."""
+    """Replace `graphs.capture`: a replay calls the function and writes to the first outputs."""
     inputs = tuple(tensor.clone() for tensor in tensors)
     outputs = function(*inputs)
 

@@ -13,7 +13,17 @@ from benchmarks import mels, peers, records, rows, scores, tables, targets
 from benchmarks.measurement import ratio
 from benchmarks.records import Record
 
-SUITES = ("corpus", "cpu", "gradients", "lws", "predicted", "quality", "sounds", "training")
+SUITES = (
+    "corpus",
+    "cpu",
+    "gradients",
+    "launches",
+    "lws",
+    "predicted",
+    "quality",
+    "sounds",
+    "training",
+)
 TIMED_SUITES = ("corpus", "cpu", "gradients")
 
 

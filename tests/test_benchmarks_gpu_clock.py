@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import gpu_clock
+from torchmelinv.doctor import clock
 
 
 class FakeEvent(mock.MagicMock):
@@ -22,8 +23,8 @@ class FakeEvent(mock.MagicMock):
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> gpu_clock.Cuda:
     """Return a clock without a device: graphs capture nothing and replay nothing."""
-    clock = object.__new__(gpu_clock.Cuda)
-    clock.device = torch.device("cpu")
+    made = object.__new__(gpu_clock.Cuda)
+    made.device = torch.device("cpu")
     names = ("Stream", "CUDAGraph", "current_stream", "stream", "graph", "set_stream")
     for name in (*names, "synchronize"):
         monkeypatch.setattr(torch.cuda, name, mock.MagicMock())
@@ -31,7 +32,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> gpu_clock.Cuda:
     monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 100)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 300)
-    return clock
+    return made
 
 
 def test_sets_of_inputs_exceed_the_cache():
@@ -42,12 +43,12 @@ def test_sets_of_inputs_exceed_the_cache():
 
 
 def test_inputs_take_turns_in_long_blocks(cuda: gpu_clock.Cuda, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gpu_clock, "ENOUGH", 0.01)
+    monkeypatch.setattr(clock, "ENOUGH", 0.01)
     order: list[int] = []
     jobs = [lambda i=i: (order.append(i), time.sleep(2e-4)) for i in range(3)]
     seconds = cuda.seconds(gpu_clock.Prepared(jobs, 2, lambda _: torch.ones(1)))
     assert order[:7] == [0, 1, 2, 0, 1, 2, 0]
-    assert len(seconds) >= gpu_clock.MIN_BLOCKS
+    assert len(seconds) >= clock.MIN_BLOCKS
     assert min(seconds) >= 1e-4  # two calls per job
     assert cuda._copy(1000) > 0
     assert cuda.peaks([lambda: None, lambda: None]) == [200, 200]
@@ -66,14 +67,3 @@ def test_a_graph_that_writes_nothing_returns_nan(cuda: gpu_clock.Cuda):
         stream=torch.cuda.Stream.return_value,
         capture_error_mode="thread_local",
     )
-
-
-def test_uninitialized_memory_is_nan_without_other_algorithms(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)
-    with gpu_clock.UninitializedIsNaN():
-        like = torch.ones(1)
-        complex_ = torch.empty(3, dtype=torch.cfloat)
-        for result in (torch.empty(3), torch.empty_like(like), like.new_empty(3), complex_):
-            assert result.isnan().all()
-        assert torch.equal(torch.ones(3), torch.full((3,), 1.0))
-        assert torch.empty(3, dtype=torch.int32).shape == (3,)

@@ -14,7 +14,7 @@ from benchmarks import mels, predicted, predicted_bounds, predicted_recordings, 
 from benchmarks.predicted_material import METHODS, MODELS, OPTIONS, restored_mel, sentences
 from benchmarks.recordings import clips
 from tests.shared import needs_audio, needs_predicted
-from torchmelinv.metrics.scores import OPINION_METRICS
+from torchmelinv.metrics import OPINION_METRICS
 from torchmelinv.restoration import smoothness
 
 N_FRAMES = 40

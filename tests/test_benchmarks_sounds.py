@@ -13,7 +13,7 @@ from benchmarks.sounds import METHODS, Case
 from benchmarks.sounds_figure import Panel
 from benchmarks.sounds_material import LEVEL, SOUNDS, pink_noise, swelling_hiss, vowel, white_noise
 from tests.shared import needs_audio
-from torchmelinv.metrics.sound_scores import SOUND_METRICS
+from torchmelinv.metrics import SOUND_METRICS
 from torchmelinv.phase import PHASES
 
 HIFIGAN = tmi.preset("hifigan_22k")

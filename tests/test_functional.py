@@ -45,6 +45,16 @@ def test_mel_to_waveform_equals_the_module(phase):
     assert torch.equal(waveform, expected)
 
 
+def test_each_item_may_have_its_own_length():
+    mel = torch.stack([LOG_MEL.reshape(-1, *LOG_MEL.shape[-2:])[0]] * 2)
+    length = [30 * TINY_LOG.hop_length + 5, 30 * TINY_LOG.hop_length]
+    options = {"lengths": torch.tensor([30, 30]), "length": length}
+    expected = MelInverter(TINY_LOG, n_iter=2)(mel, **options)
+    assert [int(each.nonzero().max()) + 1 for each in expected] == length
+    waveform = functional.mel_to_waveform(mel, TINY_LOG, n_iter=2, **options)
+    assert torch.equal(waveform, expected)
+
+
 @pytest.mark.parametrize("name", MAGNITUDE_PHASES)
 def test_a_method_has_the_same_defaults_by_name_by_class_and_in_the_module(name):
     """The module alone knows that the magnitude was found for a mel, which `pghi` heeds."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv._utils.validation import check_lengths, check_real
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
@@ -27,7 +29,7 @@ def _is_long(convention: MelConvention, waveform: Tensor) -> bool:
     return n_frames * convention.n_fft > _LARGEST_WHOLE
 
 
-class MelSpectrogram(nn.Module):
+class MelSpectrogram(Module):
     """Compute the mel spectrogram of a waveform in a model's convention.
 
     The module has no parameters. Its tables follow the waveform's device and dtype; half precisions
@@ -94,7 +96,8 @@ class MelSpectrogram(nn.Module):
             InputError: If the waveform is not real floating point, or too short for a frame.
         """
         waveform = check_real(waveform, "waveform")
-        if lengths is None and not waveform.requires_grad and _is_long(self.convention, waveform):
+        whole = lengths is not None or waveform.requires_grad or is_traced(waveform)
+        if not whole and _is_long(self.convention, waveform):
             mels = map(self._mel_of, self.stft.blocks(waveform))
             return torch.cat(list(mels), -1)
         return self._mel_of(self.stft(waveform, lengths=lengths))

@@ -167,7 +167,7 @@ class LogInversion:
         items, n_frames = mel.shape[:-2], mel.shape[-1]
         counts = torch.full(items, n_frames)
         if lengths is not None:
-            counts = check_lengths(lengths, items, n_frames, mel.device)
+            counts = check_lengths(lengths, items, n_frames, torch.device("cpu"))
         mels = mel.reshape(-1, *mel.shape[-2:])[: self.count - first]
         for index, (item, count) in enumerate(zip(mels, counts.reshape(-1).tolist(), strict=False)):
             name = f"{self.tag}/{first + index}"

@@ -123,8 +123,9 @@ class EmptyFilterWarning(UserWarning):
 class MelValueWarning(UserWarning):
     """Warns that the values of a mel do not look like those of its convention.
 
-    Such a mel was probably made by another convention. `MelInverter` warns once per call unless
-    ``check=False``; `identify` lists the presets that fit.
+    Such a mel was probably made by another convention; `identify` lists the presets that fit.
+    `MelInverter` warns in each call unless ``check=False``. Equal problems have equal texts, so by
+    default Python shows each once for a line of code, as in a training loop.
 
     Example:
         >>> import warnings

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.options import named_options
+from torchmelinv._utils.validation import Length
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention, MfccConvention, STFTConvention
 from torchmelinv.conventions.presets import as_mfcc_convention, as_stft_convention
@@ -127,7 +128,7 @@ def magnitude_to_waveform(
     seed: int = 0,
     momentum: float | None = None,
     lengths: Tensor | None = None,
-    length: int | None = None,
+    length: Length | None = None,
     init_waveform: Tensor | None = None,
     tolerance: float | None = None,
     gradient: Gradient = "unrolled",
@@ -148,7 +149,8 @@ def magnitude_to_waveform(
         seed: Seed of the random initial phase.
         momentum: Momentum of a method that is given by name, from 0 to 1. Default: its own.
         lengths: Frames of each item of a padded batch, (…).
-        length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
+        length: Number of output samples, or the samples of each item, (…). Default:
+            ``convention.n_samples(n_frames)``.
         init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
         tolerance: Relative change of an iteration at which an item stops.
         gradient: How gradients pass through the iterations, as in `MelInverter`.
@@ -200,7 +202,7 @@ def mel_to_waveform(
     seed: int = 0,
     momentum: float | None = None,
     lengths: Tensor | None = None,
-    length: int | None = None,
+    length: Length | None = None,
     init_waveform: Tensor | None = None,
     tolerance: float | None = None,
     gradient: Gradient = "unrolled",
@@ -220,7 +222,8 @@ def mel_to_waveform(
         seed: Seed of the random initial phase.
         momentum: Momentum of a phase method that is given by name, from 0 to 1. Default: its own.
         lengths: Frames of each item of a padded batch, (…).
-        length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
+        length: Number of output samples, or the samples of each item, (…). Default:
+            ``convention.n_samples(n_frames)``.
         init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
         tolerance: Relative change of an iteration at which an item stops.
         gradient: How gradients pass through the iterations, as in `MelInverter`.
@@ -343,7 +346,7 @@ def mfcc_to_waveform(
     seed: int = 0,
     momentum: float | None = None,
     lengths: Tensor | None = None,
-    length: int | None = None,
+    length: Length | None = None,
     init_waveform: Tensor | None = None,
     tolerance: float | None = None,
     gradient: Gradient = "unrolled",
@@ -362,7 +365,8 @@ def mfcc_to_waveform(
         seed: Seed of the random initial phase.
         momentum: Momentum of a phase method that is given by name, from 0 to 1. Default: its own.
         lengths: Frames of each item of a padded batch, (…).
-        length: Number of output samples. Default: ``convention.mel.n_samples(n_frames)``.
+        length: Number of output samples, or the samples of each item, (…). Default:
+            ``convention.mel.n_samples(n_frames)``.
         init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
         tolerance: Relative change of an iteration at which an item stops.
         gradient: How gradients pass through the iterations, as in `MelInverter`.

@@ -9,29 +9,34 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.batching import frame_mask, length_mask
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.tracing import constant_in_graphs
 from torchmelinv._utils.validation import (
+    Length,
+    as_length,
     check_channels,
     check_finite,
     check_flag,
     check_lengths,
     check_options,
-    is_capturing,
+    has_values,
 )
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
+from torchmelinv.invert_operator import invert_by_operator, needs_operator, register
 from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
 from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.phase import PhaseName, as_phase_method
 from torchmelinv.phase.initial_phase import InitName, check_init
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.pieces import LongMel, can_invert, invert_pieces, is_long, memory_of
-from torchmelinv.phase.reconstruct import LinearMel, reconstruct
+from torchmelinv.phase.reconstruct import LinearMel, check_held, reconstruct
 from torchmelinv.restoration.registry import RestorationName, as_restoration, restore_linear_mel
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.solvers.iterate import Gradient, Solution, check_gradient
@@ -60,7 +65,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 _FIXED = ("convention", "magnitude", "phase", "momentum", "restore", "stft", "filterbank")
 
 
-class MelInverter(nn.Module):
+class MelInverter(Module):
     """Invert mel spectrograms to waveforms, without a trained vocoder.
 
     The mel is decompressed, and sharpened if it was smoothed; `magnitude` finds an initial linear
@@ -99,8 +104,9 @@ class MelInverter(nn.Module):
             same in less memory (no less with a `tolerance`); an integer k, through the last k of
             `n_iter` iterations, so an item that `tolerance` stopped before has no gradient;
             ``"phase_detached"``, through one projection at the phase that was found; ``"none"``.
-            The initial phase always counts as a constant. `metrics.gradient_norm` measures how
-            large the gradient is.
+            The initial phase counts as a constant: the gradient is exact for the start angles that
+            were found. ``init="zero"`` has none, so there it is the derivative of the waveform.
+            `metrics.gradient_norm` measures how large the gradient is.
         channels: The dimension before the mel's last two has the channels of one recording, such as
             stereo. They share the initial phase (not that of an `init_waveform`), so that channels
             that are alike stay correlated and do not cancel in a mono downmix. `lengths` still has
@@ -113,7 +119,8 @@ class MelInverter(nn.Module):
             `torchmelinv.restoration`, such as ``Auto()``, with or without gradients. The waveform
             then has the restored mel, at the level of the given one.
         check: Check the values of each mel. Set False to skip this check, which waits for the
-            device and may warn about half-trained models.
+            device, may warn about half-trained models, and raises an error for the non-finite mels
+            that a `GradScaler` would skip.
 
     Attributes:
         n_iter, init, seed, tolerance, gradient, channels, check: The options, which may be set
@@ -160,6 +167,8 @@ class MelInverter(nn.Module):
         self._phase, self._momentum = phase, momentum
         self._method = as_phase_method(phase, momentum)
         self._restore = restore
+        fixed = (self._convention.to_dict(), magnitude, phase, momentum, restore)
+        self._fixed = repr(fixed)  # tells one inverter from another in compiled graphs
         self._restoration = as_restoration(restore, self._convention)
         self.add_module("stft", STFT(self._convention))
         self.add_module("filterbank", MelFilterbank(self._convention))
@@ -229,7 +238,7 @@ class MelInverter(nn.Module):
         mel: Tensor,
         *,
         lengths: Tensor | None = None,
-        length: int | None = None,
+        length: Length | None = None,
         init_waveform: Tensor | None = None,
     ) -> Tensor:
         """Invert mel spectrograms.
@@ -238,12 +247,14 @@ class MelInverter(nn.Module):
             mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
             lengths: Frames of each item of a padded batch, (…). Later frames are ignored, and the
                 waveform is 0 there.
-            length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
+            length: Number of output samples, or the samples of each item, (…), at most those that
+                its frames hold: shorter waveforms are followed by zeros. Default:
+                ``convention.n_samples(n_frames)``.
             init_waveform: Waveform (…, n_samples) whose phase initializes the iteration instead of
                 `init`; trimmed or zero-padded.
 
         Returns:
-            Waveform (…, length).
+            Waveform (…, length), of the longest item if `length` has several.
 
         Raises:
             InputError: If a shape, dtype, device or option does not fit, or the mel holds values
@@ -258,7 +269,16 @@ class MelInverter(nn.Module):
             - init_waveform: (…, n_samples)
             - output: (…, length)
         """
+        if needs_operator(mel):
+            # Read here, one by one, so that a compiled graph depends on each of them.
+            options = (self.n_iter, self.init, self.seed, self.tolerance)
+            name = f"{self._fixed} {options} {self.gradient} {self.channels} {self.check}"
+            return invert_by_operator(self, name, mel, lengths, length, init_waveform)
         return self._invert(mel, lengths, length, init_waveform).waveform
+
+    @constant_in_graphs
+    def _register(self, name: str) -> None:
+        register(self, name)
 
     @named_options
     @full_precision
@@ -267,7 +287,7 @@ class MelInverter(nn.Module):
         mel: Tensor,
         *,
         lengths: Tensor | None = None,
-        length: int | None = None,
+        length: Length | None = None,
         init_waveform: Tensor | None = None,
         keep_best: bool = False,
         hook: Callable[[int, Any], None] | None = None,
@@ -280,7 +300,8 @@ class MelInverter(nn.Module):
         Args:
             mel: Mel spectrogram (…, n_mels, n_frames) in the convention's values.
             lengths: Frames of each item of a padded batch, (…).
-            length: Number of output samples. Default: ``convention.n_samples(n_frames)``.
+            length: Number of output samples, or the samples of each item, (…). Default:
+                ``convention.n_samples(n_frames)``.
             init_waveform: Waveform (…, n_samples) whose phase initializes the iteration.
             keep_best: Return the iterate with the smallest residual instead of the last one. With
                 `Then`, stages are compared by the target of the last one.
@@ -335,7 +356,7 @@ class MelInverter(nn.Module):
         if lengths is not None:
             counts = check_lengths(lengths, mel.shape[:-2], mel.shape[-1], mel.device)
             mask = frame_mask(counts, mel)
-        if self.check and not is_capturing(mel):
+        if self.check and has_values(mel):
             check_mel_values(mel, self.convention, mask)
         if mask is not None:
             mel = torch.where(mask, mel, 0)
@@ -358,11 +379,14 @@ class MelInverter(nn.Module):
             InputError: As in `forward`.
         """
         linear = self.to_linear_mel(mel, lengths=lengths)
+        return self._restored(linear, lengths, linear.requires_grad and self.gradient != "none")
+
+    def _restored(self, linear: Tensor, lengths: Tensor | None, trains: bool) -> Tensor:
+        """Return a linear mel restored; `trains` says whether a gradient passes through it."""
         counts = None
         if lengths is not None:
             counts = check_lengths(lengths, linear.shape[:-2], linear.shape[-1], linear.device)
         # Training compares sounds with the mel as it is: a network must learn what it lacks.
-        trains = linear.requires_grad and self.gradient != "none"
         is_exact = trains and self.restore == "auto"
         restoration = None if is_exact else self._restoration
         return restore_linear_mel(restoration, linear, counts, self.convention)
@@ -398,22 +422,29 @@ class MelInverter(nn.Module):
         return memory_of(self.convention, n_frames, n_samples if in_pieces else None)
 
     def _invert_long(
-        self, linear_mel: Tensor, lengths: Tensor | None, length: int | None
+        self, linear_mel: Tensor, lengths: Tensor | None, length: Length | None
     ) -> Tensor:
         """Invert long mels one by one, or recording by recording, in pieces."""
         convention, n_frames = self.convention, linear_mel.shape[-1]
         n_channels = linear_mel.shape[-3] if self.channels else 1
         recordings = linear_mel.reshape(-1, n_channels, *linear_mel.shape[-2:])
-        ends = [n_frames] * len(recordings)
+        items = linear_mel.shape[:-2]
+        counts = torch.full(items, n_frames)
         if lengths is not None:
-            counts = check_lengths(lengths, linear_mel.shape[:-2], n_frames, torch.device("cpu"))
-            ends = counts.reshape(-1, n_channels).amax(1).tolist()
-        n_samples = convention.n_samples(n_frames) if length is None else length
+            counts = check_lengths(lengths, items, n_frames, torch.device("cpu"))
+        ends = counts.reshape(-1, n_channels).amax(1).tolist()
+        length = as_length(length, items)
+        if isinstance(length, Tensor):
+            check_held(self.stft, length.reshape(-1), counts.reshape(-1))
+        default = convention.n_samples(n_frames)
+        wanted = torch.as_tensor(default if length is None else length)
+        wanted = wanted.expand(items).reshape(-1, n_channels)
+        n_samples = int(wanted.max())
         waveforms = []
-        for values, end in zip(recordings, ends, strict=True):
-            values = values[..., :end]
-            longest = length is not None and convention.n_frames(length) == end
-            own = n_samples if longest else convention.n_samples(end)
+        for values, end, sample_counts in zip(recordings, ends, wanted, strict=True):
+            values, longest = values[..., :end], int(sample_counts.max())
+            fits = length is not None and convention.n_frames(longest) == end
+            own = longest if fits else convention.n_samples(end)
             plan = make_stft_plan(self.stft.convention, end, own, values.dtype, values.device)
 
             def magnitude_of(first: int, last: int, values: Tensor = values) -> Tensor:
@@ -429,15 +460,20 @@ class MelInverter(nn.Module):
                 tolerance=self.tolerance,
             )
             waveform = de_emphasize(signal, convention.pre_emphasis)
-            waveforms.append(fit_length(waveform, n_samples))
-        return torch.stack(waveforms).reshape(*linear_mel.shape[:-2], n_samples)
+            waveform = fit_length(waveform, n_samples)
+            if isinstance(length, Tensor):
+                mask = length_mask(sample_counts.to(waveform.device), n_samples)
+                waveform = torch.where(mask, waveform, 0)
+            waveforms.append(waveform)
+        return torch.stack(waveforms).reshape(*items, n_samples)
 
     def _invert(
         self,
         mel: Tensor,
         lengths: Tensor | None,
-        length: int | None,
+        length: Length | None,
         init_waveform: Tensor | None,
+        trains: bool | None = None,
         **diagnostics: Any,
     ) -> Solution:
         if isinstance(init_waveform, Tensor) and init_waveform.device != mel.device:
@@ -448,14 +484,18 @@ class MelInverter(nn.Module):
         check_options(self.n_iter, self.seed, length, self.tolerance)
         if self.channels:
             check_channels(mel)
-        if self.check and isinstance(init_waveform, Tensor) and not is_capturing(init_waveform):
+        if self.check and isinstance(init_waveform, Tensor) and has_values(init_waveform):
             check_finite(init_waveform, "init_waveform")
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.gradient != "none"):
-            linear_mel = self.to_restored_mel(mel, lengths=lengths)
+            linear_mel = self.to_linear_mel(mel, lengths=lengths)
+            if trains is None:
+                trains = linear_mel.requires_grad and torch.is_grad_enabled()
+            linear_mel = self._restored(linear_mel, lengths, trains)
             if (
                 not diagnostics
                 and init_waveform is None
-                and not (linear_mel.requires_grad and torch.is_grad_enabled())
+                and not trains
+                and has_values(linear_mel)
                 and is_long(self.convention, linear_mel.shape[-1], linear_mel.device)
                 and can_invert(self._method, self.init, self.n_iter)
             ):

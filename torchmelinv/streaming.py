@@ -154,7 +154,7 @@ class StreamingInverter:
         self._edges = edge_filters(self._filterbank.matrix)
         self._state: _State | None = None
         self._latency = self._find_latency()
-        first = self._first_tensors(torch.empty(1, 0, self._convention.n_mels))
+        first = self._first_tensors(torch.empty(1, 0, self._convention.n_mels, device="cpu"))
         self._state_bytes = sum(tensor.nbytes for tensor in first)
 
     def __repr__(self) -> str:
@@ -381,7 +381,7 @@ class StreamingInverter:
             scale = present.new_ones(len(present), 1, 1)
             mel = MelData(self._edges.mel(buffer.target), scale, self._filterbank, self.convention)
             make_target = self.phase.make_target(scale, mel).with_values
-            tables = rtisi_tables(self.convention.stft, rows)
+            tables = rtisi_tables(self.convention.stft, rows.dtype, rows.device)
             for frame, row in enumerate(rows.unbind(1), n_before):
                 # One frame at a time: the last bits of an exponential may depend on how many are
                 # computed together.

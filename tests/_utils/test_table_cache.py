@@ -7,7 +7,8 @@ import weakref
 
 import torch
 
-from torchmelinv._utils.table_cache import cached_table
+from tests.pretended_device import pretended_device, recording
+from torchmelinv._utils.table_cache import cached_table, to_device
 
 
 class Owner:
@@ -56,3 +57,11 @@ def test_tables_from_inference_mode_work_with_autograd():
     owner = Owner()
     with torch.inference_mode():
         assert not table(owner, torch.zeros(1)).is_inference()
+
+
+def test_a_small_table_goes_to_a_device_without_a_wait():
+    table = torch.arange(3, dtype=torch.float64)
+    with pretended_device() as device, recording() as record:
+        moved = to_device(table, torch.float32, device)
+        assert (moved.device, moved.dtype) == (device, torch.float32)
+    assert record.waits == {}

@@ -17,8 +17,8 @@ from torchmelinv.corpus.evaluation import ScoredPair, mean_scores
 from torchmelinv.corpus.pairs import Pair
 from torchmelinv.demo import signal
 from torchmelinv.io.audio import write_audio
+from torchmelinv.metrics import METRICS, OPINION_METRICS, opinion_scores
 from torchmelinv.metrics.opinion import PACKAGES
-from torchmelinv.metrics.scores import METRICS, OPINION_METRICS, opinion_scores
 
 pytestmark = pytest.mark.usefixtures("workplace")
 

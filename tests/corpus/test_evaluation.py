@@ -18,7 +18,7 @@ from torchmelinv.corpus.pairs import pair_files
 from torchmelinv.demo import signal
 from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.io.audio import write_audio
-from torchmelinv.metrics.scores import (
+from torchmelinv.metrics import (
     METRICS,
     OPINION_METRICS,
     bootstrap_mean,
@@ -192,6 +192,20 @@ def test_means_are_of_finite_values():
     assert means["mel_error_db"] == bootstrap_mean(values)
     assert (means["mel_error_db"].n, means["si_sdr_db"].n) == (5, 4)
     assert mean_scores([]) == {}
+
+
+def test_silence_is_noted_and_leaves_the_means_finite():
+    for name, generated, reference in (("a", 0, 0), ("b", 1, 0), ("c", 0, 1), ("d", 1, 1)):
+        write_audio(f"g/{name}.wav", generated * noisy(tone()), TINY.sample_rate)
+        write_audio(f"r/{name}.wav", reference * tone(), TINY.sample_rate)
+    scored = evaluate(pair_files("g", "r"), TINY, perceptual=False)
+    without_reference = ("reference: silent, so no metric is defined",)
+    notes = [each.notes for each in scored]
+    assert notes == [without_reference, without_reference, ("generated: silent",), ()]
+    assert scored[2].scores["si_sdr_db"] == -300
+    for name, mean in mean_scores(scored).items():
+        assert math.isfinite(mean.mean), name
+        assert mean.n == 2
 
 
 def test_progress_counts_every_pair_and_its_audio():

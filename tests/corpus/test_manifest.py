@@ -44,7 +44,7 @@ def finish(name="a", world=SINGLE_PROCESS, settings=SETTINGS, count=1):
 
 def entries(task, settings=SETTINGS, world=SINGLE_PROCESS):
     with Manifest(OUT, settings, world) as manifest:
-        return manifest.pop_entries(task)
+        return manifest.done_entries(task)
 
 
 def test_an_entry_describes_its_files():
@@ -60,11 +60,16 @@ def test_an_entry_describes_its_files():
     assert entries(make_task("b")) == []
 
 
-def test_entries_are_consumed():
-    task = finish()
+def test_entries_are_those_of_earlier_runs():
+    task, new = finish(), make_task("b")
+    np.save(new.source, tiny_mel().numpy())
     with Manifest(OUT, SETTINGS) as manifest:
-        assert len(manifest.pop_entries(task)) == 1
-        assert manifest.pop_entries(task) == []
+        new.target.write_bytes(b"new")
+        manifest.add(new, new.source.stat(), 0, 1, INFO)
+        for _ in range(2):
+            assert len(manifest.done_entries(task)) == 1
+            assert manifest.done_entries(new) == []
+    assert len(entries(new)) == 1
 
 
 def change_source(task):

@@ -60,7 +60,7 @@ def test_leftovers_beside_outputs_on_another_disk_are_removed():
     staging = OUT / "deep" / ".staging-0"
     staging.mkdir(parents=True)
     with Manifest(OUT, SETTINGS) as manifest:
-        manifest.pop_entries(task)
+        manifest.done_entries(task)
         assert not staging.exists()
         staging.mkdir()  # by `atomic_write`
     assert not staging.exists()

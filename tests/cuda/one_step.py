@@ -54,8 +54,7 @@ def plan_of(
 
 def layout_of(plan: STFTPlan) -> Layout:
     """Return the layout in single precision, as kernels take it."""
-    tables = {"window": plan.window.float(), "inverse_sumsquare": plan.inverse_sumsquare.float()}
-    return dataclasses.replace(plan, **tables).layout
+    return dataclasses.replace(plan, window=plan.window.float()).layout
 
 
 def noise(*size: int) -> Tensor:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from unittest import mock
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.host_cuda import fake_capture
 from torchmelinv.cuda import graphs
 from torchmelinv.cuda.graphs import replay_graph, worth_capturing
+from torchmelinv.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +31,7 @@ def captured(monkeypatch):
         made.append(keep_alive)
         return fake_capture(function, tensors, keep_alive)
 
-    monkeypatch.setattr(graphs, "_capture", capture)
+    monkeypatch.setattr(graphs, "capture", capture)
     return made
 
 
@@ -65,8 +68,74 @@ def test_the_least_recently_used_graph_is_dropped(captured):
     assert len(captured) == 1, "the first key was dropped, so this is its first call"
 
 
+def test_all_graphs_together_are_bounded(captured, monkeypatch):
+    monkeypatch.setattr(graphs, "MAX_KEPT_VALUES", 10)
+    for key in range(4):
+        for _ in range(2):
+            replay_graph(key, double, torch.zeros(4))
+    assert [key[0] for key in graphs._graphs] == [2, 3]
+    for _ in range(3):
+        (result,) = replay_graph("large", double, torch.ones(11))
+        assert torch.equal(result, torch.full((11,), 2.0))
+
+
+def test_another_setting_of_torch_is_another_graph(captured):
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        for setting in (True, False):
+            torch.use_deterministic_algorithms(setting)
+            for _ in range(2):
+                replay_graph("double", double, torch.zeros(3))
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+    assert len(captured) == 2
+
+
+class _OnDevice:
+    """What `worth_capturing` reads of a tensor, as of one on a CUDA device."""
+
+    is_cuda, requires_grad = True, False
+
+    def numel(self):
+        return 3
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """Take `_OnDevice` for a tensor of a device that captures nothing."""
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    monkeypatch.setattr(graphs, "is_traced", lambda _: False)
+
+
 def test_cpu_computations_are_not_captured():
     assert not worth_capturing(torch.zeros(3))
+
+
+def test_tensors_without_values_are_not_captured():
+    with FakeTensorMode():
+        fake = torch.zeros(3, device="cuda")
+    assert fake.is_cuda
+    assert not worth_capturing(fake)
+
+
+@pytest.mark.usefixtures("device")
+def test_an_environment_variable_switches_graphs_off(monkeypatch):
+    for value, captures in (("", True), ("1", True), ("0", False)):
+        monkeypatch.setenv(graphs.ENVIRONMENT_VARIABLE, value)
+        assert worth_capturing(_OnDevice()) == captures
+    monkeypatch.setenv(graphs.ENVIRONMENT_VARIABLE, "off")
+    with pytest.raises(InputError, match="TORCHMELINV_CUDA_GRAPHS is 'off'; it must be 0 or 1"):
+        worth_capturing(_OnDevice())
+
+
+@pytest.mark.usefixtures("device")
+def test_nothing_is_captured_inside_another_capture_or_transform(monkeypatch):
+    answers = []
+    torch.func.vmap(lambda x: (answers.append(worth_capturing(_OnDevice())), x)[1])(torch.ones(2))
+    assert answers == [False]
+    assert worth_capturing(_OnDevice())
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    assert not worth_capturing(_OnDevice())
 
 
 class _FakeStream:
@@ -125,7 +194,7 @@ def test_capture_runs_on_a_side_stream_after_a_first_call(monkeypatch):
         called_after.append(len(fake.calls))
         return (2 * x,)
 
-    graph = graphs._capture(function, (torch.ones(2),), "object")
+    graph = graphs.capture(function, (torch.ones(2),), "object")
     assert fake.calls == ["wait", "device", "stream", "graph", "back", "wait"]
     assert called_after == [3, 4]
     assert float(graph.outputs[0][0]) == 2
@@ -144,6 +213,29 @@ def test_a_computation_that_cannot_be_captured_runs_and_is_not_tried_again(monke
         assert float(result[0]) == 2 * number
     assert fake.calls.count("graph") == 1
     assert fake.calls[-1] == "back"
+
+
+def test_after_a_failed_capture_the_generator_gets_a_state_of_its_own(monkeypatch):
+    generator = mock.MagicMock()
+    monkeypatch.setattr(torch.cuda, "default_generators", (None, generator))
+    graphs._end_capture_of_random_numbers(torch.device("cuda", 1))
+    generator.graphsafe_set_state.assert_called_once_with(generator.clone_state.return_value)
+    graphs._end_capture_of_random_numbers(torch.device("cpu"))
+
+
+@pytest.mark.gpu
+def test_a_failed_capture_harms_nothing():
+    x = torch.ones(3, device="cuda")
+
+    def waits(x):
+        return (2 * x * float(x.sum()),)
+
+    for _ in range(3):
+        (result,) = replay_graph("waits", waits, x)
+        assert torch.equal(result, torch.full_like(x, 6))
+        assert torch.rand(3, device="cuda").isfinite().all()
+    (result,) = [replay_graph("double", double, x) for _ in range(3)][-1]
+    assert torch.equal(result, 2 * x)
 
 
 @pytest.mark.gpu

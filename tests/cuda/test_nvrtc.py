@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
 
 import pytest
@@ -136,6 +138,21 @@ def test_a_cache_that_cannot_be_written_costs_only_time(times, monkeypatch, tmp_
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TORCHMELINV_CACHE", str(tmp_path / "file" / "below"))
     assert nvrtc.cached_kernel(times("2.f"), "sm_90").code
+
+
+@needs_nvrtc
+@pytest.mark.skipif(os.name == "nt", reason="modes of Unix")
+def test_machine_code_that_others_may_have_written_is_not_run(times, compiled, tmp_path):
+    expected = nvrtc.cached_kernel(times("2.f"), "sm_90").code
+    (path,) = (tmp_path / "cache").iterdir()
+    path.write_bytes(hashlib.sha256(b"false").digest() + b"false")
+    path.parent.chmod(0o777)
+    assert nvrtc.cached_kernel(times("2.f"), "sm_90").code == expected
+    path.parent.chmod(0o700)
+    path.chmod(0o666)
+    for _ in range(2):
+        assert nvrtc.cached_kernel(times("2.f"), "sm_90").code == expected
+    assert len(compiled) == 3
 
 
 @needs_nvrtc

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.problems import DEFICIENT, TINY, TINY_POWER, tones
+from tests.problems import DEFICIENT, TINY, TINY_LOG, TINY_POWER, tones
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.invert import MelInverter
 from torchmelinv.magnitude import MAGNITUDES
@@ -24,11 +24,22 @@ def test_magnitudes(magnitude, convention):
     for i in range(2):
         for j in range(3):
             alone = method(mel[i, j], filterbank)
-            if magnitude in ("transpose", "pinv"):  # one matrix product for the whole batch
+            if magnitude == "pinv":  # one matrix product for the whole batch
                 atol = 1e-6 * float(alone.max())
                 torch.testing.assert_close(batch[i, j], alone, rtol=1e-5, atol=atol)
             else:
                 assert torch.equal(batch[i, j], alone)
+
+
+@pytest.mark.parametrize("n_frames", [11, 12, 16, 17])
+@pytest.mark.parametrize("magnitude", ["transpose", "entropic", "least_distance"])
+def test_magnitudes_of_another_size(magnitude, n_frames):
+    """MKL has another product for a batch of these sizes."""
+    filterbank = MelFilterbank("whisper_80")
+    mel = filterbank(torch.rand(9, filterbank.n_freqs, n_frames))
+    batch = MAGNITUDES[magnitude](mel, filterbank)
+    for item, result in zip(mel, batch, strict=True):
+        assert torch.equal(result, MAGNITUDES[magnitude](item, filterbank))
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -53,6 +64,23 @@ def test_padding_frames_do_not_affect_a_shorter_item(phase):
         alone = inverter(item[:, :count])
         torch.testing.assert_close(waveform[: len(alone)], alone, atol=1e-8, rtol=0)
         assert (waveform[len(alone) :] == 0).all()
+
+
+@pytest.mark.parametrize("convention", [TINY, TINY_LOG, TINY.replace(padding="none")])
+@pytest.mark.parametrize("phase", PHASES)
+def test_each_item_has_its_own_length(convention, phase):
+    waveforms = tones(1611, (4,), torch.float64)
+    # A last part of a hop, a whole number of hops, a few frames, and fewer samples than the frames
+    samples = [1611, 640, 160, 900]
+    mel = MelSpectrogram(convention)(waveforms, lengths=samples)
+    lengths = [convention.n_frames(n) for n in (1611, 640, 160, 1000)]
+    inverter = MelInverter(convention, phase=phase, n_iter=5)
+    batch = inverter(mel, lengths=lengths, length=samples)
+    assert batch.shape == (4, 1611)
+    for item, count, n, waveform in zip(mel, lengths, samples, batch, strict=True):
+        alone = inverter(item[:, :count], length=n)
+        torch.testing.assert_close(waveform[:n], alone, atol=1e-8, rtol=0)
+        assert (waveform[n:] == 0).all()
 
 
 @pytest.mark.parametrize("init", INITS)

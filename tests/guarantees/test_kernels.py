@@ -16,7 +16,7 @@ from tests.host_cuda import COMPILER, fake_capture
 from tests.problems import TINY, TINY_LOG, TINY_POWER, stft_convention, tones
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions.presets import preset, preset_names
-from torchmelinv.cuda import graphs, newton_cuda
+from torchmelinv.cuda import graphs, newton_cuda, verdicts
 from torchmelinv.cuda.backend import backend
 from torchmelinv.errors import InputError
 from torchmelinv.functional import initial_phase, magnitude_to_waveform
@@ -231,8 +231,30 @@ def test_no_host_sync(device, phase, convention, init):
     torch.testing.assert_close(waveform, expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("phase", ["accelerated_griffin_lim", "mel_consistent"])
-def test_a_captured_loop_is_the_loop(host_kernels, monkeypatch, phase):
+@pytest.mark.parametrize(
+    ("verified", "kernels"),
+    [
+        (set(), set()),
+        ({"init 'spsi'"}, {"spsi_advance", "spsi_angles"}),
+        ({"fused mel step, n_fft 256"}, {"fused_step"}),
+        ({"fused mel step, n_fft 1024", "mel step by pairs of frames"}, set()),
+        ({"a filterbank inverse", "of another version"}, {"newton"}),
+    ],
+)
+def test_auto_runs_the_verified_kernels_alone(host_kernels, monkeypatch, verified, kernels):
+    mel = MelSpectrogram(TINY_FUSED)(tones(600))
+    run = inverter(TINY_FUSED, "mel_consistent", magnitude="entropic")
+    expected = run(mel)
+    monkeypatch.setattr(verdicts, "_device_count", lambda: 1)
+    monkeypatch.setattr(verdicts, "_verified_on", lambda _: frozenset(verified))
+    waveform = run(mel)
+    assert set(host_kernels.launched) == kernels
+    torch.testing.assert_close(waveform, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["cuda", "reference"])
+@pytest.mark.parametrize("phase", METHODS)
+def test_a_captured_loop_is_the_loop(host_kernels, monkeypatch, phase, name):
     """With a fake capture: inputs, outputs, and what counts as another graph."""
     captures = []
 
@@ -240,10 +262,10 @@ def test_a_captured_loop_is_the_loop(host_kernels, monkeypatch, phase):
         captures.append(arguments)
         return fake_capture(*arguments)
 
-    monkeypatch.setattr(graphs, "_capture", capture)
+    monkeypatch.setattr(graphs, "capture", capture)
     mels = [MelSpectrogram(TINY)(scale * tones(600, (2,))) for scale in (1, 0.3, 0.1)]
     runs = [inverter(TINY, phase, n_iter=n_iter) for n_iter in (1, 2)]
-    with backend("cuda"):
+    with backend(name):
         expected = [[run(mel) for mel in mels] for run in runs]
         monkeypatch.setattr("torchmelinv.phase.iterate_stages.worth_capturing", lambda *_: True)
         waveforms = [[run(mel) for mel in mels] for run in runs]
@@ -253,6 +275,92 @@ def test_a_captured_loop_is_the_loop(host_kernels, monkeypatch, phase):
     assert len(captures) == 2
     expected = [[*expected[0], expected[0][0]], expected[1]]
     torch.testing.assert_close(waveforms, expected, rtol=0, atol=0)
+
+
+def test_both_forms_have_graphs_of_their_own(host_kernels, monkeypatch):
+    captures = []
+
+    def capture(*arguments):
+        captures.append(list(host_kernels.launched))
+        return fake_capture(*arguments)
+
+    monkeypatch.setattr(graphs, "capture", capture)
+    monkeypatch.setattr("torchmelinv.phase.iterate_stages.worth_capturing", lambda *_: True)
+    mel, run = MelSpectrogram(TINY)(tones(600)), inverter(TINY)
+    for name in ("reference", "cuda", "reference", "cuda"):
+        host_kernels.launched.clear()
+        with backend(name):
+            run(mel)
+    graphs.clear()
+    assert [bool(launched) for launched in captures] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tolerance": 1e-3},
+        {"phase": "admm"},
+        {"phase": MelConsistent(time_structure=1.0)},
+    ],
+    ids=str,
+)
+def test_what_reads_values_between_steps_is_not_captured(monkeypatch, options):
+    monkeypatch.setattr(graphs, "capture", lambda *_: pytest.fail("captured"))
+    monkeypatch.setattr("torchmelinv.phase.iterate_stages.worth_capturing", lambda *_: True)
+    run = MelInverter(TINY, **{"n_iter": 2, "init": "spsi", **options})
+    mel = MelSpectrogram(TINY)(tones(600))
+    for _ in range(3):
+        run(mel)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("phase", METHODS)
+def test_plain_calls_are_captured_when_they_come_again(phase):
+    graphs.clear()
+    mels = [MelSpectrogram(TINY)(scale * tones(600)).cuda() for scale in (1, 0.3, 0.1)]
+    run = inverter(TINY, phase, check=False)
+    with backend("reference"):
+        waveforms = [run(mel) for mel in mels]
+        assert any(graphs._graphs.values())
+        graphs.clear()
+        expected = []
+        for mel in mels:  # a first call is not captured
+            expected.append(run(mel))
+            graphs.clear()
+    torch.testing.assert_close(waveforms, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_users_capture_a_call():
+    first, other = (MelSpectrogram(TINY)(scale * tones(600)).cuda() for scale in (1, 0.3))
+    run, static = inverter(TINY, check=False), first.clone()
+    expected = run(other)
+    graph = torch.cuda.CUDAGraph()
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side), torch.no_grad():
+        run(static)
+    torch.cuda.current_stream().wait_stream(side)
+    with torch.no_grad(), torch.cuda.graph(graph):
+        waveform = run(static)
+    static.copy_(other)
+    graph.replay()
+    torch.testing.assert_close(waveform, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_users_capture_forward_and_backward():
+    mel = MelSpectrogram(TINY)(tones(600)).cuda()
+    run = inverter(TINY, check=False, n_iter=2)
+
+    def gradient(function):
+        leaf = mel.clone().requires_grad_()
+        function(leaf).square().sum().backward()
+        return leaf.grad
+
+    expected = gradient(run)
+    captured = torch.cuda.make_graphed_callables(run, (mel.clone().requires_grad_(),))
+    torch.testing.assert_close(gradient(captured), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_unsupported_filters_are_refused_with_the_reason(device):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import sys
 
 import numpy as np
@@ -115,26 +114,6 @@ def test_writing_creates_missing_folders(tmp_path, wave):
     assert read_audio(tmp_path / "a" / "b" / "x.flac")[1] == RATE
 
 
-@pytest.mark.parametrize("name", ["x.wav", "x.flac"])
-@pytest.mark.parametrize("share", [0.5, 0.9])
-def test_truncated_files_raise(tmp_path, name, share):
-    path = tmp_path / name
-    write_audio(path, 0.1 * torch.randn(8000), RATE)
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    with pytest.raises(FileError, match=r"truncated|cannot be read as audio"):
-        read_audio(path)
-
-
-def test_wav_files_from_a_pipe_are_read(tmp_path, wave):
-    path = tmp_path / "x.wav"
-    write_audio(path, wave, RATE)
-    content = path.read_bytes()
-    size = b"data" + struct.pack("<I", 3200)
-    for placeholder in (0xFFFFFFFF, 0x7FFFF000):
-        path.write_bytes(content.replace(size, b"data" + struct.pack("<I", placeholder)))
-        assert read_audio(path)[0].shape == (1, 1600)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -149,6 +128,13 @@ def test_files_without_audio_raise(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(FileError, match=message):
         read_audio(path)
+
+
+def test_the_suffix_of_headerless_files(tmp_path, wave):
+    write_audio(tmp_path / "x.wav", wave, RATE)
+    (tmp_path / "x.wav").rename(tmp_path / "x.raw")
+    with pytest.raises(FileError, match="cannot be read as audio"):
+        read_audio(tmp_path / "x.raw")
 
 
 def test_folders_and_empty_audio_raise(tmp_path):

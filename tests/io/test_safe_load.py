@@ -65,5 +65,5 @@ def test_entries_of_one_name_are_refused(tmp_path):
             warnings.catch_warnings(action="ignore"),
         ):
             archive.writestr(name, npy_bytes(MEL + 1))
-        with pytest.raises(ValueError, match="two entries of one name"):
+        with pytest.raises(ValueError, match=r"the key .* twice"):
             read_numpy(tmp_path / "x.npz", lambda names, shape: names[0])

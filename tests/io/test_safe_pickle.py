@@ -210,7 +210,7 @@ def test_two_entries_of_one_name_are_refused(tmp_path):
     path = archive(tmp_path / "x.pt", entries)
     with zipfile.ZipFile(path, "a") as target, pytest.warns(UserWarning, match="Duplicate name"):
         target.writestr(name, bytes(4000))
-    with pytest.raises(ValueError, match="two entries of one name"):
+    with pytest.raises(ValueError, match=r"the key .* twice"):
         read_torch(path, first)
 
 

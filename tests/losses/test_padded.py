@@ -14,7 +14,8 @@ from torchmelinv.losses import (
     MultiResolutionSTFTLoss,
     SpectralConvergenceLoss,
 )
-from torchmelinv.losses.padded import mean_of_valid, weighted_mean
+from torchmelinv.losses.padded import weighted_mean
+from torchmelinv.metrics.distance import mean_of_valid
 
 
 def test_means_without_lengths_are_plain_means():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 import pytest
 import torch
 
+from torchmelinv import metrics
 from torchmelinv.errors import InputError
 from torchmelinv.metrics.checks import check_pair, mask_padding
 
@@ -55,3 +57,14 @@ def test_wrong_or_empty_shapes_are_refused(shapes, item_ndim):
 def test_wrong_lengths_are_refused():
     with pytest.raises(InputError, match="lengths"):
         mask_padding(torch.ones(2, 9), torch.ones(2, 9), [9, 0], 1)
+
+
+def test_every_metric_of_items_takes_lengths():
+    """`gradient_norm` takes a function, which can pass lengths on; the others have no items."""
+    functions = {name: getattr(metrics, name) for name in metrics.__all__}
+    without = {
+        name
+        for name, function in functions.items()
+        if inspect.isfunction(function) and "lengths" not in inspect.signature(function).parameters
+    }
+    assert without == {"bootstrap_mean", "gradient_norm", "third_octave_bands"}

@@ -17,6 +17,7 @@ from torchmelinv.metrics.distance import (
 )
 
 REFERENCE = torch.rand(2, 3, 8, 5) + 0.1
+METRICS = (log_mel_l1, mel_error_db, spectral_convergence_db)
 
 
 @pytest.mark.parametrize("distance", [mel_error_db, spectral_convergence_db])
@@ -28,7 +29,7 @@ def test_decibels(distance):
     )
     assert (distance(REFERENCE, REFERENCE) == -300).all()
     assert distance(torch.zeros(8, 5), torch.zeros(8, 5)) == -300
-    assert distance(torch.ones(8, 5), torch.zeros(8, 5)) == math.inf
+    assert distance(torch.ones(8, 5), torch.zeros(8, 5)) == 300
     assert distance(torch.full((8, 5), math.nan), torch.ones(8, 5)).isnan()
     for scale in (1e-30, 1e20):
         result = distance(1.1 * scale * REFERENCE, scale * REFERENCE)
@@ -65,6 +66,36 @@ def test_mean_distance():
     large = mean_distance(1e30 * estimate, 1e30 * REFERENCE, 2)
     torch.testing.assert_close(large, 1e30 * expected)
     assert (mean_distance(REFERENCE, REFERENCE, 2) == 0).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_items_of_a_padded_batch_are_independent(metric):
+    reference = torch.rand(3, 8, 40) + 0.1
+    estimate = reference * (1 + torch.rand(3, 8, 40))
+    lengths = [40, 17, 1]
+    for item, length in enumerate(lengths):
+        estimate[item, :, length:] = math.nan
+        reference[item, :, length:] = 1e6
+    estimate.requires_grad_()
+    result = metric(estimate, reference, lengths=lengths)
+    (gradient,) = torch.autograd.grad(result.sum(), estimate)
+    for item, length in enumerate(lengths):
+        alone = metric(estimate[item, :, :length], reference[item, :, :length])
+        torch.testing.assert_close(result[item], alone)
+        (expected,) = torch.autograd.grad(alone, estimate)
+        torch.testing.assert_close(gradient[item], expected[item])
+    assert gradient.isfinite().all()
+    assert torch.equal(metric(estimate[:1], reference[:1], lengths=[40]), result[:1])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_wrong_lengths_and_empty_batches_are_refused(metric):
+    for lengths in ([6, 5], [0, 5], [5], [5.0, 5.0]):
+        with pytest.raises(InputError, match="lengths"):
+            metric(REFERENCE[:, 0], REFERENCE[:, 0], lengths=lengths)
+    for shape in ((5,), (0, 8, 5), (8, 0)):
+        with pytest.raises(InputError, match=r"rows, n_frames\), and not empty"):
+            metric(torch.ones(shape), torch.ones(shape))
 
 
 def test_shapes_must_be_equal():

@@ -46,6 +46,12 @@ def test_items_are_independent_and_the_mel_gets_no_gradient():
         assert torch.equal(gradient_norm(inverter, mel.clone()), batch)
 
 
+def test_the_noise_of_a_sample_does_not_depend_on_the_padding():
+    mel = torch.rand(1, 50)
+    padded = gradient_norm(lambda m: m.flatten(-2) * (torch.arange(50) < 20), mel)
+    torch.testing.assert_close(padded, gradient_norm(lambda m: m.flatten(-2), mel[:, :20]))
+
+
 def test_it_grows_with_momentum_and_iterations_but_not_with_a_detached_phase():
     """The README's advice on gradient modes."""
     mel = MelSpectrogram(TINY_LOG)(tones(1600, dtype=torch.float64))

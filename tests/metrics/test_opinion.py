@@ -16,9 +16,8 @@ from torchmelinv.demo import signal
 from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.io.audio import read_audio
 from torchmelinv.io.resample import resample
-from torchmelinv.metrics import distillmos, dnsmos, opinion, plcmos
+from torchmelinv.metrics import OPINION_METRICS, distillmos, dnsmos, opinion, opinion_scores, plcmos
 from torchmelinv.metrics.opinion import PACKAGES
-from torchmelinv.metrics.scores import OPINION_METRICS, opinion_scores
 
 METRICS = dict(zip(PACKAGES, (distillmos, dnsmos, plcmos), strict=True))
 SAMPLE_RATE = 22050

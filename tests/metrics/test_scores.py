@@ -14,7 +14,7 @@ from torchmelinv import metrics
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.demo import signal
 from torchmelinv.errors import ConventionError, InputError
-from torchmelinv.metrics.scores import (
+from torchmelinv.metrics import (
     METRICS,
     OPINION_METRICS,
     bootstrap_mean,
@@ -77,6 +77,13 @@ def test_items_of_a_padded_batch_are_independent():
         expected = waveform_scores(estimate[item, :length], reference[item, :length], TINY)
         for name, value in expected.items():
             torch.testing.assert_close(result[name][item], value, rtol=1e-4, atol=1e-4)
+
+
+def test_silence_leaves_the_mean_of_a_batch_finite():
+    estimate, reference = pair((4,))
+    estimate[::2] = reference[:2] = 0
+    for name, values in waveform_scores(estimate, reference, TINY).items():
+        assert values.isfinite().all(), name
 
 
 def test_every_metric_is_in_the_table():

@@ -115,7 +115,7 @@ def test_equality_and_silence():
     for metric in (log_spectral_distance_db, mel_cepstral_distortion_db):
         assert metric(reference, reference) == 0
         assert metric(silence, silence) == 0
-        assert metric(reference, silence) == math.inf
+        assert metric(reference, silence) == 300
         assert 0 < metric(silence, reference) < 80
     assert envelope_correlation(reference, reference) == pytest.approx(1)
     assert envelope_correlation(silence, reference) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.pretended_device import pretended_device, recording
 from torchmelinv.phase.impose_magnitude import impose_magnitude
 
 
@@ -50,3 +51,15 @@ def test_second_derivative_at_zero_is_finite():
     (second,) = torch.autograd.grad(first.abs().sum(), silent, allow_unused=True)
     assert (first == 0).all()
     assert second is None or second.isfinite().all()
+
+
+def test_four_launches_impose_the_same_on_a_device():
+    sizes = torch.tensor([0.0, 1e-30, 1e-12, 1e-8, 1.0, 1e8])[:, None]
+    spectrum, magnitude = torch.randn(6, 5, dtype=torch.complex64) * sizes, torch.rand(6, 5)
+    with pretended_device() as device:
+        there = (spectrum.to(device), magnitude.to(device))
+        with recording() as record:
+            result = impose_magnitude(*there)
+        result = result.cpu()
+    assert record.launches == 4
+    torch.testing.assert_close(result, impose_magnitude(spectrum, magnitude))

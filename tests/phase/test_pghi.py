@@ -22,6 +22,7 @@ from tests.phase.sinusoids import (
     spectrum_of,
 )
 from tests.problems import stft_convention, tones
+from torchmelinv._utils.control_flow import fixed_control_flow
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.phase.pghi import (
     _GAUSSIAN,
@@ -225,3 +226,16 @@ def test_the_phase_of_a_smooth_magnitude_of_a_mel_is_random():
     magnitude = spectrum_of(torch.randn(2000, dtype=F64)).abs()
     of_mel, of_signal = (pghi(magnitude, CONVENTION, of_mel=each) for each in (True, False))
     assert ((of_mel - of_signal).cos() > 1 - 1e-9).float().mean() > 0.95
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (F64, 1e-9)])
+@pytest.mark.parametrize("of_mel", [False, True])
+def test_the_angles_are_the_same_without_a_look_at_values(dtype, tolerance, of_mel):
+    noise = 0.1 * torch.randn(1, 2000, dtype=F64)
+    magnitude = spectrum_of(torch.cat([tones(2000, (2,)).double(), noise])).abs().to(dtype)
+    magnitude[1, 20:] = 0
+    expected = pghi(magnitude, CONVENTION, of_mel=of_mel)
+    with fixed_control_flow():
+        difference = pghi(magnitude, CONVENTION, of_mel=of_mel) - expected
+    assert difference.sin().abs().max() < tolerance
+    assert (difference.cos() > 0).all()

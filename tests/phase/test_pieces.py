@@ -9,6 +9,7 @@ import torch
 
 import torchmelinv as tmi
 from tests.problems import TINY, TINY_LOG, TINY_POWER, tones
+from torchmelinv.errors import InputError
 from torchmelinv.metrics import mel_error_db
 from torchmelinv.phase import blockwise, pieces
 from torchmelinv.phase.pieces import _pieces, can_invert, is_long
@@ -112,6 +113,25 @@ def test_silence_and_single_frames(in_pieces):
     assert not inverter(torch.zeros(16, 300)).any()
     for n_frames in (1, 2, 20):
         assert torch.isfinite(inverter(torch.rand(16, n_frames))).all()
+
+
+def test_each_item_has_its_own_length(in_pieces):
+    mel = mel_of(TINY, 9011, (2, 2))
+    cases = [
+        (False, [[282, 100], [31, 30]], [[9011, 3100], [970, 930]]),
+        (True, [[282, 282], [31, 31]], [[9011, 9011], [970, 970]]),
+    ]
+    inverters = [
+        tmi.MelInverter(TINY, phase="mel_consistent", n_iter=4, init="random", channels=c)
+        for c, _, _ in cases
+    ]
+    options = [{"lengths": torch.tensor(n), "length": length} for _, n, length in cases]
+    whole = [each(mel, **option) for each, option in zip(inverters, options, strict=True)]
+    in_pieces()
+    for inverter, option, expected in zip(inverters, options, whole, strict=True):
+        torch.testing.assert_close(inverter(mel, **option), expected, atol=1e-9, rtol=0)
+    with pytest.raises(InputError, match="length is 971 for item 0, whose 30 frames"):
+        inverters[0](mel[1, 1:], lengths=[30], length=[971])
 
 
 def test_a_device_inverts_in_pieces_only_what_half_of_it_cannot_hold(monkeypatch):

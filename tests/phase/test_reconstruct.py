@@ -51,6 +51,66 @@ def test_items_of_a_padded_batch_equal_single_items(padding, hook):
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("hook", [None, no_op_hook])
+def test_items_with_their_own_length_equal_single_items(padding, hook):
+    convention = stft_convention(padding=padding)
+    magnitude = magnitude_of(647, convention=convention)
+    length = torch.tensor([647, 70, 641])
+    options = {"hook": hook, "init_waveform": tones(647, (3,), torch.float64)}
+    for counts in (None, [magnitude.shape[-1], 7, magnitude.shape[-1]]):
+        batch = solve(
+            FAST, magnitude, convention, 4, lengths=counts, length=length, **options
+        ).waveform
+        assert batch.shape == (3, 647)
+        for i, n in enumerate(length.tolist()):
+            end = None if counts is None else counts[i]
+            alone = solve(
+                FAST,
+                magnitude[i, :, :end],
+                convention,
+                4,
+                length=n,
+                init_waveform=options["init_waveform"][i],
+            ).waveform
+            torch.testing.assert_close(batch[i, :n], alone, atol=1e-9, rtol=0)
+            assert not batch[i, n:].any()
+
+
+def test_the_shape_of_length_is_that_of_the_items():
+    magnitude = magnitude_of()
+    number = solve(FAST, magnitude[0], CONVENTION, 4, length=600).waveform
+    alone = solve(FAST, magnitude[0], CONVENTION, 4, length=torch.tensor(600)).waveform
+    torch.testing.assert_close(alone, number, atol=1e-9, rtol=0)
+    channels = solve(FAST, magnitude[None], CONVENTION, 4, length=[[640, 600, 9]], channels=True)
+    assert channels.waveform.shape == (1, 3, 640)
+    assert [int(each.nonzero().max()) for each in channels.waveform[0]] == [639, 599, 8]
+
+
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        ([640, 640], r"length has shape \(2,\); it must be \(3,\), one number per item"),
+        (torch.tensor(640), r"length has shape \(\); it must be \(3,\)"),
+        ([640, -3, 640], "length has the values .*; each must be from 1 to"),
+        ([640, 0, 640], "length has the values"),
+        ([640, 2**33, 640], "length has the values"),
+        ([640.0, 640.0, 640.0], "length has dtype torch.float32; it must hold integers"),
+        (["640", "640", "640"], "length has type list; it must be integers"),
+        ({"length": 640}, "length has type dict"),
+        ("640", "length is '640'; it must be an integer"),
+        ([640, 96, 112], r"length is 112 for item 2, whose 7 frames hold at most 111 samples"),
+    ],
+    ids=str,
+)
+def test_invalid_lengths_of_items(length, message):
+    magnitude = magnitude_of()
+    lengths = [magnitude.shape[-1], 7, 7]
+    assert CONVENTION.n_frames(111) == 7
+    with pytest.raises(InputError, match=message):
+        solve(FAST, magnitude, CONVENTION, 1, lengths=lengths, length=length)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
 def test_length(padding):
     convention = stft_convention(padding=padding)
     magnitude = magnitude_of(n_samples=647, convention=convention)

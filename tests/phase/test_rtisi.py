@@ -121,7 +121,7 @@ def test_advancing_frame_by_frame_equals_the_whole():
     magnitude = magnitude_of(SMALL, items=(2,))
     rows = pad(magnitude.mT, (0, 0, 0, 3))
     method = RTISILA(n_iter=4)
-    buffer, tables = method.empty(SMALL, rows), rtisi_tables(SMALL, rows)
+    buffer, tables = method.empty(SMALL, rows), rtisi_tables(SMALL, rows.dtype, rows.device)
     frames, samples = [], []
     for t in range(rows.shape[1]):
         present = torch.full((2, 1), float(t < magnitude.shape[-1]), dtype=F64)

@@ -18,7 +18,8 @@ from tests.phase.sinusoids import (
     spectrum_of,
 )
 from tests.problems import tones
-from torchmelinv.phase.spsi import _offsets, _peaks, spsi
+from torchmelinv._utils.control_flow import fixed_control_flow
+from torchmelinv.phase.spsi import _double_offsets, _peaks, spsi
 
 
 @pytest.mark.parametrize("position", [10.0, 10.3, 20.5, 41.8])
@@ -66,7 +67,7 @@ def test_the_region_of_a_peak_reaches_from_valley_to_valley():
 
 def test_offsets_of_a_parabola_in_log_magnitude_are_exact():
     bins = torch.arange(7, dtype=F64)
-    offset = _offsets((-0.7 * (bins - 3.2).square()).exp())
+    offset = _double_offsets((-0.7 * (bins - 3.2).square()).exp()) / 2
     assert math.isclose(float(offset[3]), 0.2, abs_tol=1e-12)
     assert offset[[0, -1]].tolist() == [0, 0]
 
@@ -102,3 +103,12 @@ def test_silence_is_finite_and_no_gradient_passes():
     angles = spsi(magnitude.requires_grad_(), CONVENTION)
     assert angles.isfinite().all()
     assert not angles.requires_grad
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 40])
+def test_jumps_give_the_same_angles_as_one_frame_after_the_other(n_frames):
+    magnitude = spectrum_of(tones(1600, (3,))).abs()[:, :n_frames]
+    for previous in (None, 6 * torch.rand(3, CONVENTION.n_freqs, dtype=magnitude.dtype)):
+        expected = spsi(magnitude, CONVENTION, previous)
+        with fixed_control_flow():
+            assert torch.equal(spsi(magnitude, CONVENTION, previous), expected)

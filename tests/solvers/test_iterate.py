@@ -189,3 +189,16 @@ def test_checkpoints_keep_no_graph_alive():
     del result, sine
     gc.collect()
     assert reference() is None
+
+
+@pytest.mark.parametrize("gradient", ["unrolled", "checkpointed"])
+def test_a_step_can_know_its_number(gradient):
+    numbers = []
+
+    def step(state, number):
+        numbers.append(number)
+        return state
+
+    start = (torch.zeros(1, 1, requires_grad=True),)
+    iterate(step, start, 5, numbered=True, gradient=gradient)
+    assert numbers == [0, 1, 2, 3, 4]

@@ -208,6 +208,16 @@ def test_equal_problems_have_equal_texts():
         )
 
 
+def test_a_training_shows_a_warning_once():
+    inverter = MelInverter("hifigan_22k", n_iter=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for step in range(50):
+            mel = (speechlike().exp() + 1e-3 * step).requires_grad_()
+            inverter(mel).square().sum().backward()
+    assert [each.category for each in caught] == [MelValueWarning]
+
+
 def test_extreme_conventions_are_checked():
     """A filterbank without any weight, and the smallest floor that a float has."""
     level = Compression(log="ln", floor=5e-324)

@@ -30,7 +30,8 @@ def covered(stft: STFT, n_frames: int, n_samples: int) -> torch.Tensor:
     """Where the sum of squared windows is above its floor."""
     plan = stft.plan(n_frames, n_samples, torch.zeros(1, dtype=torch.float64))
     sumsquare = torch.where(plan.inverse_sumsquare > 0, 1 / plan.inverse_sumsquare, 0)
-    return sumsquare > sumsquare_floor(stft.convention) * sumsquare.max() * (1 + 1e-9)
+    floor = sumsquare_floor(plan.window, stft.convention.hop_length)
+    return sumsquare > floor * sumsquare.max() * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length", "win_length"), GEOMETRIES)
@@ -124,6 +125,12 @@ def test_the_longest_items_have_the_requested_length():
     assert stft.valid_length(counts, 304, None).tolist() == [304, 96]
     assert stft.valid_length(counts, 310, 310).tolist() == [310, 96]
     assert stft.valid_length(counts, 50, None).tolist() == [50, 50]
+
+
+def test_items_have_the_requested_lengths_that_fit_their_frames():
+    stft = STFT(stft_convention())
+    counts, length = torch.tensor([20, 20, 7]), torch.tensor([310, 290, 100])
+    assert stft.valid_length(counts, 310, length).tolist() == [310, 304, 100]
 
 
 def test_pre_emphasis_is_undone_where_frames_reach():

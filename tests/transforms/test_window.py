@@ -32,9 +32,11 @@ def test_custom_window():
 @pytest.mark.parametrize("hop_length", [16, 24, 64])
 def test_sumsquare_of_all_frames_repeats_every_hop(hop_length):
     convention = stft_convention(hop_length=hop_length)
-    squared = window_table(convention).square()
+    window = window_table(convention)
+    squared = window.square()
     summed = torch.zeros(10 * hop_length + 64, dtype=torch.float64)
     for frame in range(10):
         summed[frame * hop_length : frame * hop_length + 64] += squared
     middle = 5 * hop_length
-    torch.testing.assert_close(window_sumsquare(convention), summed[middle : middle + hop_length])
+    period = window_sumsquare(window, hop_length)
+    torch.testing.assert_close(period, summed[middle : middle + hop_length])

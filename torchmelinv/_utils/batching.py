@@ -1,16 +1,18 @@
 """Batches: masks of items that differ in length, and item-by-item processing on the CPU.
 
 One item at a time fits the CPU's cache better than a batch, and makes each result bit for bit
-independent of the other items. Other devices get the whole batch at once.
+independent of the other items. Other devices and traced graphs get the whole batch at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+from torchmelinv._utils.control_flow import may_depend_on_values
 
 Result = TypeVar("Result", bound=tuple[Tensor, ...])
 
@@ -31,6 +33,20 @@ def ranges(n: int, size: int) -> Iterator[tuple[int, int]]:
         yield first, min(first + size, n)
 
 
+def mapped_first(size: int, in_dims: tuple[int | None, ...], inputs: tuple[Any, ...]) -> list[Any]:
+    """Return the inputs of a rule for `torch.func.vmap` with the mapped dimension first.
+
+    Tensors without one are repeated; what is no tensor stays as it is.
+    """
+
+    def first(value: Any, dim: int | None) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return value.expand(size, *value.shape) if dim is None else value.movedim(dim, 0)
+
+    return [first(value, dim) for value, dim in zip(inputs, in_dims, strict=True)]
+
+
 def frames_first(spectrum: Tensor) -> Tensor:
     """Return a spectrum or mel (…, rows, n_frames) as contiguous (items, n_frames, rows)."""
     return spectrum.reshape(-1, *spectrum.shape[-2:]).mT.contiguous()
@@ -48,7 +64,8 @@ def map_batch(function: Callable[..., Result], first: Tensor, *others: Tensor | 
     Returns:
         The function's result for all items.
     """
-    if first.device.type != "cpu" or len(first) <= 1:
+    # While tracing, the size of the batch may be a symbol.
+    if not may_depend_on_values(first) or len(first) <= 1:
         return function(first, *others)
     tensors = (first, *others)
     results = [

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from torchmelinv._utils.tracing import with_own_code
 from torchmelinv.errors import InputError, nearest
 
 P = ParamSpec("P")
@@ -26,4 +27,4 @@ def named_options(function: Callable[P, R]) -> Callable[P, R]:
                 raise InputError(f"{name} has no option {keyword!r}{hint}")
         return function(*args, **kwargs)
 
-    return checked
+    return with_own_code(checked, function)

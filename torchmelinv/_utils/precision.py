@@ -1,7 +1,7 @@
 """Decorators for numerical context: full precision, autograd and inference mode.
 
-Computations run in float32 or float64, outside autocast and outside compiled graphs; half
-precisions are converted to float32 (`check_real`).
+Computations run in float32 or float64, outside autocast; half precisions are converted to float32
+(`check_real`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
+from torchmelinv._utils.tracing import with_own_code
 from torchmelinv.errors import InputError
 
 P = ParamSpec("P")
@@ -23,16 +24,14 @@ R = TypeVar("R")
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     """Run a public computation outside autocast.
 
-    The half-precision products of autocast make iterations inaccurate.
-
-    Under `torch.compile` the function runs eagerly, between two graphs: complex loops gain nothing
-    from a compiler. `torch.compiler.disable` imports the compiler, so it is only called there.
+    The half-precision products of autocast make iterations inaccurate. `torch.jit.trace` is
+    refused: it would keep the lengths and decisions of its example.
     """
 
     @functools.wraps(function)
     def outside_autocast(*args: P.args, **kwargs: P.kwargs) -> R:
-        if torch.compiler.is_compiling():
-            return torch.compiler.disable(outside_autocast)(*args, **kwargs)
+        if torch.jit.is_tracing():  # type: ignore[attr-defined]
+            raise no_torchscript(function.__qualname__.removesuffix(".forward"))
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         device_type = tensors[0].device.type if tensors else "cpu"
         if device_type == "meta":  # it has no autocast; the function refuses the tensor
@@ -40,7 +39,7 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
         with torch.autocast(device_type=device_type, enabled=False):
             return function(*args, **kwargs)
 
-    return outside_autocast
+    return with_own_code(outside_autocast, function)
 
 
 def outside_inference_mode(function: Callable[P, R]) -> Callable[P, R]:
@@ -71,6 +70,13 @@ def backward_fp32(backward: Callable[..., R]) -> Callable[..., R]:
             return backward(ctx, *grads)
 
     return outside_autocast
+
+
+def no_torchscript(name: str) -> InputError:
+    """Return the error for `torch.jit`, which cannot represent these computations."""
+    return InputError(
+        f"{name} cannot be traced or scripted by torch.jit; use torch.export or torch.compile"
+    )
 
 
 def no_second_derivative() -> InputError:

@@ -24,7 +24,10 @@ def plain(value: Any) -> Any:
 
 
 def unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the table of a JSON object; a hook of `json.loads` that refuses repeated keys."""
+    """Return a table; refuse repeated keys, of which readers take different ones.
+
+    As a hook of `json.loads`, it does so in every object.
+    """
     table: dict[str, Any] = {}
     for key, value in pairs:
         if key in table:

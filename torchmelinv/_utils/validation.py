@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.control_flow import may_depend_on_values
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv.errors import InputError
+
+# Samples of all items, or of each item of a batch
+Length = int | Sequence[int] | Tensor
 
 LARGEST_LENGTH = 2**32  # samples of a waveform: a day at 48 kHz
 
@@ -55,9 +61,10 @@ def check_real(tensor: Tensor, name: str) -> Tensor:
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
 
 
-def is_capturing(tensor: Tensor) -> bool:
-    """Return whether a CUDA graph is being captured, so that no value can be read."""
-    return tensor.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+def has_values(tensor: Tensor) -> bool:
+    """Return whether values can be read, as in no traced graph and no capture of a CUDA graph."""
+    capturing = tensor.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+    return not (capturing or is_traced(tensor))
 
 
 def is_finite(tensor: Tensor) -> bool:
@@ -84,7 +91,9 @@ def check_features(tensor: Tensor, name: str, n_features: int) -> Tensor:
     return tensor
 
 
-def check_lengths(lengths: Any, items: torch.Size, most: int, device: torch.device) -> Tensor:
+def check_lengths(
+    lengths: Any, items: torch.Size, most: int, device: torch.device, name: str = "lengths"
+) -> Tensor:
     """Return the lengths of the items of a padded batch.
 
     Args:
@@ -92,10 +101,12 @@ def check_lengths(lengths: Any, items: torch.Size, most: int, device: torch.devi
         items: Shape of the batch.
         most: Length of the padded batch.
         device: Device of the result.
+        name: The argument's name, for errors.
 
     Returns:
-        The lengths as int64, (*items). On an accelerator values are not checked but clamped, so
-        that no later index leaves its range.
+        The lengths as int64, (*items), without waiting for a CUDA device. On an accelerator values
+        are not checked but clamped, so that no later index leaves its range; so are those in a
+        traced graph.
 
     Raises:
         InputError: If they are not integers, have another shape, or leave the range.
@@ -104,21 +115,40 @@ def check_lengths(lengths: Any, items: torch.Size, most: int, device: torch.devi
         lengths = torch.as_tensor(lengths)
     except (TypeError, ValueError, RuntimeError):
         raise InputError(
-            f"lengths has type {type(lengths).__name__}; it must be integers, a tensor or a list"
+            f"{name} has type {type(lengths).__name__}; it must be integers, a tensor or a list"
         ) from None
     if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
-        raise InputError(f"lengths has dtype {lengths.dtype}; it must hold integers")
+        raise InputError(f"{name} has dtype {lengths.dtype}; it must hold integers")
     if lengths.shape != items:
         raise InputError(
-            f"lengths has shape {tuple(lengths.shape)}; "
+            f"{name} has shape {tuple(lengths.shape)}; "
             f"it must be {tuple(items)}, one number per item"
         )
     lengths = lengths.long()
-    readable = lengths.device.type == "cpu" and lengths.numel() > 0
+    readable = may_depend_on_values(lengths) and lengths.numel() > 0
     if readable and not 1 <= int(lengths.min()) <= int(lengths.max()) <= most:
         shown = lengths.flatten().tolist()[:8]
-        raise InputError(f"lengths are {shown}; each must be from 1 to {most}")
-    return lengths.clamp(1, max(1, most)).to(device)
+        raise InputError(f"{name} has the values {shown}; each must be from 1 to {most}")
+    to_cuda = lengths.device.type == "cpu" and device.type == "cuda"
+    return lengths.clamp(1, max(1, most)).to(device, non_blocking=to_cuda)
+
+
+def as_length(length: Length | None, items: torch.Size) -> int | Tensor | None:
+    """Return the requested number of samples: one number, or int64 on the CPU, (*items).
+
+    Waits for an accelerator that holds the numbers of items.
+    """
+    if _is_of_items(length):
+        numbers = length.cpu() if isinstance(length, Tensor) else length
+        return check_lengths(numbers, items, LARGEST_LENGTH, torch.device("cpu"), "length")
+    if length is not None:
+        check_length(length)
+    return cast("int | None", length)
+
+
+def _is_of_items(length: Any) -> bool:
+    """Return whether a length is not one number, but those of items."""
+    return hasattr(length, "__len__") and not isinstance(length, str | bytes)
 
 
 def check_whole(name: str, value: Any, least: int | None = None) -> None:
@@ -156,7 +186,7 @@ def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:
     Args:
         n_iter: Integer ≥ 0.
         seed: Integer.
-        length: Integer from 1 to 2³², or None.
+        length: Integer from 1 to 2³², or None. Numbers of items are left to `as_length`.
         tolerance: Number > 0, or None.
 
     Raises:
@@ -164,7 +194,7 @@ def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:
     """
     check_whole("n_iter", n_iter, 0)
     check_whole("seed", seed)
-    if length is not None:
+    if length is not None and not _is_of_items(length):
         check_length(length)
     if tolerance is not None and not (
         isinstance(tolerance, numbers.Real) and cast(float, tolerance) > 0

@@ -12,13 +12,22 @@ from collections.abc import Sequence
 import torch
 
 import torchmelinv
-from torchmelinv.cli import convert, evaluate, identify, invert, presets, roundtrip, statistics
+from torchmelinv.cli import (
+    convert,
+    doctor,
+    evaluate,
+    identify,
+    invert,
+    presets,
+    roundtrip,
+    statistics,
+)
 from torchmelinv.cli.console import PROGRAM, handle_errors
 from torchmelinv.cuda.backend import requested_backend
 
 __all__ = ["main"]
 
-COMMANDS = (invert, roundtrip, convert, evaluate, statistics, presets, identify)
+COMMANDS = (invert, roundtrip, convert, evaluate, statistics, presets, identify, doctor)
 
 
 def make_parser() -> argparse.ArgumentParser:

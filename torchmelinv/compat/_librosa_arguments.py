@@ -121,6 +121,12 @@ def check_filter_options(function: str, options: dict[str, Any]) -> None:
             )
 
 
+@functools.lru_cache(maxsize=16)
+def _shared_filterbank(values: bytes, shape: tuple[int, int]) -> MelFilterbank:
+    """Return the filterbank of a matrix in float64; calls share one, with its tables on devices."""
+    return MelFilterbank(torch.from_numpy(np.frombuffer(values).reshape(shape).copy()))
+
+
 def make_filterbank(
     n_mels: int,
     sr: float,
@@ -145,7 +151,8 @@ def make_filterbank(
     # As in librosa, filters that begin at 0 Hz do not count.
     empty = (matrix.max(1) == 0) & (edges[:-2] > 0)
     warn_of_empty_filters(int(empty.sum()), n_mels, len(bins))
-    return MelFilterbank(torch.from_numpy(_normalize(matrix, norm)))
+    matrix = _normalize(matrix, norm)
+    return _shared_filterbank(matrix.tobytes(), matrix.shape)
 
 
 def stft_fields(

@@ -1,5 +1,6 @@
 """librosa's inversions with its names and arguments, for arrays and tensors.
 
+    from torchmelinv._utils.table_cache import to_device
     from torchmelinv.compat.librosa import griffinlim, mel_to_audio, mel_to_stft, nnls
     from torchmelinv.compat.librosa import mfcc_to_audio, mfcc_to_mel
 
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_pow
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_features, check_number, check_real, check_whole
 from torchmelinv._utils.warning import warn_caller
 from torchmelinv.compat._librosa_arguments import (
@@ -228,8 +230,8 @@ def griffinlim(
     convention = STFTConvention(**fields)
     magnitude = check_features(magnitude, "S", convention.n_freqs)
     if init == "random":
-        initial = random_angles(tuple(magnitude.shape), random_state, rng).to(magnitude.dtype)
-        initial = initial.to(magnitude.device)
+        angles = random_angles(tuple(magnitude.shape), random_state, rng)
+        initial = to_device(angles, magnitude.dtype, magnitude.device)
     elif init is not None:
         raise InputError(f"init is {init!r}; it must be 'random' or None")
     length = length or default_length(convention, magnitude.shape[-1], center)
@@ -367,7 +369,7 @@ def mfcc_to_mel(
                 f"a lifter of {lifter} lost {int(lost.sum())} of the coefficients; they count as 0"
             )
         inverse = inverse * torch.where(lost, 0, 1 / weights)
-    inverse = inverse.to(coefficients.dtype).to(coefficients.device)
+    inverse = to_device(inverse, coefficients.dtype, coefficients.device)
     decibels = inverse @ coefficients[..., : inverse.shape[-1], :]
     return like_input(ref * 10 ** (decibels / 10), mfcc)
 

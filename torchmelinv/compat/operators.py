@@ -7,15 +7,17 @@ scripted module must import this module first.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from torchmelinv._utils.black_box import define_operator
 from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv._utils.validation import check_features
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
@@ -85,14 +87,32 @@ def griffin_lim(
             range.
     """
     check_momentum(momentum)
+    specgram = check_features(specgram, "specgram", n_fft // 2 + 1)
+    angles = 2 * math.pi * torch.rand_like(specgram) if rand_init else None
+    settings = (window, angles, n_fft, hop_length, power, n_iter, momentum, length)
+    if _is_hidden(specgram, window):
+        return _griffin_lim_operator(specgram, *settings)
+    return _griffin_lim(specgram, *settings)
+
+
+def _griffin_lim(
+    specgram: Tensor,
+    window: Tensor,
+    angles: Tensor | None,
+    n_fft: int,
+    hop_length: int,
+    power: float,
+    n_iter: int,
+    momentum: float,
+    length: int | None,
+) -> Tensor:
     values = _cached(window, lambda window: tuple(window.double().tolist()))
     convention = STFTConvention(
         n_fft=n_fft, hop_length=hop_length, win_length=len(values), window=values
     )
-    magnitude = safe_pow(check_features(specgram, "specgram", convention.n_freqs).relu(), 1 / power)
-    init = 2 * math.pi * torch.rand_like(magnitude) if rand_init else "zero"
-    method = GriffinLim(momentum)
-    stft = STFT(convention)
+    magnitude = safe_pow(specgram.relu(), 1 / power)
+    init = "zero" if angles is None else angles
+    method, stft = GriffinLim(momentum), STFT(convention)
     return reconstruct(method, magnitude, stft, n_iter, init=init, length=length).waveform
 
 
@@ -110,10 +130,46 @@ def inverse_mel_scale(melspec: Tensor, fb: Tensor) -> Tensor:
     Raises:
         InputError: If the mel has another shape or dtype.
     """
+    melspec = check_features(melspec, "melspec", fb.shape[-1])
+    if _is_hidden(melspec, fb):
+        return _inverse_mel_scale_operator(melspec, fb)
+    return _inverse_mel_scale(melspec, fb)
+
+
+def _inverse_mel_scale(melspec: Tensor, fb: Tensor) -> Tensor:
     filterbank = _cached(fb, lambda fb: MelFilterbank(fb.T))
-    melspec = check_features(melspec, "melspec", filterbank.n_mels)
     return entropic(clamp_linear_mel(melspec), filterbank)
 
+
+def _is_hidden(*tensors: Tensor) -> bool:
+    """Return whether a trace or `torch.func` hides the values of a tensor."""
+    functions = torch._C._are_functorch_transforms_active()
+    return functions or any(is_traced(each) for each in tensors)
+
+
+def _griffin_lim_shape(
+    specgram: Tensor, window: Any, angles: Any, n_fft: int, hop_length: int, *others: Any
+) -> Sequence[int]:
+    length = others[-1]
+    if length is None:
+        length = STFTConvention(n_fft=n_fft, hop_length=hop_length).n_samples(specgram.shape[-1])
+    return *specgram.shape[:-2], length
+
+
+# Reading the values of a buffer is not possible in a graph.
+_griffin_lim_operator = define_operator(
+    "hidden_griffin_lim",
+    "Tensor window, Tensor? angles, int n_fft, int hop_length, float power, int n_iter, "
+    "float momentum, SymInt? length",
+    _griffin_lim,
+    _griffin_lim_shape,
+)
+_inverse_mel_scale_operator = define_operator(
+    "hidden_inverse_mel_scale",
+    "Tensor fb",
+    _inverse_mel_scale,
+    lambda melspec, fb: (*melspec.shape[:-2], fb.shape[0], melspec.shape[-1]),
+)
 
 _LIBRARY = torch.library.Library("torchmelinv", "DEF")
 _LIBRARY.define(

@@ -161,7 +161,8 @@ class STFTConvention(ValidatedRecord):
             86
         """
         reach = n_samples + 2 * self.left_padding - self.support
-        return max(0, 1 + reach // self.hop_length - self.drop_last_frame)
+        n_frames = 1 + reach // self.hop_length - int(self.drop_last_frame)
+        return n_frames if n_frames > 0 else 0
 
     @property
     def ends_on_frame(self) -> bool:
@@ -185,8 +186,12 @@ class STFTConvention(ValidatedRecord):
             >>> tmi.preset("hifigan_22k").n_samples(86)
             22016
         """
-        hops = max(1, n_frames - self.ends_on_frame)
-        return max(self.hop_length * hops, self.min_samples(n_frames))
+        hops = n_frames - int(self.ends_on_frame)
+        length = self.hop_length * (hops if hops > 1 else 1)
+        needed = self.min_samples(n_frames)
+        # Comparisons instead of maxima, here and below: in a graph of symbolic sizes they leave
+        # plain sums.
+        return length if length >= needed else needed
 
     def min_samples(self, n_frames: int) -> int:
         """Return the length of the shortest waveform that has so many frames.
@@ -202,8 +207,9 @@ class STFTConvention(ValidatedRecord):
             >>> tmi.preset("kaldi_fbank").min_samples(2)
             560
         """
-        hops = n_frames - 1 + self.drop_last_frame
-        return max(1, self.support + self.hop_length * hops - 2 * self.left_padding)
+        hops = n_frames - 1 + int(self.drop_last_frame)
+        needed = self.support + self.hop_length * hops - 2 * self.left_padding
+        return needed if needed > 1 else 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

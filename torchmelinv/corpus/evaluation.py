@@ -23,7 +23,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.batching import BatchLimit, batch_by_length, pad_stack
 from torchmelinv.corpus.memory import bytes_per_frame, default_budget
-from torchmelinv.corpus.pairs import Pair, PairData, read_pair
+from torchmelinv.corpus.pairs import Pair, PairData, is_silent, read_pair
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.metrics.opinion import PACKAGES as OPINION_PACKAGES
 from torchmelinv.metrics.perceptual import PACKAGES
@@ -48,7 +48,8 @@ class ScoredPair:
 
     Args:
         pair: The pair.
-        scores: Scores by the names of `METRICS`; NaN or infinite where a metric is not defined.
+        scores: Scores by the names of `METRICS`; NaN where a metric is not defined, as all are for
+            a silent reference.
         notes: How the two were made comparable, and metrics without a finite value.
         error: The reason why there are no scores.
 
@@ -131,10 +132,13 @@ class _Evaluator:
 def _scored(data: PairData, scores: dict[str, float]) -> ScoredPair:
     notes = list(data.notes)
     undefined = [METRICS[name].label for name, value in scores.items() if not math.isfinite(value)]
-    if data.silent:
+    if is_silent(data.reference):
         scores = dict.fromkeys(scores, math.nan)
         notes.append("reference: silent, so no metric is defined")
-    elif undefined:
+        return ScoredPair(data.pair, scores, tuple(notes))
+    if is_silent(data.generated):
+        notes.append("generated: silent")
+    if undefined:
         notes.append(f"no finite value of {', '.join(undefined)}")
     return ScoredPair(data.pair, scores, tuple(notes))
 
@@ -226,7 +230,7 @@ def evaluate(
 
 
 def mean_scores(scored: Iterable[ScoredPair]) -> dict[str, Mean]:
-    """Average each metric over the pairs that have it.
+    """Average each metric over the pairs that have it, without values that are NaN or infinite.
 
     Args:
         scored: Pairs with their scores.

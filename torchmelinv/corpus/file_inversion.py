@@ -141,7 +141,7 @@ def split_tasks(
     skipped: list[Outcome] = []
     remaining: list[Task] = []
     for task in tasks:
-        entries = manifest.pop_entries(task) if manifest else []
+        entries = manifest.done_entries(task) if manifest else []
         own = [entry for entry in entries if entry.index in task.indices(entry.count)]
         outcomes = [each for each in (_earlier_outcome(task, entry) for entry in own) if each]
         skipped += outcomes

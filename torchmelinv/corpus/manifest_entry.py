@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from torchmelinv._utils.text import unique_keys
 from torchmelinv.corpus.checksums import sha256_of
 
 _MOST_MELS = 2**53  # of a source
-_START = b'{"target": '  # of each line
+_START = b'{"target": "'  # of each line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +108,7 @@ class ManifestEntry:
         """
         start = line.rfind(_START)
         try:
-            # Names that are not UTF-8 are written as they are.
-            values = json.loads(line[max(start, 0) :].decode(errors="surrogateescape"))
+            values = json.loads(_text(line[max(start, 0) :]), object_pairs_hook=unique_keys)
             stamps = {name: FileStamp(**values[name]) for name in ("output_stamp", "input_stamp")}
             entry = cls(**{**values, **stamps})
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -118,6 +118,33 @@ class ManifestEntry:
             all(map(_has_declared_types, records)) and 0 <= entry.index < entry.count <= _MOST_MELS
         )
         return entry if valid else None
+
+
+def read_target(line: bytes) -> str | None:
+    """Return the target of a line's entry; parse no more than that of the lines that we write.
+
+    Args:
+        line: The line, as for `ManifestEntry.from_line`.
+
+    Returns:
+        The target, or None if the line does not hold an entry. The rest may still be damaged.
+    """
+    start = line.rfind(_START)
+    if start < 0:
+        entry = ManifestEntry.from_line(line)
+        return entry.target if entry else None
+    try:
+        return str(_DECODER.raw_decode(_text(line[start + len(_START) - 1 :]))[0])
+    except ValueError:
+        return None
+
+
+_DECODER = json.JSONDecoder()
+
+
+def _text(line: bytes) -> str:
+    """Decode a line; names that are not UTF-8 are written as they are."""
+    return line.decode(errors="surrogateescape")
 
 
 _TYPES = {"int": int, "str": str, "FileStamp": FileStamp, "dict[str, Any]": dict}

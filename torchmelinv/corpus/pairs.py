@@ -86,11 +86,11 @@ class PairData:
         """
         return convention.n_frames(self.length) if self.reference.ndim == 1 else self.length
 
-    @property
-    def silent(self) -> bool:
-        """Whether the reference is silent: all samples 0, or all values of a mel at one floor."""
-        floor = self.reference.flatten()[0] if self.reference.ndim > 1 else 0
-        return bool((self.reference == floor).all())
+
+def is_silent(side: Tensor) -> bool:
+    """Return whether all samples of a waveform are 0, or all values of a mel at one floor."""
+    floor = side.flatten()[0] if side.ndim > 1 else 0
+    return bool((side == floor).all())
 
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:

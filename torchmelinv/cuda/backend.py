@@ -2,9 +2,9 @@
 
 The form in plain torch is the reference: it is the specification, for every device and dtype. A
 kernel computes the same function faster, for float32 on CUDA devices; it agrees to rounding and is
-tested against the reference. `auto` runs the reference until kernels have been measured on a
-device: they have run in emulation only. `cuda` requires the kernels, and raises an error where they
-do not apply.
+tested against the reference. `auto` runs a kernel only where `torchmelinv doctor` has found it
+right and faster on this machine (`verdicts.py`). `cuda` requires the kernels, and raises an error
+where they do not apply.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+import torch
+
+from torchmelinv._utils.tracing import transform_levels
+from torchmelinv.cuda.verdicts import verified_operations
 from torchmelinv.errors import InputError, nearest
 
 __all__ = ["backend"]
 
 BackendName = Literal["auto", "reference", "cuda"]
 BACKENDS: tuple[BackendName, ...] = ("auto", "reference", "cuda")
-AUTO_BACKEND: BackendName = "reference"  # the backend that `auto` selects
 ENVIRONMENT_VARIABLE = "TORCHMELINV_BACKEND"
 
 _context: contextvars.ContextVar[BackendName | None] = contextvars.ContextVar(
@@ -50,8 +53,9 @@ def backend(name: BackendName) -> Iterator[None]:
     Args:
         name: ``"reference"`` runs plain torch. ``"cuda"`` runs the hand-written CUDA kernels, and
             raises an error for an operation that has kernels but cannot run them: they take float32
-            tensors on a CUDA device. ``"auto"`` selects the reference; the kernels have not been
-            measured on a device yet.
+            tensors on a CUDA device. ``"auto"`` runs the kernels that ``torchmelinv doctor`` has
+            found right and faster on this machine, and plain torch for everything else; without
+            such a verdict, plain torch for all.
 
     Yields:
         Nothing.
@@ -82,18 +86,33 @@ def requested_backend() -> BackendName:
     )
 
 
-def resolved_backend() -> BackendName:
-    """Return the selected backend with `auto` resolved to `reference` or `cuda`."""
+def runs_eagerly() -> bool:
+    """Return whether operations run now: not traced, compiled or transformed by `torch.func`."""
+    if torch.compiler.is_compiling() or torch.jit._trace.is_tracing():
+        return False
+    return not transform_levels()
+
+
+def _verified() -> frozenset[str]:
+    """Return the operations whose kernels `auto` runs."""
+    return verified_operations() if runs_eagerly() else frozenset()
+
+
+def may_use_kernels() -> bool:
+    """Return whether any operation may run a kernel, for callers that must prepare its inputs."""
     name = requested_backend()
-    return AUTO_BACKEND if name == "auto" else name
+    return name == "cuda" or (name == "auto" and bool(_verified()))
 
 
-def use_kernel(operation: str, unsupported_reason: Callable[[], str | None]) -> bool:
+def use_kernel(
+    operation: str, unsupported_reason: Callable[[], str | None], kind: str | None = None
+) -> bool:
     """Return whether an operation should run its kernel.
 
     Args:
         operation: Description of the operation for the error message.
         unsupported_reason: Returns why the kernel cannot run, or None; called only if needed.
+        kind: The operation as verdicts name it; None for its description.
 
     Returns:
         True for the kernel, False for the reference.
@@ -101,10 +120,11 @@ def use_kernel(operation: str, unsupported_reason: Callable[[], str | None]) -> 
     Raises:
         InputError: If backend `cuda` is requested and the kernel cannot run.
     """
-    if resolved_backend() == "reference":
+    name = requested_backend()
+    if name == "reference" or (name == "auto" and (kind or operation) not in _verified()):
         return False
     reason = unsupported_reason()
-    if reason is not None and requested_backend() == "cuda":
+    if reason is not None and name == "cuda":
         source = "backend 'cuda'" if _context.get() else f"{ENVIRONMENT_VARIABLE}=cuda"
         raise InputError(
             f"{source} cannot run {operation}: {reason}; or use backend 'auto' or 'reference'"

@@ -2,17 +2,16 @@
 
 Kernels are compiled when they are first needed, and the machine needs no compiler. Compiled kernels
 are cached on disk, by source, defines, architecture and compiler version, in $TORCHMELINV_CACHE or
-the user's cache folder. Where that folder cannot be written, each process compiles again (a second
-or two).
+the user's cache folder. Where that folder cannot be written, or others than the user may write it,
+each process compiles again (a second or two).
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.private_cache import cache_folder, read_private, write_private
 from torchmelinv.errors import DependencyError
 
 # A pointer to the values of a tensor, an int, a float, or a null pointer.
@@ -137,21 +137,9 @@ def compile_kernel(kernel: Kernel, architecture: str) -> Cubin:
     return Cubin(bytes(code), message)
 
 
-def _cache_folder() -> Path | None:
-    """Return the folder of compiled kernels, None for a user without a home."""
-    folder = os.environ.get("TORCHMELINV_CACHE")
-    if folder:
-        return Path(folder)
-    try:
-        parent = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    except RuntimeError:
-        return None
-    return Path(parent) / "torchmelinv"
-
-
 def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
     """Compile a kernel, or read it from the cache on disk."""
-    folder = _cache_folder()
+    folder = cache_folder()
     if folder is None:
         return compile_kernel(kernel, architecture)
     version = _call(_bindings()[0].nvrtcVersion)
@@ -165,21 +153,15 @@ def cached_kernel(kernel: Kernel, architecture: str) -> Cubin:
     ]
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     path = folder / f"{Path(kernel.source).stem}-{architecture}-{name[:32]}.cubin"
-    try:
-        data = path.read_bytes()
-        digest, code = data[:32], data[32:]
-        if hashlib.sha256(code).digest() == digest:
-            return Cubin(code, "")
-    except OSError:
-        pass
+    data = b""
+    with contextlib.suppress(OSError):  # none there, or one that others may have written
+        data = read_private(path)
+    digest, code = data[:32], data[32:]
+    if hashlib.sha256(code).digest() == digest:
+        return Cubin(code, "")
     cubin = compile_kernel(kernel, architecture)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(cubin.code).digest() + cubin.code)
-        os.replace(file.name, path)
-    except OSError:
-        pass  # a folder that cannot be written costs time, not results
+    with contextlib.suppress(OSError):
+        write_private(path, hashlib.sha256(cubin.code).digest() + cubin.code)
     return cubin
 
 

@@ -13,16 +13,34 @@ and for `project_vjp` the backward of `PhaseProblem.consistent_projection` in `p
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 
 from torchmelinv.cuda import fused_cuda, nvrtc, pairs_cuda
 from torchmelinv.cuda.layout import Layout, MelUpdate
+
+TargetName = Literal["magnitude", "mel"]
 
 
 def unsupported_reason(layout: Layout, target: Tensor | MelUpdate) -> str | None:
     """Return why no kernel can compute a step, or None if one can."""
     values = target.values if isinstance(target, MelUpdate) else target
     return nvrtc.unsupported_reason(values) or pairs_cuda.unsupported_reason(layout, target)
+
+
+def kind_of(target: TargetName, fused_n_fft: int | None) -> str:
+    """Return a step as verdicts name it; a fused kernel is compiled for one n_fft."""
+    if fused_n_fft is None:
+        return f"{target} step by pairs of frames"
+    return f"fused {target} step, n_fft {fused_n_fft}"
+
+
+def kind(layout: Layout, target: Tensor | MelUpdate) -> str:
+    """Return the step with this layout and target as verdicts name it."""
+    fused = fused_cuda.unsupported_reason(layout, target) is None
+    name: TargetName = "mel" if isinstance(target, MelUpdate) else "magnitude"
+    return kind_of(name, layout.n_fft if fused else None)
 
 
 def step(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from torchmelinv._utils.optional import require
 from torchmelinv.errors import FileError, InputError
+from torchmelinv.io.audio_headers import check_audio_header
 from torchmelinv.io.disk_errors import probe_disk
 from torchmelinv.io.memory import check_memory, memory_errors
 from torchmelinv.io.paths import atomic_write, existing_file
@@ -61,27 +61,6 @@ class WriteResult(NamedTuple):
     gain_db: float
 
 
-def _check_wav_size(path: Path) -> None:
-    """Compare a wav file's data chunk with its size: libsndfile reads a truncated file silently."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        if stream.read(4) != b"RIFF" or stream.seek(8) != 8 or stream.read(4) != b"WAVE":
-            return
-        while len(header := stream.read(8)) == 8:
-            name, length = struct.unpack("<4sI", header)
-            if name != b"data":
-                stream.seek(length + length % 2, os.SEEK_CUR)
-                continue
-            missing = stream.tell() + length - size
-            # Programs that write to a pipe put a placeholder near 2³¹ or 2³² there, or 0.
-            if length < 0x7FFF0000 and missing > 0:
-                raise FileError(
-                    f"{path} is truncated: its header promises {missing} more bytes of samples "
-                    "than it holds"
-                )
-            return
-
-
 def _soundfile_path(path: Path) -> str | bytes:
     """Return a path for soundfile, which takes names that are not UTF-8 as bytes."""
     try:
@@ -114,7 +93,7 @@ def _read_samples(stream: Any, path: Path) -> NDArray[np.float32]:
 
 
 def read_audio(path: str | Path, sample_rate: float | None = None) -> tuple[Tensor, float]:
-    """Read an audio file: wav, flac, ogg, mp3, aiff, or another format of libsndfile.
+    """Read an audio file: wav, flac, ogg, mp3, aiff, au, caf or NIST Sphere.
 
     Args:
         path: Path of the file.
@@ -141,13 +120,13 @@ def _read(path: Path) -> tuple[Tensor, float]:
     """Read an existing file at its own rate."""
     soundfile = require("soundfile")
     try:
-        _check_wav_size(path)
+        check_audio_header(path)
         with soundfile.SoundFile(_soundfile_path(path)) as stream:
             n_samples, file_rate = stream.frames, stream.samplerate
             samples = _read_samples(stream, path)
     except FileError:
         raise
-    except (soundfile.SoundFileError, OSError) as error:
+    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: the suffix is .raw
         reason = getattr(error, "error_string", str(error)).removeprefix("Error : ").rstrip(".")
         raise FileError(
             f"{path} cannot be read as audio: {reason}; "

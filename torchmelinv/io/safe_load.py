@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from torchmelinv._utils.text import unique_keys
 from torchmelinv.io.memory import check_memory
 from torchmelinv.io.plain_files import open_plain
 from torchmelinv.io.safe_pickle import PICKLED
@@ -110,9 +111,9 @@ def read_numpy(path: Path, choose: Choose) -> Tensor:
 
 def _read_npz(path: Path, file: BinaryIO, choose: Choose) -> Tensor:
     with zipfile.ZipFile(file) as archive:
-        entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-        if len(entries) < len(archive.infolist()):
-            raise ValueError("it holds two entries of one name; save it with np.savez")
+        entries = unique_keys(
+            (entry.filename.removesuffix(".npy"), entry) for entry in archive.infolist()
+        )
 
         def shape(name: str) -> Shape:
             entry = entries[name]

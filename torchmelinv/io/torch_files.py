@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.text import unique_keys
 from torchmelinv.io.plain_files import read_content
 from torchmelinv.io.safe_load import Choose
 from torchmelinv.io.safe_pickle import check_pickle
@@ -28,10 +29,10 @@ def _check_torch_archive(content: bytes) -> None:
         raise ValueError("it is truncated, or something follows it")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
-        names = {entry.filename.lower() for entry in entries}
-        # Readers differ in which of two entries of one name they take.
-        if len(names) < len(entries) or any("\0" in entry.orig_filename for entry in entries):
-            raise ValueError("it holds two entries of one name; save the mel with torch.save")
+        # Readers differ in which of two entries of one name they take, and in where a name ends.
+        unique_keys((entry.filename.lower(), entry) for entry in entries)
+        if any("\0" in entry.orig_filename for entry in entries):
+            raise ValueError("the name of an entry holds a null; save the mel with torch.save")
         compressed = any(entry.compress_type for entry in entries)
         if compressed or sum(entry.file_size for entry in entries) > len(content):
             raise ValueError("its entries are compressed or overlap; save the mel with torch.save")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_features
@@ -19,7 +20,7 @@ from torchmelinv.transforms.stft import STFT
 __all__ = ["ConsistencyLoss"]
 
 
-class ConsistencyLoss(nn.Module):
+class ConsistencyLoss(Module):
     """Inconsistency ‖c − STFT(ISTFT(c))‖ / ‖c‖ of a predicted spectrum c.
 
     0 for the spectrum of a signal and in silence, about 1 at most. Unchanged when c is scaled. It

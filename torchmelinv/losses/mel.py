@@ -6,17 +6,18 @@ import math
 import os
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_real
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
-from torchmelinv.losses.padded import P, check_p, frame_counts, mean_of_valid, weighted_mean
+from torchmelinv.losses.padded import P, check_p, frame_counts, weighted_mean
 from torchmelinv.metrics.checks import check_pair
-from torchmelinv.metrics.distance import mean_distance
+from torchmelinv.metrics.distance import mean_distance, mean_of_valid
 from torchmelinv.transforms.compression import decompress, logarithmic
 
 __all__ = ["MelLoss"]
@@ -25,7 +26,7 @@ __all__ = ["MelLoss"]
 _DEFAULT_FLOOR = 1e-5
 
 
-class MelLoss(nn.Module):
+class MelLoss(Module):
     """Distance of the mels of two waveforms, or of a waveform and a mel.
 
     A waveform is (…, n_samples). A tensor with one dimension more than the other is a mel

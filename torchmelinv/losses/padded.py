@@ -43,13 +43,6 @@ def spectra(
     return stft(estimate, lengths=lengths), stft(reference, lengths=lengths), counts
 
 
-def mean_of_valid(means: Tensor, counts: Tensor | None, n_frames: int, p: int = 1) -> Tensor:
-    """Turn (mean |x|^p)^(1/p) over `n_frames`, 0 in padding, into that over the valid frames."""
-    if counts is None:
-        return means
-    return means * (n_frames / counts.clamp(min=1).to(means.dtype)).pow(1 / p)
-
-
 def weighted_mean(values: Tensor, counts: Tensor | None) -> Tensor:
     """Return the mean of the items' values (…), weighted by their frames."""
     if counts is None:

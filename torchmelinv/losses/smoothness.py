@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv.conventions import MelConvention
@@ -37,7 +38,7 @@ def _zero_or_nan(log_mel: Tensor) -> Tensor:
     return (log_mel - log_mel).sum((-2, -1))
 
 
-class SmoothnessLoss(nn.Module):
+class SmoothnessLoss(Module):
     """How much smoother mels are than those of sounds; needs no reference.
 
     The variances along bands and frames of the Gaussian filter that `restoration.smoothness`
@@ -68,7 +69,7 @@ class SmoothnessLoss(nn.Module):
     def __init__(self, convention: MelConvention | str | os.PathLike[str]) -> None:
         super().__init__()
         self.convention = as_convention(convention)
-        noise_variances(self.convention)  # computed here, not in the first step
+        self._of_noise = noise_variances(self.convention)
 
     @full_precision
     def forward(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
@@ -90,12 +91,12 @@ class SmoothnessLoss(nn.Module):
             - output: ()
         """
         log_mel, counts = _log_mels(mel, self.convention, lengths)
-        bands, frames = excess_variances(log_mel, counts, self.convention)
+        bands, frames = excess_variances(log_mel, counts, self._of_noise)
         excess = (bands - _LARGEST_OF_SOUNDS).relu() + (frames - _LARGEST_OF_SOUNDS).relu()
         return weighted_mean(excess + _zero_or_nan(log_mel), counts)
 
 
-class ModulationSpectrumLoss(nn.Module):
+class ModulationSpectrumLoss(Module):
     """Distance of the modulation spectra of predicted and real mels.
 
     The mean over bands and modulation frequencies of |ln √P − ln √Q|, in nepers, where P and Q are

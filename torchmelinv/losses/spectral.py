@@ -9,14 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_number
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.conventions.presets import as_stft_convention
 from torchmelinv.errors import InputError
-from torchmelinv.losses.padded import P, check_p, mean_of_valid, spectra, weighted_mean
-from torchmelinv.metrics.distance import bounded_relative_error, mean_distance, mean_log_distance
+from torchmelinv.losses.padded import P, check_p, spectra, weighted_mean
+from torchmelinv.metrics.distance import (
+    bounded_relative_error,
+    mean_distance,
+    mean_log_distance,
+    mean_of_valid,
+)
 from torchmelinv.transforms.spectrum import power_spectrum, safe_abs
 from torchmelinv.transforms.stft import STFT
 
@@ -26,7 +32,7 @@ __all__ = ["ComplexLoss", "MultiResolutionSTFTLoss", "SpectralConvergenceLoss"]
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 
 
-class _WaveformLoss(nn.Module):
+class _WaveformLoss(Module):
     """Base class of the losses of this file, which differ in `_loss`."""
 
     @full_precision

@@ -35,7 +35,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from torchmelinv._utils.batching import map_batch
+from torchmelinv._utils.batching import map_batch, mapped_first
 from torchmelinv._utils.control_flow import may_depend_on_values
 from torchmelinv._utils.numerics import relative_norm
 from torchmelinv._utils.precision import backward_fp32, differentiable_vjp
@@ -197,29 +197,43 @@ def _two_more_steps(
     return distance.primal(prior, M.adjoint @ multiplier)
 
 
+def _by_kernel(M: ScaledFilterbank, distance: Distance) -> bool:
+    reason = functools.partial(M.unsupported_reason, distance.name)
+    return use_kernel("a filterbank inverse", reason)
+
+
 class _SolveDual(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        mel: Tensor,
-        prior: Tensor,
-        weight: Tensor,
-        M: ScaledFilterbank,
-        distance: Distance,
+        mel: Tensor, prior: Tensor, weight: Tensor, M: ScaledFilterbank, distance: Distance
     ) -> tuple[Tensor, ...]:
-        ctx.M, ctx.distance = M, distance
-        reason = functools.partial(M.unsupported_reason, distance.name)
-        ctx.by_kernel = use_kernel("a filterbank inverse", reason)
-        if ctx.by_kernel:
+        if _by_kernel(M, distance):
             inputs = (each.contiguous() for each in (mel, prior, weight))
             result = newton_cuda.solve(M.kernel_tables, distance.name, M.peak, *inputs)
         elif may_depend_on_values(mel):
             result = _solve(M, distance, mel, prior, weight)
         else:
             result = ascend(M, distance, mel, prior, weight)
-        ctx.save_for_backward(mel, prior, weight, *result[:3])
-        ctx.mark_non_differentiable(result.n_iter, result.converged)
-        return result.spectrum, result.n_iter, result.converged
+        return result.spectrum, result.n_iter, result.converged, result.multiplier, result.rho
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        *tensors, ctx.M, ctx.distance = inputs
+        spectrum, *others = output
+        ctx.by_kernel = _by_kernel(ctx.M, ctx.distance)
+        ctx.save_for_backward(*tensors, spectrum, *others[-2:])
+        ctx.mark_non_differentiable(*others)
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        # Frames are independent: those of all mapped items are solved together.
+        size = info.batch_size
+        frames = (each.movedim(0, -2) for each in mapped_first(size, in_dims[:3], inputs[:3]))
+        results = _SolveDual.apply(*(each.flatten(-2) for each in frames), *inputs[3:])
+        parts = tuple(each.unflatten(-1, (size, -1)).movedim(-2, 0) for each in results)
+        return parts, (0,) * len(parts)
 
     @staticmethod
     @backward_fp32
@@ -256,8 +270,8 @@ def nearest_spectrum(
     def solve(*inputs: Tensor) -> tuple[Tensor, ...]:
         # Frames are independent of their items: (items, rows, frames) -> (1, rows, all frames).
         frames = (each.transpose(0, 1).flatten(1)[None] for each in inputs)
-        results = _SolveDual.apply(*frames, M, distance)
-        n_items = len(inputs[0])
+        results = _SolveDual.apply(*frames, M, distance)[:3]
+        n_items = inputs[0].shape[0]
         return tuple(each[0].unflatten(-1, (n_items, -1)).transpose(0, 1) for each in results)
 
     results = map_batch(solve, *(each.reshape(-1, *each.shape[-2:]) for each in tensors))

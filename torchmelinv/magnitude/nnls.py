@@ -23,8 +23,10 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from torchmelinv._utils.batching import map_batch
+from torchmelinv._utils.control_flow import may_depend_on_values
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.tracing import refuse_transforms
 from torchmelinv._utils.validation import check_features
 from torchmelinv.magnitude.pinv import pinv
 from torchmelinv.solvers.active_set import scatter_frames, select_frames, solve_active
@@ -34,7 +36,9 @@ from torchmelinv.transforms.mel_filterbank import LinearMap
 __all__ = ["nnls"]
 
 N_ITER = 5000
-ROUND = 250  # iterations between two selections of the frames that still move
+ROUND = 250  # iterations between two selections of the frames that still move, on the CPU
+# Elsewhere each selection is a wait: rounds double, and nothing is read within them.
+FIRST_ROUND = 64
 # The few frames that remain after so many iterations are at the edge of the mels that any spectrum
 # has; they are iterated in float64.
 SINGLE_ITER = 1000
@@ -86,13 +90,23 @@ def _step(problem: NnlsProblem, state: NnlsState) -> NnlsState:
 def _solve(problem: NnlsProblem, state: NnlsState, n_iter: int) -> tuple[NnlsState, Tensor, Tensor]:
     """Return state, iterations and convergence of each frame."""
     step = functools.partial(_step, problem)
-    result = iterate(step, state, n_iter, change=lambda _, new: new.excess, tolerance=1.0)
+    result = iterate(
+        step, state, n_iter, change=lambda _, new: new.excess, tolerance=1.0, sync=False
+    )
     return result.state, cast(Tensor, result.n_iter), cast(Tensor, result.converged)
 
 
-def _rounds(first: int, last: int) -> list[int]:
+def _rounds(first: int, last: int, mel: Tensor) -> list[int]:
     """Return the iterations from `first` to `last`, cut into rounds."""
-    return [min(ROUND, last - done) for done in range(first, last, ROUND)]
+    if may_depend_on_values(mel):
+        return [min(ROUND, last - done) for done in range(first, last, ROUND)]
+    rounds: list[int] = []
+    while first < last:
+        # The last round takes in a rest that is shorter than it.
+        n, rest = max(FIRST_ROUND, first), last - first
+        rounds.append(n if rest >= 2 * n else rest)
+        first += rounds[-1]
+    return rounds
 
 
 def _solve_frames(mel: Tensor, filterbank: LinearMap, n_iter: int) -> Tensor:
@@ -101,7 +115,7 @@ def _solve_frames(mel: Tensor, filterbank: LinearMap, n_iter: int) -> Tensor:
     problem = NnlsProblem(filterbank, safe_divide(mel, peak))
     start = pinv(problem.mel, filterbank)
     state = NnlsState(start, start, torch.ones_like(peak), torch.zeros_like(peak))
-    rounds = _rounds(0, min(n_iter, SINGLE_ITER))
+    rounds = _rounds(0, min(n_iter, SINGLE_ITER), mel)
     state, _, converged = solve_active(_solve, problem, state, rounds)
     remaining = (~converged).flatten().nonzero().flatten()
     # MPS has no float64.
@@ -109,7 +123,7 @@ def _solve_frames(mel: Tensor, filterbank: LinearMap, n_iter: int) -> Tensor:
         problem, double = select_frames(problem, remaining), select_frames(state, remaining)
         problem = problem._replace(mel=problem.mel.double())
         double = NnlsState(*(part.double() for part in double))
-        double = solve_active(_solve, problem, double, _rounds(SINGLE_ITER, n_iter))[0]
+        double = solve_active(_solve, problem, double, _rounds(SINGLE_ITER, n_iter, mel))[0]
         state = scatter_frames(state, remaining, double)
     return state.spectrum * peak
 
@@ -153,6 +167,7 @@ def nnls(linear_mel: Tensor, filterbank: LinearMap, n_iter: int = N_ITER) -> Ten
         >>> nnls(torch.rand(80, 4), filterbank, n_iter=20).shape
         torch.Size([513, 4])
     """
+    refuse_transforms("nnls", "use another filterbank inverse, or batches and torch.autograd")
     linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
 
     def solve(items: Tensor) -> tuple[Tensor]:

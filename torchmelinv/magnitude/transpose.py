@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.batching import map_batch
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.table_cache import cached_table
@@ -47,7 +48,10 @@ def transpose(linear_mel: Tensor, filterbank: MelFilterbank) -> Tensor:
     """
     linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
     per_band, per_bin = _inverse_sums(filterbank.matrix, linear_mel)
-    return filterbank.adjoint(linear_mel * per_band) * per_bin
+    items = (linear_mel * per_band).reshape(-1, *linear_mel.shape[-2:])
+    # Item by item, because it is the prior of methods whose items are bit for bit independent.
+    (spectrum,) = map_batch(lambda each: (filterbank.adjoint(each),), items)
+    return spectrum.reshape(*linear_mel.shape[:-2], *spectrum.shape[-2:]) * per_bin
 
 
 @cached_table

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.batching import mapped_first
+from torchmelinv._utils.tracing import apply_function
+
 __all__ = ["solve_tridiagonal"]
 
 REFINEMENTS = 1
@@ -58,10 +61,16 @@ def _solve(diagonal: Tensor, off_diagonal: Tensor, right: Tensor) -> Tensor:
 
 class _SolveTridiagonal(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, diagonal: Tensor, off_diagonal: Tensor, right: Tensor) -> Tensor:
-        solution = _solve(diagonal, off_diagonal, right)
-        ctx.save_for_backward(diagonal, off_diagonal, solution)
-        return solution
+    def forward(diagonal: Tensor, off_diagonal: Tensor, right: Tensor) -> Tensor:
+        return _solve(diagonal, off_diagonal, right)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2], output)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
+        return solve_tridiagonal(*mapped_first(info.batch_size, in_dims, inputs)), 0
 
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -101,4 +110,4 @@ def solve_tridiagonal(diagonal: Tensor, off_diagonal: Tensor, right: Tensor) -> 
         >>> torch.allclose(x, torch.ones(3, 1))
         True
     """
-    return _SolveTridiagonal.apply(diagonal, off_diagonal, right)
+    return apply_function(_SolveTridiagonal, diagonal, off_diagonal, right)

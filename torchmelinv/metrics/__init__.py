@@ -2,11 +2,16 @@
 
 The estimate comes first, then its reference. Names that end in ``_db`` are in decibels. `lengths`
 counts the frames (of waveforms the samples) of each item of a padded batch; the padding is ignored.
-Without `lengths`, zeros on both sides change no relative error. `torchmelinv.metrics.scores`
-computes all metrics of a pair at once, and their means over many pairs;
-`torchmelinv.metrics.sound_scores` computes those that show a whistle, a flutter, softened onsets
-and other faults that PESQ, ESTOI and mel errors miss. `distillmos`, `dnsmos` and `plcmos` have no
-reference.
+Without `lengths`, zeros on both sides change no relative error.
+
+`log_mel_l1`, `mel_error_db`, `spectral_convergence_db` and `si_sdr_db` have gradients, finite in
+silence too; all other metrics are computed without. In silence decibels are limited to ±300, so
+that the mean of a batch stays finite; PESQ, ESTOI and opinion scores are NaN.
+
+`waveform_scores` and `mel_scores` compute the metrics of `METRICS` at once, `sound_scores` those of
+`SOUND_METRICS`, which show a whistle, a flutter, softened onsets and other faults that PESQ, ESTOI
+and mel errors miss. `bootstrap_mean` averages the values of many pairs. `distillmos`, `dnsmos` and
+`plcmos` have no reference.
 """
 
 from torchmelinv.metrics.channels import channel_correlation, downmix_level_db
@@ -24,7 +29,19 @@ from torchmelinv.metrics.onsets import onset_slope_db, pre_echo_db
 from torchmelinv.metrics.opinion import distillmos, dnsmos, plcmos
 from torchmelinv.metrics.perceptual import estoi, pesq_wb
 from torchmelinv.metrics.pitch import harmonics_to_noise_db, pulse_depth
+from torchmelinv.metrics.scores import (
+    METRICS,
+    OPINION_METRICS,
+    Mean,
+    Metric,
+    bootstrap_mean,
+    mel_scores,
+    opinion_scores,
+    perceptual_scores,
+    waveform_scores,
+)
 from torchmelinv.metrics.sdr import si_sdr_db
+from torchmelinv.metrics.sounds import SOUND_METRICS, channel_scores, sound_scores
 from torchmelinv.metrics.spectral import (
     envelope_correlation,
     log_spectral_distance_db,
@@ -33,8 +50,15 @@ from torchmelinv.metrics.spectral import (
 from torchmelinv.metrics.tonal_lines import tonal_line_db
 
 __all__ = [
+    "METRICS",
+    "OPINION_METRICS",
+    "SOUND_METRICS",
+    "Mean",
+    "Metric",
     "band_level_db",
+    "bootstrap_mean",
     "channel_correlation",
+    "channel_scores",
     "crest_factor_db",
     "distillmos",
     "dnsmos",
@@ -52,15 +76,20 @@ __all__ = [
     "log_spectral_distance_db",
     "mel_cepstral_distortion_db",
     "mel_error_db",
+    "mel_scores",
     "onset_slope_db",
+    "opinion_scores",
+    "perceptual_scores",
     "periodicity",
     "pesq_wb",
     "plcmos",
     "pre_echo_db",
     "pulse_depth",
     "si_sdr_db",
+    "sound_scores",
     "spectral_convergence_db",
     "target_inconsistency_db",
     "third_octave_bands",
     "tonal_line_db",
+    "waveform_scores",
 ]

@@ -1,9 +1,9 @@
 """Distances between spectra or mels, for each item: (…, rows, n_frames) twice -> (…).
 
-Relative distances do not change when both arguments are scaled. `relative_error` and the distances
-in decibels are infinite where only the reference is silent. `bounded_relative_error`,
-`mean_distance` and `mean_log_distance` are finite in silence too, with finite gradients: the losses
-use them.
+Relative distances do not change when both arguments are scaled. All have finite gradients.
+`relative_error` is infinite where only the reference is silent; the distances in decibels are
+limited to ±300. `bounded_relative_error`, `mean_distance` and `mean_log_distance` are finite in
+silence, too: the losses use them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.options import named_options
-from torchmelinv.metrics.checks import check_pair
+from torchmelinv.metrics.checks import check_pair, mask_padding
 
 __all__ = ["log_mel_l1", "mel_error_db", "spectral_convergence_db"]
 
-_FLOOR_DB = -300.0  # of a perfect match, instead of minus infinity
+LARGEST_DB = 300.0  # instead of infinity; a perfect match has −300
 _LARGEST_RATIO = 100.0  # of ‖estimate‖ to ‖reference‖; beyond it ‖estimate‖ bounds the error
 
 
@@ -49,12 +49,12 @@ def correlation(first: Tensor, second: Tensor) -> Tensor:
     return ((first * second).sum(-1) / or_one(math.prod(norms))).clamp(-1, 1)
 
 
-def norm(values: Tensor) -> Tensor:
+def norm(values: Tensor, dim: int | tuple[int, ...] = (-2, -1)) -> Tensor:
     """Return the Frobenius norm of each item, (…, rows, n_frames) -> (…).
 
     All derivatives are 0 where the norm is, also second ones, unlike those of torch's norm.
     """
-    return safe_pow(values.square().sum((-2, -1)), 0.5)
+    return safe_pow(values.square().sum(dim), 0.5)
 
 
 def relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -67,8 +67,8 @@ def relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
     estimate, reference = check_pair(estimate, reference)
     scale = peak(reference)
     estimate, reference = estimate / scale, reference / scale
-    error = norm(estimate - reference)
-    return torch.where(error == 0, 0, error / norm(reference))
+    error, size = norm(estimate - reference), norm(reference)
+    return torch.where((error > 0) & (size == 0), math.inf, error / or_one(size))
 
 
 def bounded_relative_error(estimate: Tensor, reference: Tensor) -> Tensor:
@@ -106,30 +106,41 @@ def mean_log_distance(estimate: Tensor, reference: Tensor, floor: float) -> Tens
     return difference.abs().mean((-2, -1))
 
 
+def mean_of_valid(means: Tensor, counts: Tensor | None, n_frames: int, p: int = 1) -> Tensor:
+    """Turn (mean |x|^p)^(1/p) over `n_frames`, 0 in padding, into that over the valid frames."""
+    if counts is None:
+        return means
+    return means * (n_frames / counts.clamp(min=1).to(means.dtype)).pow(1 / p)
+
+
 def ratio_db(ratio: Tensor) -> Tensor:
-    """Return 20 log10 of a ratio, at least −300."""
-    return 20 * ratio.clamp(min=10 ** (_FLOOR_DB / 20)).log10()
+    """Return 20 log10 of a ratio, from −300 to 300."""
+    largest = 10 ** (LARGEST_DB / 20)
+    return 20 * ratio.clamp(1 / largest, largest).log10()
 
 
 def energy_ratio_db(energy: Tensor, reference: Tensor) -> Tensor:
     """Return 10 log10 of a ratio of energies, from −300 to 300; 0 where both are silent."""
     ratio = 10 * (energy.log10() - reference.log10())
-    return torch.where(energy == reference, 0, ratio.clamp(_FLOOR_DB, -_FLOOR_DB))
+    return torch.where(energy == reference, 0, ratio.clamp(-LARGEST_DB, LARGEST_DB))
 
 
 @named_options
-def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
+def spectral_convergence_db(
+    magnitude: Tensor, reference: Tensor, *, lengths: Tensor | None = None
+) -> Tensor:
     """Compute the spectral convergence 20 log10(‖X̂ − X‖ / ‖X‖) of magnitudes in dB.
 
-    Lower is better. −300 where both are equal, infinite where only the reference is silent.
-    Unchanged when both are scaled. Differentiable.
+    Lower is better. Unchanged when both are scaled. Differentiable.
 
     Args:
         magnitude: Magnitude X̂ (…, n_freqs, n_frames).
         reference: Magnitude X of the same shape.
+        lengths: Frames of each item of a padded batch, (…).
 
     Returns:
-        Spectral convergence of each item in dB, (…).
+        Spectral convergence of each item in dB, (…), from −300 at equality to 300 where only the
+        reference is silent.
 
     Raises:
         InputError: If shapes, dtypes or devices do not fit.
@@ -137,6 +148,7 @@ def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
     Shape:
         - magnitude: (…, n_freqs, n_frames)
         - reference: (…, n_freqs, n_frames)
+        - lengths: (…)
         - output: (…)
 
     References:
@@ -149,22 +161,24 @@ def spectral_convergence_db(magnitude: Tensor, reference: Tensor) -> Tensor:
         >>> tmi.metrics.spectral_convergence_db(1.1 * reference, reference).round()
         tensor(-20.)
     """
+    magnitude, reference, _ = mask_padding(magnitude, reference, lengths, 2)
     return ratio_db(relative_error(magnitude, reference))
 
 
 @named_options
-def mel_error_db(mel: Tensor, reference: Tensor) -> Tensor:
+def mel_error_db(mel: Tensor, reference: Tensor, *, lengths: Tensor | None = None) -> Tensor:
     """Compute the relative error 20 log10(‖m̂ − m‖ / ‖m‖) of linear mels in dB.
 
-    Lower is better. −300 where both are equal, infinite where only the reference is silent.
-    Unchanged when both are scaled. Differentiable.
+    Lower is better. Unchanged when both are scaled. Differentiable.
 
     Args:
         mel: Linear mel m̂ (…, n_mels, n_frames), as `MelSpectrogram.linear_mel` returns it.
         reference: Linear mel m of the same shape.
+        lengths: Frames of each item of a padded batch, (…).
 
     Returns:
-        Error of each item in dB, (…).
+        Error of each item in dB, (…), from −300 at equality to 300 where only the reference is
+        silent.
 
     Raises:
         InputError: If shapes, dtypes or devices do not fit.
@@ -172,6 +186,7 @@ def mel_error_db(mel: Tensor, reference: Tensor) -> Tensor:
     Shape:
         - mel: (…, n_mels, n_frames)
         - reference: (…, n_mels, n_frames)
+        - lengths: (…)
         - output: (…)
 
     Example:
@@ -180,11 +195,14 @@ def mel_error_db(mel: Tensor, reference: Tensor) -> Tensor:
         >>> tmi.metrics.mel_error_db(1.1 * mel, mel).round()
         tensor(-20.)
     """
+    mel, reference, _ = mask_padding(mel, reference, lengths, 2)
     return ratio_db(relative_error(mel, reference))
 
 
 @named_options
-def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:
+def log_mel_l1(
+    mel: Tensor, reference: Tensor, floor: float = 1e-5, *, lengths: Tensor | None = None
+) -> Tensor:
     """Compute the mean |ln m̂ − ln m| of linear mels in nepers.
 
     Lower is better. With magnitude mels and the floor 1e-5 this is the mel distance that HiFi-GAN
@@ -194,6 +212,7 @@ def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:
         mel: Linear mel m̂ (…, n_mels, n_frames), as `MelSpectrogram.linear_mel` returns it.
         reference: Linear mel m of the same shape.
         floor: Values below are clamped to it before the logarithm.
+        lengths: Frames of each item of a padded batch, (…).
 
     Returns:
         Distance of each item in nepers, (…).
@@ -204,6 +223,7 @@ def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:
     Shape:
         - mel: (…, n_mels, n_frames)
         - reference: (…, n_mels, n_frames)
+        - lengths: (…)
         - output: (…)
 
     References:
@@ -216,4 +236,5 @@ def log_mel_l1(mel: Tensor, reference: Tensor, floor: float = 1e-5) -> Tensor:
         >>> round(float(tmi.metrics.log_mel_l1(2 * reference, reference)), 3)
         0.693
     """
-    return mean_log_distance(mel, reference, floor)
+    mel, reference, counts = mask_padding(mel, reference, lengths, 2)
+    return mean_of_valid(mean_log_distance(mel, reference, floor), counts, mel.shape[-1])

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_real, check_whole
 from torchmelinv.errors import InputError
 
@@ -31,7 +32,8 @@ def gradient_norm(function: Callable[[Tensor], Tensor], mel: Tensor, *, seed: in
 
     Args:
         function: A `MelInverter`, or another function from mels (…, n_mels, n_frames) to waveforms
-            (…, n_samples) whose items are independent.
+            (…, n_samples) whose items are independent. For a padded batch, a function that gives
+            the inverter its `lengths`.
         mel: Mel (…, n_mels, n_frames).
         seed: Seed of the noise v, which depends on the seed and the sample alone.
 
@@ -72,7 +74,11 @@ def _leaf_gradient_norm(function: Callable[[Tensor], Tensor], leaf: Tensor, seed
     if not waveform.requires_grad:
         return leaf.new_zeros(leaf.shape[:-2])
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn(waveform.shape[-1], generator=generator, dtype=torch.float64)
-    (gradient,) = torch.autograd.grad(waveform, leaf, noise.to(waveform).expand_as(waveform))
+    n_samples = waveform.shape[-1]
+    # torch draws the last 16 numbers anew where their count is no multiple of 16.
+    n_drawn = -(-n_samples // 16) * 16
+    noise = torch.randn(n_drawn, generator=generator, dtype=torch.float64)[:n_samples]
+    direction = to_device(noise, waveform.dtype, waveform.device).expand_as(waveform)
+    (gradient,) = torch.autograd.grad(waveform, leaf, direction)
     gradient_size = torch.linalg.vector_norm(gradient, dim=(-2, -1))
     return safe_divide(gradient_size, torch.linalg.vector_norm(waveform.detach(), dim=-1))

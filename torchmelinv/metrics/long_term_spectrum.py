@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_number
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
@@ -48,7 +49,7 @@ def long_term_spectrum(waveform: Tensor, sample_rate: float) -> tuple[Tensor, Te
     """Return the energy at each frequency, (…, n_freqs), and the frequencies in Hz."""
     n_fft = near_power_of_two(_FRAME_SECONDS * sample_rate)
     energy = 2 * frame_powers(waveform, n_fft, n_fft // 4).sum(-2)
-    energy[..., [0, -1]] /= 2  # one side of the spectrum stands for both
+    energy[..., :: n_fft // 2] /= 2  # one side of the spectrum stands for both, but at its ends
     frequencies = torch.arange(n_fft // 2 + 1, device=waveform.device) * (sample_rate / n_fft)
     return energy, frequencies
 
@@ -123,7 +124,8 @@ def band_level_db(
         torch.Size([22])
     """
     waveform, reference, _ = mask_padding(waveform, reference, lengths, 1)
-    centers = torch.tensor(third_octave_bands(sample_rate), device=waveform.device)
+    centers = torch.tensor(third_octave_bands(sample_rate), device="cpu")
+    centers = to_device(centers, centers.dtype, waveform.device)
     scale = peak(waveform, reference, dim=-1)
     energies = []
     for each in (waveform, reference):
@@ -188,6 +190,7 @@ def _edge_shares(waveform: Tensor, convention: MelConvention) -> Tensor:
     energy, frequencies = long_term_spectrum(waveform, convention.sample_rate)
     # Filters made for another sample rate are at other frequencies of the waveform.
     stretch = convention.sample_rate / convention.filterbank_sample_rate
-    edges = stretch * torch.tensor([[convention.f_min], [convention.f_max]])
-    near = (frequencies - edges.to(frequencies)).abs() <= _EDGE * float(edges[1] - edges[0])
+    low, high = stretch * convention.f_min, stretch * convention.f_max
+    distances = torch.stack([frequencies - low, frequencies - high]).abs()
+    near = distances <= _EDGE * (high - low)
     return energy @ near.to(energy).mT / or_one(energy.sum(-1, keepdim=True))

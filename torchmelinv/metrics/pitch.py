@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_number
 from torchmelinv.metrics.checks import mask_padding
 from torchmelinv.metrics.distance import or_one, peak
@@ -78,7 +79,7 @@ def _band(waveform: Tensor, sample_rate: float, low: float, high: float) -> Tens
     n = torch.arange(-half, half + 1, dtype=torch.float64)
     envelope = (n * ((high - low) / sample_rate)).sinc() * torch.hann_window(2 * half + 1, False)
     kernel = torch.polar(envelope / envelope.sum(), n * (math.pi * (low + high) / sample_rate))
-    kernel = kernel.to(waveform.dtype.to_complex()).to(waveform.device)
+    kernel = to_device(kernel, waveform.dtype.to_complex(), waveform.device)
     size = 1 << (n_samples + 2 * half).bit_length()
     product = torch.fft.fft(waveform, size) * torch.fft.fft(kernel, size)
     return torch.fft.ifft(product)[..., half : half + n_samples]

@@ -18,6 +18,7 @@ from torchmelinv._utils.validation import check_whole
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
+from torchmelinv.errors import InputError, short
 from torchmelinv.metrics.checks import mask_padding
 from torchmelinv.metrics.consistency import target_inconsistency_db
 from torchmelinv.metrics.distance import log_mel_l1, mel_error_db, spectral_convergence_db
@@ -52,6 +53,11 @@ class Metric(NamedTuple):
         label: Name for tables and figures.
         digits: Digits after the decimal point to show.
         higher_is_better: Whether higher values are better; None if 0 is best.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> tmi.metrics.METRICS["estoi"]
+        Metric(label='ESTOI', digits=3, higher_is_better=True)
     """
 
     label: str
@@ -120,10 +126,9 @@ def mel_scores(
         - lengths: (…)
 
     Example:
-        >>> import torch
-        >>> from torchmelinv.metrics.scores import mel_scores
+        >>> import torch, torchmelinv as tmi
         >>> mel = torch.rand(80, 40)
-        >>> list(mel_scores(1.1 * mel, mel, "hifigan_22k"))
+        >>> list(tmi.metrics.mel_scores(1.1 * mel, mel, "hifigan_22k"))
         ['mel_error_db', 'log_mel_l1', 'mel_cepstral_distortion_db', 'smoothness']
     """
     settings = as_convention(convention)
@@ -132,7 +137,7 @@ def mel_scores(
     magnitude_mels = safe_pow(mel, 1 / power), safe_pow(reference, 1 / power)
     return {
         "mel_error_db": mel_error_db(mel, reference),
-        "log_mel_l1": log_mel_l1(*magnitude_mels) * mel.shape[-1] / counts,
+        "log_mel_l1": log_mel_l1(*magnitude_mels, lengths=counts),
         "mel_cepstral_distortion_db": mel_cepstral_distortion_db(*magnitude_mels, lengths=counts),
         "smoothness": of_linear_mel(mel, settings, counts).strength,
     }
@@ -172,10 +177,9 @@ def waveform_scores(
         - lengths: (…)
 
     Example:
-        >>> import torch
-        >>> from torchmelinv.metrics.scores import waveform_scores
+        >>> import torch, torchmelinv as tmi
         >>> reference = torch.randn(11025)
-        >>> scores = waveform_scores(1.1 * reference, reference, "hifigan_22k")
+        >>> scores = tmi.metrics.waveform_scores(1.1 * reference, reference, "hifigan_22k")
         >>> scores["spectral_convergence_db"].round()
         tensor(-20.)
     """
@@ -225,10 +229,9 @@ def perceptual_scores(
         - lengths: (…)
 
     Example:
-        >>> import torch
-        >>> from torchmelinv.metrics.scores import perceptual_scores
+        >>> import torch, torchmelinv as tmi
         >>> silence = torch.zeros(16000)
-        >>> perceptual_scores(silence, silence, 16000)  # doctest: +SKIP
+        >>> tmi.metrics.perceptual_scores(silence, silence, 16000)  # doctest: +SKIP
         {'pesq_wb': tensor(nan), 'estoi': tensor(nan)}
     """
     return {
@@ -262,9 +265,8 @@ def opinion_scores(
         - lengths: (…)
 
     Example:
-        >>> import torch
-        >>> from torchmelinv.metrics.scores import opinion_scores
-        >>> opinion_scores(torch.zeros(16000), 16000)  # doctest: +SKIP
+        >>> import torch, torchmelinv as tmi
+        >>> tmi.metrics.opinion_scores(torch.zeros(16000), 16000)  # doctest: +SKIP
         {'distillmos': tensor(nan), 'dnsmos': tensor(nan), 'plcmos': tensor(nan)}
     """
     return {
@@ -289,6 +291,11 @@ class Mean(NamedTuple):
         high: Upper end of the interval of the mean.
         median: Median of the finite values.
         n: Number of finite values.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> tmi.metrics.bootstrap_mean([2.0])
+        Mean(mean=2.0, low=nan, high=nan, median=2.0, n=1)
     """
 
     mean: float
@@ -315,20 +322,26 @@ def bootstrap_mean(
         Mean, interval, median and count of the finite values.
 
     Raises:
-        InputError: If `resamples` is below 1.
+        InputError: If `values` are no numbers, or `resamples` is below 1.
 
     References:
         B. Efron, "Bootstrap methods: another look at the jackknife", Annals of Statistics 7(1),
         1979.
 
     Example:
-        >>> from torchmelinv.metrics.scores import bootstrap_mean
-        >>> mean = bootstrap_mean([1.0, 2.0, 3.0, float("nan")])
+        >>> import torchmelinv as tmi
+        >>> mean = tmi.metrics.bootstrap_mean([1.0, 2.0, 3.0, float("nan")])
         >>> mean.mean, mean.n
         (2.0, 3)
     """
     check_whole("resamples", resamples, 1)
-    finite = np.sort([value for value in map(float, values) if math.isfinite(value)])
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(
+            f"values is {short(values)}; it must hold one number for each item"
+        ) from None
+    finite = np.sort([value for value in numbers if math.isfinite(value)])
     n = len(finite)
     if n < 2:
         only = float(finite[0]) if n else math.nan

@@ -10,20 +10,19 @@ from torch import Tensor
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv.metrics.checks import mask_padding
-from torchmelinv.metrics.distance import or_one, peak, ratio_db
+from torchmelinv.metrics.distance import norm, or_one, peak, ratio_db
 
 __all__ = ["si_sdr_db"]
 
 
 @named_options
-@torch.no_grad()
 @full_precision
 def si_sdr_db(waveform: Tensor, reference: Tensor, *, lengths: Tensor | None = None) -> Tensor:
     """Compute the scale-invariant signal-to-distortion ratio (SI-SDR) in dB.
 
     This is 10 log10(‖αx‖² / ‖αx − x̂‖²) with α = ⟨x̂, x⟩ / ‖x‖²; means are not subtracted. Higher
-    is better, 300 at most, −∞ where the two are orthogonal. Unchanged when either is scaled. The
-    metric compares samples: a waveform with another phase is near −∞ however close it sounds.
+    is better. Unchanged when either is scaled. Differentiable. The metric compares samples: a
+    waveform with another phase has a low value however close it sounds.
 
     Args:
         waveform: Waveform x̂ (…, n_samples).
@@ -31,7 +30,8 @@ def si_sdr_db(waveform: Tensor, reference: Tensor, *, lengths: Tensor | None = N
         lengths: Samples of each item of a padded batch, (…).
 
     Returns:
-        SI-SDR of each item in dB, (…).
+        SI-SDR of each item in dB, (…), from −300 to 300. It is not defined in silence: −300 where
+        one of the two is silent, and 300 where both are.
 
     Raises:
         InputError: If shapes, dtypes or devices do not fit.
@@ -58,7 +58,7 @@ def si_sdr_db(waveform: Tensor, reference: Tensor, *, lengths: Tensor | None = N
     energy = reference.square().sum(-1, keepdim=True)
     alpha = (waveform * reference).sum(-1, keepdim=True) / or_one(energy)
     target = alpha * reference
-    error, size = (torch.linalg.vector_norm(each, dim=-1) for each in (waveform - target, target))
+    error, size = norm(waveform - target, -1), norm(target, -1)
     both_silent = ~(waveform.any(-1) | reference.any(-1))
-    ratio = torch.where(size == 0, math.inf, error / size)
+    ratio = torch.where(size == 0, math.inf, error / or_one(size))
     return -ratio_db(torch.where(both_silent, 0, ratio))

@@ -1,8 +1,7 @@
 """Metrics of magnitudes and mels, (…, rows, n_frames) twice -> (…), computed without gradients.
 
 `lengths` (…) counts the frames of each item of a padded batch: an item gets what it gets alone.
-Nothing changes when both arguments are scaled. Metrics without a finite value, as most against a
-silent reference, are infinite.
+Nothing changes when both arguments are scaled.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ from torch import Tensor
 from torchmelinv._utils.batching import length_mask
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_whole
 from torchmelinv.metrics.checks import mask_padding
-from torchmelinv.metrics.distance import correlation, or_one, peak
+from torchmelinv.metrics.distance import LARGEST_DB, correlation, or_one, peak
 from torchmelinv.transforms.mfcc import dct_cosines
 
 __all__ = ["envelope_correlation", "log_spectral_distance_db", "mel_cepstral_distortion_db"]
@@ -62,7 +62,7 @@ def log_spectral_distance_db(
         lengths: Frames of each item of a padded batch, (…).
 
     Returns:
-        Distance of each item in dB, (…).
+        Distance of each item in dB, (…); 300 where only the reference is silent.
 
     Raises:
         InputError: If shapes, dtypes or devices do not fit.
@@ -86,7 +86,7 @@ def log_spectral_distance_db(
     magnitude, reference, counts = mask_padding(magnitude, reference, lengths, 2)
     log_estimate, log_reference, undefined = _relative_logs(magnitude, reference, range_db)
     distance = (log_estimate - log_reference).square().mean(-2).sqrt().sum(-1) / counts
-    return torch.where(undefined, math.inf, 20 / math.log(10) * distance)
+    return torch.where(undefined, LARGEST_DB, 20 / math.log(10) * distance)
 
 
 @named_options
@@ -115,7 +115,7 @@ def mel_cepstral_distortion_db(
         lengths: Frames of each item of a padded batch, (…).
 
     Returns:
-        Distortion of each item in dB, (…).
+        Distortion of each item in dB, (…); 300 where only the reference is silent.
 
     Raises:
         InputError: If shapes, dtypes or devices do not fit, or `n_cepstra` is below 1.
@@ -142,9 +142,9 @@ def mel_cepstral_distortion_db(
     log_estimate, log_reference, undefined = _relative_logs(mel, reference, RANGE_DB)
     n_mels = mel.shape[-2]
     cosines = 2 / n_mels * dct_cosines(min(n_cepstra, n_mels - 1) + 1, n_mels)[1:]
-    cepstra = cosines.to(mel.dtype).to(mel.device) @ (log_estimate - log_reference)
+    cepstra = to_device(cosines, mel.dtype, mel.device) @ (log_estimate - log_reference)
     distortion = cepstra.square().sum(-2).sqrt().sum(-1) / counts
-    return torch.where(undefined, math.inf, 10 * math.sqrt(2) / math.log(10) * distortion)
+    return torch.where(undefined, LARGEST_DB, 10 * math.sqrt(2) / math.log(10) * distortion)
 
 
 @named_options

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.table_cache import cached_by_value
 from torchmelinv.conventions import STFTConvention
+from torchmelinv.phase.turns import TURN
 
 
 def _periodic(window: str | tuple[float, ...]) -> bool:
@@ -36,11 +38,34 @@ def window_center(convention: STFTConvention) -> float:
     return left + (convention.win_length - (not _periodic(convention.window))) / 2
 
 
+@cached_by_value(maxsize=16)
+def _bin_turns(convention: STFTConvention, half_samples: int, device: torch.device) -> Tensor:
+    n_fft = 2 * convention.n_fft
+    steps = torch.arange(convention.n_freqs, device=device) * half_samples
+    whole, rest = steps // n_fft, steps % n_fft
+    return whole * TURN + (rest * TURN + convention.n_fft) // n_fft
+
+
+def bin_turns(convention: STFTConvention, samples: float, like: Tensor) -> Tensor:
+    """Return k samples / n_fft of every bin k in turns (`turns.py`), with full ones, (n_freqs,).
+
+    The device is that of `like`; `samples` is an integer or a half-integer.
+    """
+    return _bin_turns(convention, round(2 * samples), like.device)
+
+
+@cached_by_value(maxsize=16)
+def _bin_angles(
+    convention: STFTConvention, half_samples: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    half_turns = torch.arange(convention.n_freqs, device=device) * half_samples
+    return half_turns.remainder(2 * convention.n_fft).to(dtype) * (math.pi / convention.n_fft)
+
+
 def bin_angles(convention: STFTConvention, samples: float, like: Tensor) -> Tensor:
     """Return 2π k samples / n_fft of every bin k, (n_freqs,), within [0, 2π).
 
     Device and dtype are those of `like`. `samples` is an integer or a half-integer: full turns are
     removed in integers, so that no bin loses precision.
     """
-    half_turns = torch.arange(convention.n_freqs, device=like.device) * round(2 * samples)
-    return half_turns.remainder(2 * convention.n_fft).to(like.dtype) * (math.pi / convention.n_fft)
+    return _bin_angles(convention, round(2 * samples), like.dtype, like.device)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv.transforms.constant_matrix import ConstantMatrix
 
 MAIN_LOBES = 4  # bins of the main lobes of DC and of the center, two each for a Hann window
@@ -62,6 +63,7 @@ class EdgeFilters(NamedTuple):
         return rows[..., len(self.lower.filter) : rows.shape[-1] - len(self.upper.filter)]
 
 
+@outside_inference_mode
 def edge_filters(matrix: ConstantMatrix) -> EdgeFilters:
     """Return the edge filters of a filterbank (n_mels, n_freqs)."""
     M = matrix.table

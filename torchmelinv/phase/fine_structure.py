@@ -16,14 +16,13 @@ swells or decays is not for that reason.
 
 from __future__ import annotations
 
-import functools
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-from torchmelinv._utils.numerics import safe_divide
 from torchmelinv.conventions import STFTConvention
 
 # Chosen on speech with hifigan_22k, vocos_24k, whisper_80 and librosa_melspectrogram: with 0.1 to
@@ -50,10 +49,12 @@ class _Span(NamedTuple):
 
 def _variance_of_bins(log: Tensor, audible: Tensor, span: _Span) -> Tensor:
     """Return the variance of ln A over the bins around each, of those that are audible."""
-    moments = torch.stack([audible.to(log.dtype), log, log.square()], 1)
+    log = log.nan_to_num(0, 0, 0)
+    moments = torch.stack([audible, log, log.square()], 1)
     mean_of = avg_pool2d(moments, (1, 2 * span.bins + 1), 1, (0, span.bins))
-    count, first, second = mean_of.unbind(1)
-    return safe_divide(second, count) - safe_divide(first, count).square()
+    smallest = 0.5 / (2 * span.bins + 1)  # of one bin, but for rounding
+    first, second = (mean_of[:, 1:] / mean_of[:, :1].clamp(min=smallest)).unbind(1)
+    return second - first.square()
 
 
 def _three(frames: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -62,23 +63,22 @@ def _three(frames: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
     return frames[:, : end - 2 * step], frames[:, step : end - step], frames[:, 2 * step :]
 
 
-def _variance_of_frames(log: Tensor, audible: Tensor, span: _Span) -> tuple[Tensor, Tensor]:
+def _variance_of_frames(log: Tensor, span: _Span) -> Tensor:
     """Return the variance of ln A over three frames about a straight line, without the ends.
 
-    (items, frames, bins) -> (items, frames − 2 · span, bins), and whether all three are audible.
+    (items, frames, bins) -> (items, frames − 2 · span, bins); infinite or NaN where one is silent.
     """
     before, at, after = _three(log, span.frames)
-    complete = functools.reduce(torch.logical_and, _three(audible, span.frames))
-    return (after - 2 * at + before).square() / 18, complete
+    return torch.add(after + before, at, alpha=-2).square() / 18
 
 
 def _log(relative: Tensor) -> tuple[Tensor, Tensor]:
-    audible = relative > 0
-    return torch.where(audible, relative, 1).log(), audible
+    """Return ln A, −∞ in silent bins, and 1 where it is not."""
+    return relative.log(), relative.sign()
 
 
 def _weight(variance: Tensor, audible: Tensor, full: float) -> Tensor:
-    return torch.where(audible, (variance.clamp(min=0).sqrt() / full).clamp(max=1), 0)
+    return torch.minimum(variance.clamp(min=0).sqrt() / full, audible)
 
 
 def structure_weight(relative: Tensor, convention: STFTConvention) -> Tensor:
@@ -95,10 +95,10 @@ def structure_weight(relative: Tensor, convention: STFTConvention) -> Tensor:
     """
     log, audible = _log(relative)
     span = _Span.of(convention)
-    silence = (0, 0, span.frames, span.frames)
-    of_frames, complete = _variance_of_frames(pad(log, silence), pad(audible, silence), span)
-    before, _, after = _three(pad(audible.any(-1, keepdim=True), silence), span.frames)
-    of_frames = torch.where(complete, of_frames, (before & after).to(log.dtype))
+    ends = (0, 0, span.frames, span.frames)
+    of_frames = _variance_of_frames(pad(log, ends, value=-math.inf), span)
+    before, _, after = _three(pad(audible.amax(-1, keepdim=True), ends), span.frames)
+    of_frames = torch.where(of_frames < math.inf, of_frames, before * after)
     return _weight(of_frames + _variance_of_bins(log, audible, span), audible, FULL_STRUCTURE)
 
 
@@ -119,8 +119,7 @@ def newest_structure_weight(relative: Tensor, convention: STFTConvention) -> Ten
     span = _Span.of(convention)._replace(frames=1)
     missing = (0, 0, max(0, 3 - relative.shape[1]), 0)
     log, audible = _log(pad(relative[:, -3:], missing))
-    of_frames, complete = _variance_of_frames(log, audible, span)
     of_bins = _variance_of_bins(log[:, -1:], audible[:, -1:], span)
-    variance = torch.where(complete, of_frames, 0) + of_bins
+    variance = _variance_of_frames(log, span).nan_to_num(0, 0, 0) + of_bins
     full = NEWEST_FULL_STRUCTURE * convention.hop_length / convention.win_length
     return _weight(variance, audible[:, -1:], full)[:, 0]

@@ -17,7 +17,6 @@ stores the signal y alone.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_divide, safe_pow
 from torchmelinv._utils.precision import backward_fp32_once
+from torchmelinv._utils.tracing import apply_function
 from torchmelinv.phase.mel_target import MelTarget
 from torchmelinv.transforms.overlap_add import overlap_add
 from torchmelinv.transforms.stft_plan import STFTPlan, fit_length
@@ -33,18 +33,10 @@ QUIETEST = 1e-3  # of the loudest frame; 1e-4 and 1e-2 come within 0.02 PESQ
 
 
 class FrameWeights(NamedTuple):
-    """Weights of frames, and what the synthesis with them divides by."""
+    """Weights of frames, and what the synthesis with them changes in that without."""
 
     values: Tensor  # W, (items, frames, 1); 0 in padding frames
-    inverse_sumsquare: Tensor  # 1 / (n_fft Σ_t W_t w²), (items, samples)
-
-    def part(self, first: int, end: int) -> Tensor:
-        """Return the weights of the frames first to end."""
-        return self.values[:, first:end]
-
-    def plan(self, plan: STFTPlan) -> STFTPlan:
-        """Return the plan whose inverse divides by the weighted sum."""
-        return dataclasses.replace(plan, inverse_sumsquare=self.inverse_sumsquare)
+    share: Tensor  # Σ_t w² / Σ_t W_t w², (items, samples)
 
 
 def frame_weights(target: MelTarget, plan: STFTPlan) -> FrameWeights:
@@ -56,7 +48,7 @@ def frame_weights(target: MelTarget, plan: STFTPlan) -> FrameWeights:
     own = torch.ones_like(level) if plan.frame_mask is None else plan.frame_mask.to(level)
     weights = own / (safe_divide(level, level.amax(1, keepdim=True)) + QUIETEST)
     share = safe_divide(_sumsquare(plan, own), _sumsquare(plan, weights))
-    return FrameWeights(weights, plan.inverse_sumsquare * share)
+    return FrameWeights(weights, share)
 
 
 def _sumsquare(plan: STFTPlan, weights: Tensor) -> Tensor:
@@ -75,44 +67,41 @@ def weighted_change(target: MelTarget, spectrum: Tensor, weights: Tensor) -> Ten
 class _WeightedProjection(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
         signal: Tensor,
         mel: Tensor,
         values: Tensor,
-        inverse_sumsquare: Tensor,
+        share: Tensor,
         target: MelTarget,
         plan: STFTPlan,
     ) -> Tensor:
         # `mel` belongs to the target; it is an argument so that autograd sees it.
-        ctx.save_for_backward(signal, values, inverse_sumsquare)
-        ctx.target, ctx.plan = target, plan
         change = weighted_change(target, plan.forward(signal), values)
-        return signal + FrameWeights(values, inverse_sumsquare).plan(plan).inverse(change)
+        return torch.addcmul(signal, plan.inverse(change), share)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        signal, _, values, share, ctx.target, ctx.plan = inputs
+        ctx.save_for_backward(signal, values, share)
 
     @staticmethod
     @backward_fp32_once
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
-        target = ctx.target
-        signal, *tensors = ctx.saved_tensors
-        weights = FrameWeights(*tensors)
-        plan = weights.plan(ctx.plan)
-        spectrum, change_grad = plan.forward(signal), plan.inverse_adjoint(grad[0])
-        weights_grad = inverse_grad = None
+        target, plan, (signal, values, share) = ctx.target, ctx.plan, ctx.saved_tensors
+        spectrum, change_grad = plan.forward(signal), plan.inverse_adjoint(grad[0] * share)
+        values_grad = share_grad = None
         if ctx.needs_input_grad[2]:
-            unit = torch.ones_like(weights.values)
-            change = weighted_change(target, spectrum.clone(), unit)
+            change = weighted_change(target, spectrum.clone(), torch.ones_like(values))
             products = change.real * change_grad.real + change.imag * change_grad.imag
-            weights_grad = products.sum(-1, keepdim=True)
-            undivided = dataclasses.replace(plan, inverse_sumsquare=torch.ones_like(signal))
-            inverse_grad = grad[0] * undivided.inverse(change.mul_(weights.values))
-        change_grad = change_grad * weights.values
+            values_grad = products.sum(-1, keepdim=True)
+            share_grad = grad[0] * plan.inverse(change.mul_(values))
+        change_grad = change_grad * values
         spectrum_grad, mel_grad = target.vjp(spectrum, change_grad)
         signal_grad = grad[0] + plan.forward_adjoint(spectrum_grad - change_grad)
-        return signal_grad, mel_grad, weights_grad, inverse_grad, None, None
+        return signal_grad, mel_grad, values_grad, share_grad, None, None
 
 
 def weighted_projection(
     signal: Tensor, target: MelTarget, plan: STFTPlan, weights: FrameWeights
 ) -> Tensor:
     """Return y + A⁺_W((g − 1) A y) of signals y (items, samples)."""
-    return _WeightedProjection.apply(signal, target.values, *weights, target, plan)
+    return apply_function(_WeightedProjection, signal, target.values, *weights, target, plan)

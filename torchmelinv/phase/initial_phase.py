@@ -14,7 +14,7 @@ from torchmelinv._utils.validation import check_features, check_real, check_whol
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.phase.impose_magnitude import impose_magnitude
-from torchmelinv.phase.pghi import pghi, runs_by_kernel
+from torchmelinv.phase.pghi import pghi
 from torchmelinv.phase.random_phase import random_phasors
 from torchmelinv.phase.spsi import spsi
 
@@ -63,12 +63,6 @@ def _estimate(
     init: str, seed: int, magnitude: Tensor, convention: STFTConvention, of_mel: bool
 ) -> Tensor:
     """Return the angles that `init` estimates from a magnitude (items, n_frames, n_freqs)."""
-    capturing = magnitude.is_cuda and torch.cuda.is_current_stream_capturing()
-    if init == "pghi" and capturing and not runs_by_kernel(magnitude):
-        raise InputError(
-            "init 'pghi' reads sizes from the device, which a graph capture cannot; "
-            "use backend 'cuda', or init='spsi' or 'random'"
-        )
     return _FROM_MAGNITUDE[init](magnitude, convention, seed, of_mel)
 
 

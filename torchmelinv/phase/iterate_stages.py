@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +11,6 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.numerics import relative_norm
-from torchmelinv.cuda.backend import resolved_backend
 from torchmelinv.cuda.graphs import replay_graph, worth_capturing
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.problem import PhaseProblem
@@ -63,14 +63,15 @@ def _captured(stage: PhaseMethod, count: int, problem: PhaseProblem, spectrum: T
 
     def steps(spectrum: Tensor, *values: Tensor) -> tuple[Tensor]:
         inputs = dict(zip(tensors, values, strict=True))
-        copied = PhaseProblem(target._replace(**inputs), problem.plan)
+        copied = dataclasses.replace(problem, target=target._replace(**inputs))
         step = functools.partial(stage.step, copied)
         start = stage.init(copied, spectrum)
         state = iterate(step, start, count, safeguard=stage.safeguard).state
         return (stage.signal(copied, state),)
 
     plan, kind = problem.plan, (type(target), tuple(tensors), others)
-    key = (stage, count, plan.convention, plan.n_samples, kind)
+    by_kernel = problem.kernel_args is not None
+    key = (stage, count, plan.convention, plan.n_samples, problem.n_channels, kind, by_kernel)
     return replay_graph(key, steps, spectrum, *tensors.values(), keep_alive=problem.plan)[0]
 
 
@@ -81,7 +82,8 @@ def _can_be_captured(
     watched = loop.return_info or loop.keep_best or loop.hook or loop.tolerance is not None
     if watched or not stage.cuda_graph_safe or problem.plan.frame_mask is not None:
         return False
-    return resolved_backend() == "cuda" and worth_capturing(spectrum, problem.target.values)
+    known = type(problem) is PhaseProblem and isinstance(problem.target, tuple)
+    return known and worth_capturing(spectrum, problem.target.values)
 
 
 def iterate_stages(
@@ -156,7 +158,7 @@ def iterate_stages(
         converged = torch.zeros(len(signal), 1, dtype=torch.bool, device=signal.device)
     return (
         signal,
-        torch.as_tensor(n_iter, device=signal.device).expand(len(signal)),
+        torch.zeros_like(residual[:, 0], dtype=torch.long) + n_iter,
         residual[:, 0],
         converged[:, 0],
         torch.cat(history, 1) if history else residual[:, :0],
@@ -169,9 +171,10 @@ def _iterate_stage(
     """Iterate one stage from its first state; `done` iterations came before."""
     hook = loop.hook
     return iterate(
-        lambda state: stage.step(problem, state),
+        lambda state, number: stage.numbered_step(problem, state, number),
         initial,
         loop.n_iter,
+        numbered=True,
         change=relative_change,
         tolerance=loop.tolerance,
         measure=(lambda state: _distance(problem, stage.signal(problem, state)))

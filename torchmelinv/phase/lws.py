@@ -69,7 +69,7 @@ def consistency_kernel(convention: STFTConvention, bins: int) -> Tensor:
     n_fft, hop = convention.n_fft, convention.hop_length
     window = window_table(convention)
     reach = -(-n_fft // hop) - 1
-    weight = safe_divide(window, window_sumsquare(convention).repeat(reach + 1)[:n_fft])
+    weight = safe_divide(window, window_sumsquare(window, hop).repeat(reach + 1)[:n_fft])
     shifted = pad(window, (reach * hop, reach * hop)).unfold(0, n_fft, hop)  # w[n + q hop]
     turns = torch.outer(torch.arange(n_fft), torch.arange(-bins, bins + 1)).remainder(n_fft)
     angles = turns.double() * (-2 * math.pi / n_fft)

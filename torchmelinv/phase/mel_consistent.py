@@ -46,14 +46,14 @@ _SHAPED_ITERATIONS = 22  # that its strength is chosen for
 
 @functools.cache
 def _extended_state(state: Any) -> Any:
-    """Return the NamedTuple of a method's state with g − 1 and the number of the iteration."""
-    return collections.namedtuple(state.__name__, (*state._fields, "gain", "iteration"))
+    """Return the NamedTuple of a method's state with g − 1."""
+    return collections.namedtuple(state.__name__, (*state._fields, "gain"))
 
 
-def _extended(state: Any, gain: Tensor, iteration: Tensor) -> Any:
-    """Extend a method's state by g − 1 (items, samples) and the iteration (items, 1)."""
+def _extended(state: Any, gain: Tensor) -> Any:
+    """Extend a method's state by g − 1 (items, samples)."""
     kind: Any = type(state)
-    return _extended_state(kind)(*state, gain, iteration)
+    return _extended_state(kind)(*state, gain)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,33 +149,33 @@ class MelConsistent(PhaseMethod):
         state = self.method.init(problem, spectrum)
         if not self.time_structure:
             return state
-        signal = state.signal.detach()
-        iteration = torch.zeros_like(signal[:, :1], dtype=torch.long)
-        return _extended(state, torch.zeros_like(signal), iteration)
+        return _extended(state, torch.zeros_like(state.signal.detach()))
 
     def init_from_signal(self, signal: Tensor) -> Any:
         # The gain of the time structure is found from the whole signal.
         return None if self.time_structure else self.method.init_from_signal(signal)
 
     def step(self, problem: PhaseProblem, state: Any) -> Any:
+        return self.method.step(problem, state)
+
+    def numbered_step(self, problem: PhaseProblem, state: Any, number: int) -> Any:
         if not self.time_structure:
-            return self.method.step(problem, state)
+            return self.method.numbered_step(problem, state, number)
         target: Any = problem.target
         gain, rate = state.gain, target.sample_rate
-        iteration = int(state.iteration.max()) if len(state.iteration) else 0
-        if iteration == _FREE_ITERATIONS:
+        if number == _FREE_ITERATIONS:
             gain = find_gain(state.signal.detach(), rate, self.time_structure)
-        if iteration >= _FREE_ITERATIONS:
+        if number >= _FREE_ITERATIONS:
             problem = ShapedProblem(
                 problem.target, problem.plan, problem.n_channels, gain=gain, rate=rate
             )
-        return _extended(self.method.step(problem, state), gain, state.iteration + 1)
+        return _extended(self.method.numbered_step(problem, state, number), gain)
 
     def safeguard(self, before: Any, after: Any) -> Any:
         restarted = self.method.restart(before, after)
         if not self.time_structure:
             return restarted
-        return _extended(restarted, after.gain, after.iteration)
+        return _extended(restarted, after.gain)
 
     def signal(self, problem: PhaseProblem, state: Any) -> Tensor:
         return self.method.signal(problem, state)

@@ -295,12 +295,14 @@ class MelTarget(NamedTuple):
 
 class _ImposeMel(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, spectrum: Tensor, values: Tensor, target: MelTarget) -> Tensor:
-        ctx.save_for_backward(spectrum)
-        ctx.target = (
-            target  # `values` belong to it; they are an argument so that autograd sees them
-        )
+    def forward(spectrum: Tensor, values: Tensor, target: MelTarget) -> Tensor:
+        # `values` belong to the target; they are an argument so that autograd sees them.
         return spectrum * target.gain(target.filterbank_input(spectrum))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, MelTarget], output: Tensor) -> None:
+        spectrum, _, ctx.target = inputs
+        ctx.save_for_backward(spectrum)
 
     @staticmethod
     @backward_fp32_once

@@ -164,6 +164,19 @@ class PhaseMethod:
         """
         raise NotImplementedError(f"{type(self).__name__} does not define step")
 
+    def numbered_step(self, problem: PhaseProblem, state: Any, number: int) -> Any:
+        """Run one iteration that may depend on its number: by default, `step`.
+
+        Args:
+            problem: The target, and the STFT that belongs to it.
+            state: The state after the iteration before.
+            number: Iterations of this method before.
+
+        Returns:
+            The next state.
+        """
+        return self.step(problem, state)
+
     def restart(self, before: Any, after: Any) -> Any:
         """Drop the extrapolation of items that it leads away: by default there is none.
 

@@ -19,8 +19,9 @@ from torchmelinv._utils.precision import (
     differentiable_vjp,
     no_second_derivative,
 )
+from torchmelinv._utils.tracing import apply_function
 from torchmelinv.cuda import step_cuda
-from torchmelinv.cuda.backend import resolved_backend, use_kernel
+from torchmelinv.cuda.backend import may_use_kernels, use_kernel
 from torchmelinv.cuda.layout import MelUpdate
 from torchmelinv.phase.frame_weights import FrameWeights, weighted_projection
 from torchmelinv.phase.impose_magnitude import impose_magnitude_plainly
@@ -33,14 +34,21 @@ class _ConsistentProjection(torch.autograd.Function):
     """ISTFT(P_A(STFT(y))); backward computes the spectrum again from the saved signal y."""
 
     @staticmethod
-    def forward(ctx: Any, signal: Tensor, values: Tensor, problem: PhaseProblem) -> Tensor:
-        ctx.save_for_backward(signal)
+    def forward(signal: Tensor, values: Tensor, problem: PhaseProblem) -> Tensor:
         # `values` belong to the target; they are an argument so that autograd sees them.
-        plan, target, kernel_args = problem.plan, problem.target, problem.kernel_args
-        ctx.plan, ctx.target, ctx.by_kernel = plan, target, kernel_args is not None
+        plan, kernel_args = problem.plan, problem.kernel_args
         if kernel_args is not None:
             return step_cuda.step(plan.layout, kernel_args, signal.contiguous())[0]
-        return plan.inverse(target.impose(plan.forward(signal)))
+        return plan.inverse(problem.target.impose(plan.forward(signal)))
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor, PhaseProblem], output: Tensor
+    ) -> None:
+        signal, _, problem = inputs
+        ctx.save_for_backward(signal)
+        ctx.plan, ctx.target = problem.plan, problem.target
+        ctx.by_kernel = problem.kernel_args is not None
 
     @staticmethod
     @backward_fp32
@@ -77,13 +85,15 @@ class PhaseProblem:
 
         Computed once, for the backend requested at first access.
         """
-        if self.weights is not None or resolved_backend() != "cuda":
+        if self.weights is not None or not may_use_kernels():
             return None
-        reason = self.target.unsupported_reason()
+        reason, kind = self.target.unsupported_reason(), None
         args = None if reason else self.target.cuda_args()
         if args is not None:
-            reason = step_cuda.unsupported_reason(self.plan.layout, args)
-        return args if use_kernel("a phase iteration", lambda: reason) else None
+            layout = self.plan.layout
+            reason = step_cuda.unsupported_reason(layout, args)
+            kind = None if reason else step_cuda.kind(layout, args)
+        return args if use_kernel("a phase iteration", lambda: reason, kind) else None
 
     def impose(self, spectrum: Tensor) -> Tensor:
         """Return P_A(c); may overwrite its input."""
@@ -96,7 +106,7 @@ class PhaseProblem:
         """
         if self.weights is not None and isinstance(self.target, MelTarget):
             return weighted_projection(signal, self.target, self.plan, self.weights)
-        return _ConsistentProjection.apply(signal, self.target.values, self)
+        return apply_function(_ConsistentProjection, signal, self.target.values, self)
 
     def fused_step(
         self,

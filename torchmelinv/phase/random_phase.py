@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.table_cache import cached_by_value
+from torchmelinv.phase.turns import sizes_are_known
 
 Number = TypeVar("Number", int, Tensor)
 _LOW_32 = 0xFFFFFFFF
@@ -41,7 +41,7 @@ def _phasors(
     return torch.complex(angles.cos(), angles.sin())
 
 
-_cached_phasors = functools.lru_cache(maxsize=4)(outside_inference_mode(_phasors))
+_cached_phasors = cached_by_value(maxsize=4)(_phasors)
 _LARGEST_CACHED = 2**22  # phasors in one table
 
 
@@ -59,6 +59,8 @@ def random_phasors(
     begin with a shorter item's, so a few cached tables, powers of two long, serve all items; very
     long ones are not cached.
     """
+    if not sizes_are_known(n_frames, first):
+        return _phasors(seed, n_frames, n_freqs, dtype, device, first)
     cached = max(1024, 1 << (n_frames - 1).bit_length())
     if first or cached * n_freqs > _LARGEST_CACHED:
         return _phasors(seed, n_frames, n_freqs, dtype, device, first)

@@ -15,7 +15,10 @@ from torch.nn.functional import pad
 
 from torchmelinv._utils.batching import frames_first, length_mask, map_batch
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.tracing import refuse_transforms
 from torchmelinv._utils.validation import (
+    Length,
+    as_length,
     check_channels,
     check_features,
     check_lengths,
@@ -38,7 +41,7 @@ from torchmelinv.solvers.iterate import Solution, check_gradient
 from torchmelinv.transforms.emphasis import de_emphasize
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 from torchmelinv.transforms.stft import STFT
-from torchmelinv.transforms.stft_plan import ragged_plan
+from torchmelinv.transforms.stft_plan import fit_length, ragged_plan
 
 
 class LinearMel(NamedTuple):
@@ -64,29 +67,39 @@ def _prepare(
     magnitude: Tensor,
     stft: STFT,
     lengths: Any,
-    length: int | None,
+    given_length: Length | None,
     init: str | Tensor,
     seed: int,
     init_waveform: Tensor | None,
     mel: LinearMel | None,
     channels: bool,
-) -> tuple[_Inputs, int]:
-    """Check the inputs; return them with the number of samples to iterate on."""
+) -> tuple[_Inputs, int, int | Tensor | None]:
+    """Check the inputs; return them, the number of samples to iterate on, and the length."""
     convention = stft.convention
     magnitude = check_features(magnitude, "magnitude", convention.n_freqs)
     if channels:
         check_channels(magnitude)
     items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
-    n_samples = convention.n_samples(n_frames) if length is None else length
+    length = as_length(given_length, items)
     # If as many samples have other frames than these, iterate on the default number of samples; the
     # waveform is trimmed or zero-padded in the end.
-    if convention.n_frames(n_samples) != n_frames:
-        n_samples = stft.default_length(n_frames)
+    n_samples = stft.default_length(n_frames)
+    if isinstance(length, Tensor):
+        n_samples = max(n_samples, int(length.max()))
+    elif length is not None and convention.n_frames(length) == n_frames:
+        n_samples = length
     rows = frames_first(magnitude)
     frame_counts = sample_counts = angles = init_signal = None
     if lengths is not None:
         frame_counts = check_lengths(lengths, items, n_frames, rows.device).reshape(-1)
-        sample_counts = stft.valid_length(frame_counts, n_samples, length)
+    if isinstance(length, Tensor):
+        length = length.reshape(-1)
+        if frame_counts is None:
+            frame_counts = torch.full_like(length, n_frames, device=rows.device)
+        check_held(stft, length, frame_counts)
+    if frame_counts is not None:
+        wanted = length.to(rows.device) if isinstance(length, Tensor) else length
+        sample_counts = stft.valid_length(frame_counts, n_samples, wanted)
     if isinstance(init, Tensor):
         angles = check_angles(init, magnitude).expand(magnitude.shape)
         angles = angles.reshape(-1, *magnitude.shape[-2:]).mT
@@ -106,8 +119,26 @@ def _prepare(
         init_signal = init_signal - convention.pre_emphasis * pad(init_signal, (1, 0))[:, :-1]
         missing = max(0, n_samples - init_signal.shape[-1])
         init_signal = pad(init_signal, (0, missing))[:, :n_samples]
+        if sample_counts is not None:
+            init_signal = torch.where(length_mask(sample_counts, n_samples), init_signal, 0)
     values = None if mel is None else frames_first(mel.values)
-    return _Inputs(rows, frame_counts, sample_counts, angles, init_signal, values), n_samples
+    inputs = _Inputs(rows, frame_counts, sample_counts, angles, init_signal, values)
+    return inputs, n_samples, length
+
+
+def check_held(stft: STFT, length: Tensor, frame_counts: Tensor) -> None:
+    """Refuse more samples than the frames of an item hold, (items,); accelerators are not read."""
+    if frame_counts.device.type != "cpu":
+        return
+    too_long = (stft.frame_counts(length) > frame_counts).nonzero()
+    if len(too_long):
+        item = int(too_long[0])
+        n_frames = int(frame_counts[item])
+        raise InputError(
+            f"length is {int(length[item])} for item {item}, whose {n_frames} frames hold at most "
+            f"{stft.convention.min_samples(n_frames + 1) - 1} samples; does it have the items in "
+            "the same order as lengths?"
+        )
 
 
 @full_precision
@@ -120,7 +151,7 @@ def reconstruct(
     init: str | Tensor = "pghi",
     seed: int = 0,
     lengths: Tensor | None = None,
-    length: int | None = None,
+    length: Length | None = None,
     init_waveform: Tensor | None = None,
     tolerance: float | None = None,
     gradient: str | int = "unrolled",
@@ -140,7 +171,7 @@ def reconstruct(
         init: Name of an initial phase, or angles in radians like the magnitude.
         seed: Seed of the random initial phase.
         lengths: Frames of each item of a padded batch, (…).
-        length: Number of output samples.
+        length: Number of output samples, or samples of each item, (…).
         init_waveform: Waveform (…, n_samples) whose phase replaces `init`.
         tolerance: Relative change of an iteration at which an item stops.
         gradient: How gradients pass through the iterations, as in `MelInverter`.
@@ -159,13 +190,14 @@ def reconstruct(
         InputError: If a shape, dtype or option does not fit.
     """
     loop = Loop(n_iter, tolerance, check_gradient(gradient), return_info, keep_best, hook)
+    refuse_transforms("phase methods", "use MelInverter, or batches and torch.autograd")
     check_options(n_iter, seed, length, tolerance)
     first_stage = method.stages(n_iter)[0][0]
     if n_iter and not first_stage.uses_initial_phase:
         given = "init_waveform" if init_waveform is not None else "init (angles)"
         if init_waveform is not None or isinstance(init, Tensor):
             raise InputError(f"{given} has no effect on {method!r}, which finds its own phases")
-    inputs, n_samples = _prepare(
+    inputs, n_samples, output_length = _prepare(
         magnitude, stft, lengths, length, init, seed, init_waveform, mel, channels
     )
     # A method that finds its own phases links the channels itself, in one batch.
@@ -204,7 +236,7 @@ def reconstruct(
         return signal * scale[:, 0], *info
 
     signal, *info = solve(*inputs) if hook or linked else map_batch(solve, *inputs)
-    waveform = _finish(signal, inputs, stft, length)
+    waveform = _finish(signal, inputs, stft, output_length)
     items = magnitude.shape[:-2]
     waveform = waveform.reshape(*items, waveform.shape[-1])
     if not return_info:
@@ -214,15 +246,19 @@ def reconstruct(
     return Solution(waveform, n_iterations, residual, converged, history.movedim(-1, 0))
 
 
-def _finish(signal: Tensor, inputs: _Inputs, stft: STFT, length: int | None) -> Tensor:
+def _finish(signal: Tensor, inputs: _Inputs, stft: STFT, length: int | Tensor | None) -> Tensor:
     """Return waveforms (items, n_samples): de-emphasized, and 0 after each item's end."""
     convention = stft.convention
     waveform = de_emphasize(signal, convention.pre_emphasis)
-    n_samples = convention.n_samples(inputs.magnitude.shape[1]) if length is None else length
-    waveform = pad(waveform, (0, max(0, n_samples - waveform.shape[-1])))[:, :n_samples]
+    n_samples = convention.n_samples(inputs.magnitude.shape[1])
+    if length is not None:
+        n_samples = int(length.max()) if isinstance(length, Tensor) else length
+    waveform = fit_length(waveform, n_samples)
     if inputs.frame_counts is None or inputs.sample_counts is None:
         return waveform
     valid = inputs.sample_counts
     if length is None:
         valid = torch.minimum(valid, stft.sample_counts(inputs.frame_counts))
+    elif isinstance(length, Tensor):
+        valid = torch.minimum(valid, length.to(valid.device))
     return torch.where(length_mask(valid, n_samples), waveform, 0)

@@ -37,6 +37,7 @@ of one buffer are processed in parallel.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -105,19 +106,26 @@ class RTISIState(NamedTuple):
     signal: Tensor  # (items, samples)
 
 
+@functools.lru_cache(maxsize=16)
 @outside_inference_mode
-def rtisi_tables(convention: STFTConvention, like: Tensor) -> RTISITables:
-    """Return the tables on the device and in the dtype of `like`."""
+def rtisi_tables(
+    convention: STFTConvention, dtype: torch.dtype, device: torch.device
+) -> RTISITables:
+    """Return the tables on the device; computed once."""
     window = window_table(convention)
-    peak = window_sumsquare(convention).amax()
-    floor, finished_floor = SMALLEST_SUMSQUARE_FLOOR * peak, sumsquare_floor(convention) * peak
+    hop_length = convention.hop_length
+    peak = window_sumsquare(window, hop_length).amax()
+    floor, finished_floor = (
+        SMALLEST_SUMSQUARE_FLOOR * peak,
+        sumsquare_floor(window, hop_length) * peak,
+    )
     angles = bin_angles(convention, -window_center(convention), window)
     if convention.n_fft % 2 == 0:
         # Half of the sampling rate is real, and has no angle 0 at a center between two samples: its
         # sign would be chance.
         angles[-1] = (angles[-1] / math.pi).round() * math.pi
     window, peak, floor, finished_floor, cosine, sine = (
-        table.to(like.dtype).to(like.device)
+        table.to(dtype).to(device)
         for table in (window, peak, floor, finished_floor, angles.cos(), angles.sin())
     )
     unreached = torch.complex(cosine, sine)
@@ -313,7 +321,8 @@ class RTISILA(PhaseMethod):
         values, present = problem.target.values, problem.plan.frame_mask
         if present is None:
             present = values.new_ones(*values.shape[:2], 1)
-        tables, buffer = rtisi_tables(convention, values), self.empty(convention, values)
+        tables = rtisi_tables(convention, values.dtype, values.device)
+        buffer = self.empty(convention, values)
         # After the last frame, as many empty ones push the waiting frames out.
         rows, flags = (pad(each, (0, 0, 0, ahead)) for each in (values, present.to(values.dtype)))
         make_target = problem.target.with_values

@@ -6,7 +6,8 @@ high by the weights of its ends, so it avoids quiet bins. Borůvka (1926) finds 
 at once. Each tree, at first a single bin, joins another one by the best edge that leaves it; chains
 of trees find their root by pointer jumping and become one tree, and edges inside a tree are
 dropped. At most half of the growing trees are left after a round, in spectrograms about a quarter:
-all rounds together cost little more than the first.
+all rounds together cost little more than the first. Where values must not be read, the rounds are
+those of `spanning_forest_fixed.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from torchmelinv._utils.control_flow import may_depend_on_values
+from torchmelinv.phase import spanning_forest_fixed
 
 _LOW_32 = 0xFFFFFFFF
 _ROUNDED_BITS = 0xFFF  # of a weight's 23; the rest tells weights apart to 5e-4
@@ -100,7 +104,7 @@ def _start_at_loudest(weight: Tensor, tree: Tensor, n_trees: int, angle: Tensor)
 def integrate_angles(weight: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """Integrate differences of angles along each item's maximum spanning forest.
 
-    Deterministic and without gradient; the host reads some numbers in each of about 7 rounds.
+    Deterministic and without gradient; on the CPU, the host reads some numbers in each round.
 
     Args:
         weight: Weight of each bin (items, rows, columns), from 0 to 1, normal when cubed. Bins of
@@ -111,6 +115,8 @@ def integrate_angles(weight: Tensor, down: Tensor, right: Tensor) -> Tensor:
     Returns:
         Angles (items, rows, columns) within [0, 2π]; each tree's loudest bin has 0.
     """
+    if not may_depend_on_values(weight):
+        return spanning_forest_fixed.integrate_angles(weight, down, right)
     n_trees = weight.numel()
     edges = _grid_edges(weight, down, right)
     # For the trees of each round: the tree they became part of, and the angle relative to its root.

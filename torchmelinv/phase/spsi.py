@@ -18,8 +18,10 @@ signal, whose angles can only be 0 or π.
 
 Magnitude and angles are (items, frames, n_freqs); angles lie within [0, 2π]. A factor of the
 magnitude does not change the angles, nor do later frames change earlier ones. No gradient passes.
-The cost is a dozen passes over the magnitude, then one gather, one addition and one remainder per
-frame, in order, without a host sync. The CUDA kernels (`cuda/spsi_cuda.py`) take two launches.
+The cost is some forty passes over the magnitude, then one gather and one addition per frame, in
+order. Elsewhere than on the CPU, where each operation is a launch, log₂(frames) jumps replace the
+frames: 60 launches for 10 s. Sums are exact, as integers (`turns.py`), so both give the same
+angles. The CUDA kernels (`cuda/spsi_cuda.py`) take two launches.
 """
 
 from __future__ import annotations
@@ -30,12 +32,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from torchmelinv._utils.control_flow import may_depend_on_values
 from torchmelinv._utils.precision import full_precision
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.cuda import nvrtc, spsi_cuda
 from torchmelinv.cuda.backend import use_kernel
 from torchmelinv.cuda.spsi_cuda import SMALLEST_RATIO
-from torchmelinv.phase.bin_angle import bin_angles, window_center
+from torchmelinv.phase.bin_angle import bin_angles, bin_turns, window_center
+from torchmelinv.phase.turns import TURN, jump, jumps_along, to_radians, to_turns
 
 
 def _peaks(magnitude: Tensor) -> Tensor:
@@ -44,28 +48,72 @@ def _peaks(magnitude: Tensor) -> Tensor:
     On a flat stretch the first bin is the peak. Any other bin follows its louder neighbor: uphill,
     and from a valley up the higher side.
     """
-    last = magnitude.shape[-1] - 1
-    left = pad(magnitude, (1, 0), value=-1)[..., :-1]
-    right = pad(magnitude, (0, 1), value=-1)[..., 1:]
-    bins = torch.arange(last + 1, device=magnitude.device).expand(magnitude.shape)
-    is_peak = (magnitude > left) & (magnitude >= right)
-    before = torch.where(is_peak, bins, -1).cummax(-1).values
-    after = torch.where(is_peak, bins, last + 1).flip(-1).cummin(-1).values.flip(-1)
-    # Beside a flat stretch one side may have no peak; the other has one, the frame's maximum.
-    take_before = is_peak | (after > last) | ((before >= 0) & (left > right))
-    peak = torch.where(take_before, before, after)
-    return peak.clamp_(min=0)  # a frame of NaN has no peak
+    bordered = pad(magnitude, (1, 1), value=-1)
+    rises = bordered[..., 1:] > bordered[..., :-1]  # to each bin from the one before
+    is_peak = rises[..., :-1] > rises[..., 1:]
+    count = is_peak.cumsum(-1)  # of peaks up to each bin
+    bins = torch.arange(magnitude.shape[-1], device=magnitude.device).expand(magnitude.shape)
+    # The n-th peak is the first bin up to which there are n.
+    peaks = torch.zeros_like(count).scatter_reduce_(-1, count, bins, "amin", include_self=False)
+    follows_next = (bordered[..., :-2] <= bordered[..., 2:]) > is_peak
+    # After the last peak, a flat stretch has no next one.
+    return peaks.gather(-1, torch.minimum(count + follows_next, count[..., -1:]))
 
 
-def _offsets(magnitude: Tensor) -> Tensor:
-    """Return p of every bin, as if it were a peak; 0 at both ends, which mirror their neighbors."""
+def _double_offsets(magnitude: Tensor) -> Tensor:
+    """Return 2p of every bin, as if it were a peak; 0 at both ends, mirrors of their neighbors."""
     middle = magnitude[..., 1:-1]
-    size = torch.where(middle > 0, middle, 1)
-    sides = magnitude[..., :-2], magnitude[..., 2:]
-    below, above = (side.div(size).clamp(SMALLEST_RATIO, 1).log() for side in sides)
-    curvature = below + above
-    offset = (below - above) / (2 * torch.where(curvature < 0, curvature, -1))
-    return pad(offset, (1, 1))
+    size = middle.masked_fill(middle <= 0, 1)
+    sides = magnitude.unfold(-1, 3, 1)[..., ::2]
+    logs = (sides / size[..., None]).clamp(SMALLEST_RATIO, 1.0).log()
+    # Where both are 0 so is p, and the divisor may be anything.
+    curvature = logs.sum(-1).clamp(max=-(torch.finfo(logs.dtype).eps ** 2))
+    return pad((logs[..., 0] - logs[..., 1]) / curvature, (1, 1))
+
+
+def _own_advance(magnitude: Tensor, peak: Tensor, convention: STFTConvention) -> Tensor:
+    """Return how far each bin's angle advances per hop by its frame's frequencies, in turns."""
+    per_half_bin = convention.hop_length / convention.n_fft * TURN / 2
+    centers = bin_turns(convention, convention.hop_length, magnitude)
+    return (centers + (_double_offsets(magnitude) * per_half_bin).long()).gather(-1, peak)
+
+
+def _frame_before(peak: Tensor) -> Tensor:
+    """Return the number, of the item's bins, of each bin's peak in the frame before; of the peak
+    itself in the first frame, which has none."""
+    frames, n_freqs = peak.shape[1:]
+    rows = torch.arange(-1, frames - 1, device=peak.device).clamp(min=0) * n_freqs
+    return peak + rows[:, None]
+
+
+def _add_in_order(steps: Tensor, before: Tensor, start: Tensor | None) -> Tensor:
+    """Return the angles of all frames from those of the first and the steps to the others.
+
+    The first step is 0, as are the first angles by default. Overwrites the steps.
+    """
+    if start is not None:
+        steps[:, 0] = start
+    for frame in range(1, steps.shape[1]):
+        steps[:, frame] += _values_at(steps, before[:, frame])
+    return steps
+
+
+def _add_by_jumps(steps: Tensor, before: Tensor, start: Tensor | None) -> Tensor:
+    """Do the same in log₂(frames) jumps; the result is the same bit for bit.
+
+    A traced graph has 16 of them: after 2¹⁶ frames, each angle is that since 2¹⁶ frames before.
+    """
+    chains = torch.stack([before, steps]).flatten(2)
+    first, angles = jump(chains, jumps_along(steps.shape[1] - 1))
+    if start is not None:
+        steps[:, 0] = start
+        angles = angles + _values_at(steps, first)
+    return angles.reshape(steps.shape)
+
+
+def _values_at(values: Tensor, numbers: Tensor) -> Tensor:
+    """Return the values (items, frames, n_freqs) at numbers (items, …) of the item's bins."""
+    return values.flatten(1).gather(1, numbers.flatten(1)).reshape(numbers.shape)
 
 
 @full_precision
@@ -76,32 +124,27 @@ def spsi(magnitude: Tensor, convention: STFTConvention, previous: Tensor | None 
     `previous` (items, n_freqs) are the angles of the frame before the first one. The frequencies of
     that frame are unknown, so the first frame then advances by its own frequencies alone.
     """
-    turn = bin_angles(convention, convention.hop_length, magnitude)
-    bin_turn = 2 * math.pi * convention.hop_length / convention.n_fft
-    centering = bin_angles(convention, window_center(convention), magnitude)
-    previous = None if previous is None else previous.to(magnitude.dtype)
 
     def unsupported_reason() -> str | None:
         return nvrtc.unsupported_reason(magnitude) or spsi_cuda.unsupported_reason(
             convention.n_freqs
         )
 
+    hop, center = convention.hop_length, window_center(convention)
     if use_kernel("init 'spsi'", unsupported_reason):
-        before = None if previous is None else previous.contiguous()
-        return spsi_cuda.spsi(magnitude.contiguous(), turn, bin_turn, centering, before)
+        turn, centering = (bin_angles(convention, each, magnitude) for each in (hop, center))
+        if previous is not None:
+            previous = previous.to(magnitude.dtype).contiguous()
+        bin_turn = 2 * math.pi * hop / convention.n_fft
+        return spsi_cuda.spsi(magnitude.contiguous(), turn, bin_turn, centering, previous)
     peak = _peaks(magnitude)
-    offset = _offsets(magnitude).gather(-1, peak)
-    # f_t−1 − f_t in bins, from the offsets and from the peaks themselves.
-    now, earlier = offset[:, 1:], offset[:, :-1].gather(-1, peak[:, 1:])
-    glide = earlier - now + (peak[:, :-1].gather(-1, peak[:, 1:]) - peak[:, 1:])
-    mean_offset = offset + pad(glide, (0, 0, 1, 0)) / 2
-    advance = turn[peak] + mean_offset * bin_turn
-    if previous is None:
-        angle = torch.zeros_like(magnitude[:, 0])
-    else:
-        angle = (previous + centering).gather(-1, peak[:, 0]) + advance[:, 0]
-    angles = [angle]
-    for frame in range(1, magnitude.shape[1]):
-        angle = (angle.gather(-1, peak[:, frame]) + advance[:, frame]).remainder(2 * math.pi)
-        angles.append(angle)
-    return (torch.stack(angles, 1) - centering).remainder(2 * math.pi)
+    own, centering = _own_advance(magnitude, peak, convention), bin_turns(convention, center, peak)
+    before = _frame_before(peak)
+    steps = (own + _values_at(own, before)) >> 1
+    steps[:, 0].zero_()
+    start = None
+    if previous is not None:
+        angles = to_turns(previous.to(magnitude.dtype)) + centering
+        start = angles.gather(-1, peak[:, 0]) + own[:, 0]
+    add = _add_in_order if may_depend_on_values(magnitude) else _add_by_jumps
+    return to_radians(add(steps, before, start) - centering, magnitude.dtype)

@@ -34,7 +34,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, conv1d, max_pool1d, pad
 
 from torchmelinv._utils.numerics import safe_divide
-from torchmelinv.cuda.backend import resolved_backend, use_kernel
+from torchmelinv._utils.table_cache import to_device
+from torchmelinv.cuda.backend import use_kernel
 from torchmelinv.phase.problem import PhaseProblem
 
 # Chosen on six clips of speech with hifigan_22k, and confirmed on six others.
@@ -65,7 +66,7 @@ def _ramp(values: Tensor, ends: tuple[float, float]) -> Tensor:
 
 def _convolve(signal: Tensor, kernel: Tensor, step: int = 1) -> Tensor:
     """Return every `step`-th sample of a signal (items, n) filtered by a kernel of odd length."""
-    kernel = kernel.to(signal)[None, None]
+    kernel = to_device(kernel, signal.dtype, signal.device)[None, None]
     return conv1d(signal[:, None], kernel, stride=step, padding=kernel.shape[-1] // 2)[:, 0]
 
 
@@ -122,7 +123,8 @@ def _analytic_band(signal: Tensor, rate: float) -> Tensor:
     envelope = _sinc((high - low) / 2, _BAND_SECONDS, rate)
     half, n_samples = len(envelope) // 2, signal.shape[-1]
     turn = torch.arange(-half, half + 1) * (math.pi * (low + high) / rate)
-    kernel = torch.polar(envelope, turn.to(envelope)).to(signal.device, signal.dtype.to_complex())
+    kernel = torch.polar(envelope, turn.to(envelope))
+    kernel = to_device(kernel, signal.dtype.to_complex(), signal.device)
     size = 1 << (n_samples + 2 * half).bit_length()
     product = torch.fft.fft(signal, size) * torch.fft.fft(kernel, size)
     return torch.fft.ifft(product)[..., half : half + n_samples]
@@ -223,8 +225,7 @@ class ShapedProblem(PhaseProblem):
     @functools.cached_property
     def kernel_args(self) -> None:
         """None: the kernels have no gain."""
-        if resolved_backend() == "cuda":
-            use_kernel("a phase iteration", lambda: "time_structure is computed by torch")
+        use_kernel("a phase iteration", lambda: "time_structure is computed by torch")
 
     def consistent_projection(self, signal: Tensor) -> Tensor:
         low = _convolve(signal, _sinc(_CROSSOVER, _FILTER_SECONDS, self.rate))

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 REACH = 4.0  # in standard deviations
+_MANY_BANDS = 1024  # for which a matrix of bands by bands takes more memory than a mel
 
 
 def _kernel(variance: Tensor, reach: int) -> Tensor:
@@ -66,6 +67,8 @@ def make_gaussian_filter(
         _kernel(variance, max(1, math.ceil(REACH * deviation)))
         for variance, deviation in zip(variances, largest, strict=True)
     )
+    if n_mels > _MANY_BANDS:
+        return lambda log_mel: _along_frames(_along_frames(log_mel, frames).mT, bands).mT
     matrix = _band_matrix(n_mels, bands)
     return lambda log_mel: matrix @ _along_frames(log_mel, frames)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool1d, pad
+from torch.nn.functional import max_pool2d, pad
 
 from torchmelinv.restoration.log_mel import hold_last_frame, loud_frames, masked_mean
+from torchmelinv.transforms.overlap_add import overlap_add
 
 SEGMENT = 64  # frames
 _HOP = 16
 N_MODULATIONS = SEGMENT // 2 + 1
+_WINDOW_SUMSQUARE = 1.5  # of the windows that cover a frame
 
 
 def _window(like: Tensor) -> Tensor:
@@ -31,15 +33,13 @@ def modulations(log_mel: Tensor) -> Tensor:
 
 
 def from_modulations(spectrum: Tensor, n_frames: int, like: Tensor) -> Tensor:
-    """Return the log mels (items, n_mels, n_frames) of `modulations`."""
-    rows = torch.istft(
-        spectrum.flatten(0, 1),
-        SEGMENT,
-        _HOP,
-        window=_window(like),
-        length=n_frames + 2 * SEGMENT,
-    )
-    return rows.unflatten(0, spectrum.shape[:2])[..., SEGMENT:-SEGMENT]
+    """Return the log mels (items, n_mels, n_frames) of `modulations`.
+
+    Like `torch.istft`, which reads from the device whether windows cover all frames.
+    """
+    segments = overlap_add(torch.fft.irfft(spectrum.mT, n=SEGMENT), _window(like), _HOP)
+    first = SEGMENT + SEGMENT // 2  # the extension, and the padding of centered segments
+    return segments[..., first : first + n_frames] / _WINDOW_SUMSQUARE
 
 
 def loud_segments(log_mel: Tensor, counts: Tensor | None) -> Tensor:
@@ -49,7 +49,8 @@ def loud_segments(log_mel: Tensor, counts: Tensor | None) -> Tensor:
     centers = torch.arange(n_segments, device=log_mel.device) * _HOP - SEGMENT
     ends = log_mel.shape[-1] if counts is None else counts[:, None]
     # Frames around the center count as well: an item can be shorter than a hop.
-    near = max_pool1d(loud.to(log_mel.dtype), 2 * _HOP + 1, 1, _HOP) > 0
+    # In two dimensions, because `torch.compile` would fix the length for one.
+    near = max_pool2d(loud.to(log_mel.dtype)[:, None], (1, 2 * _HOP + 1), 1, (0, _HOP))[:, 0] > 0
     return near[:, centers.clamp(0, log_mel.shape[-1] - 1)] & (centers >= 0) & (centers < ends)
 
 

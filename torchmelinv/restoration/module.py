@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv.conventions import MelConvention
@@ -20,7 +21,7 @@ from torchmelinv.transforms.compression import compress
 __all__ = ["MelRestoration"]
 
 
-class MelRestoration(nn.Module):
+class MelRestoration(Module):
     """Sharpen smoothed mels, such as those that a network predicted.
 
     Mels come and go in the convention's values. What was not smoothed is returned as it is. Invert

@@ -30,6 +30,7 @@ from torch import Tensor
 from torchmelinv._utils.batching import map_batch
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision, outside_inference_mode
+from torchmelinv._utils.table_cache import GraphTable
 from torchmelinv.conventions import Compression, MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.restoration.log_mel import (
@@ -97,29 +98,25 @@ class Smoothness(NamedTuple):
     frames: Tensor
 
 
-@functools.cache
-def _log_ratios() -> tuple[float, ...]:
+def _log_ratios() -> Tensor:
     """Return ln r of filtered white noise for each variance of the grid: it falls."""
     omega = torch.linspace(0, math.pi, 4097, dtype=torch.float64, device="cpu")[1:]
     grid = torch.linspace(0, _LARGEST, _N_VARIANCES, dtype=torch.float64, device="cpu")
     energy = torch.exp(-grid[:, None] * omega.square())
     squared = (2 - 2 * omega.cos()).square()  # |Δ²|²
     ratio = (energy * squared.square()).sum(-1) / (energy * squared).sum(-1)
-    return tuple((ratio.log() / 2).tolist())
+    return ratio.log() / 2
 
 
-@functools.lru_cache(64)
-@outside_inference_mode
-def _table(values: tuple[Any, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.tensor(values, dtype=dtype).to(device)
+_LOG_RATIOS = GraphTable(_log_ratios)
 
 
 def _variance_of_ratio(log_ratio: Tensor) -> Tensor:
     """Return the variance for ln r by linear interpolation; it goes on beyond the table's end."""
-    table = _table(_log_ratios(), log_ratio.dtype, log_ratio.device)
-    falling = log_ratio.clamp(max=_log_ratios()[0])
-    rising = _table(tuple(-ratio for ratio in _log_ratios()), log_ratio.dtype, log_ratio.device)
-    index = torch.searchsorted(rising, -falling.detach()).clamp(1, _N_VARIANCES - 1)
+    table = _LOG_RATIOS.like(log_ratio)
+    falling = torch.minimum(log_ratio, table[0])
+    # Counted, because ONNX has no `searchsorted`.
+    index = (table > falling.detach()[..., None]).sum(-1).clamp(1, _N_VARIANCES - 1)
     high, low = table[index - 1], table[index]
     step = _LARGEST / (_N_VARIANCES - 1)
     return step * (index - (falling - low) / (high - low))
@@ -155,7 +152,7 @@ def _variances(mean_squares: Tensor) -> Tensor:
     varies = mean_squares.amin(-1) > tiny
     fourth, second = mean_squares.unbind(-1)
     # What does not vary is no smoothed signal: the ratio of white noise stands for "not smooth".
-    rough = math.exp(2 * _log_ratios()[0])
+    rough = (2 * _LOG_RATIOS.like(second)[0]).exp()
     ratio = torch.where(varies, fourth / torch.where(varies, second, 1), rough)
     return _variance_of_ratio(ratio.log() / 2)
 
@@ -185,21 +182,25 @@ def noise_variances(convention: MelConvention) -> tuple[float, float]:
     return _noise_variances(convention.replace(level=Compression()))
 
 
-def _excess(variances: Tensor, convention: MelConvention) -> Tensor:
+def _excess(variances: Tensor, of_noise: tuple[float, float]) -> Tensor:
     """Return the variances (items, 2) above those of white noise."""
-    return variances - _table(noise_variances(convention), variances.dtype, variances.device)
+    return torch.stack([variances[:, axis] - of_noise[axis] for axis in (0, 1)], -1)
 
 
 def excess_variances(
-    log_mel: Tensor, counts: Tensor | None, convention: MelConvention
+    log_mel: Tensor, counts: Tensor | None, of_noise: tuple[float, float]
 ) -> tuple[Tensor, Tensor]:
     """Return the variances along bands and frames above those of white noise, each (items)."""
-    bands, frames = _excess(equivalent_variances(log_mel, counts), convention).unbind(-1)
+    bands, frames = _excess(equivalent_variances(log_mel, counts), of_noise).unbind(-1)
     return bands, frames
 
 
 # Where each of the factors of the strength rises from 0 to 1, in the order of `_strength`.
-_STARTS, _ENDS = zip(SMOOTH, EACH_AXIS, BALANCE, LOUD_SHARE, TONAL[::-1], strict=True)
+_STEPS = GraphTable(
+    lambda: torch.tensor(
+        [SMOOTH, EACH_AXIS, BALANCE, LOUD_SHARE, TONAL[::-1]], dtype=torch.float64, device="cpu"
+    )
+)
 
 
 def _strength(excess: Tensor, n_values: Tensor, share: Tensor, roughness: Tensor) -> Tensor:
@@ -219,26 +220,28 @@ def _strength(excess: Tensor, n_values: Tensor, share: Tensor, roughness: Tensor
     # If the larger excess is not above 0, its ratio does not matter: another step is 0.
     balance = lower / upper.clamp(min=torch.finfo(upper.dtype).tiny)
     values = torch.stack([lower + upper, lower, balance, share, roughness], -1)
-    starts, ends = (_table(each, values.dtype, values.device) for each in (_STARTS, _ENDS))
-    ramp = ((values - starts) / (ends - starts)).clamp(0, 1)
+    starts, ends = _STEPS.like(values).unbind(-1)
+    ramp = ((values - starts) / (ends - starts)).clamp(0.0, 1.0)
     return (ramp.square() * (3 - 2 * ramp)).prod(-1)
 
 
 def estimate(log_mel: Tensor, counts: Tensor | None, convention: MelConvention) -> Smoothness:
     """Return the smoothness of log mels (items, n_mels, n_frames), padded by their last frame."""
 
+    of_noise = noise_variances(convention)
+
     def of_items(log_mel: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor]:
         relative = below_peak(log_mel)
         counted, loud = within(relative, counts, DEPTH), within(relative, counts, LOUD)
         mean_squares = _both_axes(log_mel, counted)
-        excess = _excess(_variances(mean_squares), convention)
+        excess = _excess(_variances(mean_squares), of_noise)
         no_pause = within(relative, counts, PAUSE).any(-2, keepdim=True).expand_as(log_mel)
         share = masked_mean(loud.to(log_mel.dtype), no_pause, (-2, -1))[:, 0, 0]
         roughness = mean_squares[:, 0, 1].sqrt()
         strength = _strength(excess, counted.sum((-2, -1)), share, roughness)
         if log_mel.shape[-2] < LEAST_BANDS:
             strength = torch.zeros_like(strength)
-        return strength, ((excess - ROUGH) / SLOPE).clamp(0, LARGEST_VARIANCE).sqrt()
+        return strength, ((excess - ROUGH) / SLOPE).clamp(0.0, LARGEST_VARIANCE).sqrt()
 
     strength, deviations = map_batch(of_items, log_mel, counts)
     return Smoothness(strength, *deviations.unbind(-1))

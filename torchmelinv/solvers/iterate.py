@@ -115,10 +115,12 @@ def _select(mask: Tensor, if_true: State, if_false: State) -> State:
 
 
 def iterate(
-    step: Callable[[State], State],
+    step: Callable[..., State],
     state: State,
     n_iter: int,
     *,
+    numbered: bool = False,
+    sync: bool = True,
     change: Callable[[State, State], Tensor] | None = None,
     tolerance: float | None = None,
     measure: Callable[[State], Tensor] | None = None,
@@ -131,9 +133,12 @@ def iterate(
     """Repeat a step up to `n_iter` times.
 
     Args:
-        step: Returns the next state.
+        step: Returns the next state of a state.
         state: The initial state.
         n_iter: Largest number of iterations.
+        numbered: Whether `step` also takes the number of iterations before it.
+        sync: Whether the host may read on other devices than the CPU which items still move. If
+            not, the loop ends early on the CPU alone.
         change: Relative change of each item from one state to the next, ≥ 0, broadcastable against
             every tensor of the state.
         tolerance: An item whose change is at most this takes that step and is then frozen by a
@@ -157,7 +162,7 @@ def iterate(
     """
     observed = (tolerance, measure, hook) != (None, None, None)
     if gradient == "checkpointed" and torch.is_grad_enabled() and not observed:
-        return Iterated(_checkpointed(step, state, n_iter, safeguard), None, None, [])
+        return Iterated(_checkpointed(step, state, n_iter, numbered, safeguard), None, None, [])
     history: list[Tensor] = []
     active: Any = None  # items that still move; None before the first iteration
     counts: Any = None
@@ -168,7 +173,7 @@ def iterate(
         state = best = _maker(state)(part.detach() for part in state)
     for iteration in range(n_iter):
         with torch.set_grad_enabled(torch.is_grad_enabled() and iteration >= first):
-            new = step(state)
+            new = step(state, done + iteration) if numbered else step(state)
             if safeguard is not None and (done + iteration + 1) % SAFEGUARD_EVERY == 0:
                 new = safeguard(state, new)
             if active is not None:
@@ -189,23 +194,24 @@ def iterate(
             least = torch.minimum(history[-1], least)
         if hook is not None:
             hook(iteration, state)
-        if _is_sync_iteration(active, iteration) and not active.any():
+        if _is_sync_iteration(active, iteration, sync) and not active.any():
             break
     converged = None if active is None else ~active
     return Iterated(best if keep_best else state, counts, converged, history)
 
 
-def _is_sync_iteration(active: Tensor | None, iteration: int) -> bool:
+def _is_sync_iteration(active: Tensor | None, iteration: int, sync: bool) -> bool:
     """Return whether the host may read in this iteration which items are still active."""
     if active is None:
         return False
-    return active.device.type == "cpu" or iteration % SYNC_EVERY == SYNC_EVERY - 1
+    return active.device.type == "cpu" or (sync and iteration % SYNC_EVERY == SYNC_EVERY - 1)
 
 
 def _checkpointed(
-    step: Callable[[State], State],
+    step: Callable[..., State],
     state: State,
     n_iter: int,
+    numbered: bool,
     safeguard: Callable[[State, State], State] | None,
 ) -> State:
     """Return the state after n_iter steps, in checkpointed segments of about √n_iter steps."""
@@ -218,8 +224,8 @@ def _checkpointed(
     def segment(*leaves: Tensor, done: int) -> tuple[Tensor, ...]:
         steps = min(size, n_iter - done)
         with backend(name):
-            result = iterate(step, make(leaves), steps, safeguard=safeguard, done=done)
-            return tuple(result.state)
+            options: dict[str, Any] = {"numbered": numbered, "safeguard": safeguard, "done": done}
+            return tuple(iterate(step, make(leaves), steps, **options).state)
 
     for first in range(0, n_iter, size):
         run = functools.partial(segment, done=first)

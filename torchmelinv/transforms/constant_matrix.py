@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.precision import outside_inference_mode
-from torchmelinv._utils.table_cache import cached_table
+from torchmelinv._utils.table_cache import GraphTable, cached_table
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv.transforms.banded import CHUNK_OF_BANDS, CHUNK_OF_BINS, Banded
 
 # Cut-offs relative to the largest singular value. Below the first, a singular value does not count
@@ -22,11 +23,18 @@ from torchmelinv.transforms.banded import CHUNK_OF_BANDS, CHUNK_OF_BINS, Banded
 RANK_TOLERANCE, INVERSE_TOLERANCE = 1e-6, 1e-4
 
 
+@outside_inference_mode
+def _pinv(table: Tensor) -> Tensor:
+    return torch.linalg.pinv(table, rtol=INVERSE_TOLERANCE)
+
+
 class ConstantMatrix:
     """A matrix (n_mels, n_freqs) in float64 on the CPU that never changes; hashed by identity."""
 
     def __init__(self, table: Tensor) -> None:
-        self.table = table
+        self.table, self.shape = table, tuple(table.shape)
+        self._graph_table = GraphTable(lambda: table)
+        self._graph_pinv = GraphTable(lambda: _pinv(table))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ConstantMatrix:
         """Return the matrix itself: copies of a module share the tables."""
@@ -55,7 +63,7 @@ class ConstantMatrix:
     @functools.cached_property
     def pseudo_inverse(self) -> Tensor:
         """M⁺ in float64, (n_freqs, n_mels), without singular values below 1e-4 of the largest."""
-        return outside_inference_mode(torch.linalg.pinv)(self.table, rtol=INVERSE_TOLERANCE)
+        return _pinv(self.table)
 
     @functools.cached_property
     def is_tridiagonal(self) -> bool:
@@ -63,6 +71,24 @@ class ConstantMatrix:
         feeds = (self.table != 0).to(torch.uint8)
         first, last = feeds.argmax(0), len(feeds) - 1 - feeds.flip(0).argmax(0)
         return bool(((last - first <= 1) | (feeds == 0).all(0)).all())
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """Return M s. Traced graphs get dense matrices, here and below."""
+        if is_traced(spectrum):
+            return self._graph_table.like(spectrum) @ spectrum
+        return forward_product(self, spectrum) @ spectrum
+
+    def adjoint(self, mel: Tensor) -> Tensor:
+        """Return Mᵀ m."""
+        if is_traced(mel):
+            return self._graph_table.like(mel).mT @ mel
+        return adjoint_product(self, mel) @ mel
+
+    def pinv(self, mel: Tensor) -> Tensor:
+        """Return M⁺ m."""
+        if is_traced(mel):
+            return self._graph_pinv.like(mel) @ mel
+        return pinv_product(self, mel) @ mel
 
 
 @cached_table

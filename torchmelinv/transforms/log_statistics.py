@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv.conventions import MelConvention
 from torchmelinv.transforms.compression import logarithmic
-from torchmelinv.transforms.mel_bounds import relative_energy
+from torchmelinv.transforms.mel_bounds import largest_density, relative_energy
 
 _FULL_SCALE = 1.05  # relative energy of a frame, with room for the rounding of half precisions
 
@@ -28,6 +28,7 @@ class LogStatistics(NamedTuple):
     # How far the mean power of an item lies below its frames or bands of zeros, in nepers; 0 if
     # there are none
     zero_depth: float
+    density: float  # see `largest_density`
 
 
 def log_base(convention: MelConvention) -> float:
@@ -52,8 +53,9 @@ def log_statistics(
     if level.reference_max or convention.n_mels <= 2:
         # The peak is 0 by definition, or half of the bands is one band.
         depth = torch.zeros_like(depth)
-    found = (values.min(), values.max(), values.mean(), logs.min(), logs.max())
-    return LogStatistics(*torch.stack([*found, loud.to(values.dtype).max(), depth.max()]).tolist())
+    found = [values.min(), values.max(), values.mean(), logs.min(), logs.max()]
+    found += [loud.to(values.dtype).max(), depth.max(), largest_density(values, convention)]
+    return LogStatistics(*torch.stack(found).tolist())
 
 
 def _zero_depth(values: Tensor, below: Tensor, own: Tensor) -> Tensor:

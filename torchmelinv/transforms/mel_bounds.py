@@ -20,9 +20,10 @@ from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.table_cache import cached_table, to_device
 from torchmelinv.conventions import MelConvention
 from torchmelinv.transforms.compression import compress, decompress
-from torchmelinv.transforms.constant_matrix import adjoint_product
+from torchmelinv.transforms.constant_matrix import ConstantMatrix
 from torchmelinv.transforms.mel_filterbank import mel_matrix, shared_matrix
 from torchmelinv.transforms.window import window_table
 
@@ -101,6 +102,19 @@ def relative_energy(linear_mel: Tensor, convention: MelConvention) -> Tensor:
     power = convention.power
     mel = (linear_mel - tables.silence).relu()
     y = tables.scale * safe_divide(mel, tables.width).pow(max(2 / power - 1, 0))
-    spectrum = adjoint_product(shared_matrix(convention), y) @ y
+    spectrum = shared_matrix(convention).adjoint(y)
     norm = _dual_norm(tables.weights * spectrum, power)[..., 0, :]
     return safe_divide((y * mel).sum(-2), norm).pow(2 / power)
+
+
+@cached_table
+def _widths(matrix: ConstantMatrix, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return to_device(matrix.table.sum(1, keepdim=True), dtype, device)
+
+
+def largest_density(mel: Tensor, convention: MelConvention) -> Tensor:
+    """Return the largest mean of |STFT|^power within a band, or 0 if the power is at least 1."""
+    if convention.power >= 1:
+        return mel.new_zeros(())
+    widths = _widths(shared_matrix(convention), mel)
+    return safe_divide(decompress(mel, convention.level), widths).max()

@@ -16,15 +16,13 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
-from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.validation import check_real
 from torchmelinv._utils.warning import warn_caller
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError, MelValueWarning
-from torchmelinv.transforms.compression import compress, decompress, logarithmic
+from torchmelinv.transforms.compression import compress, logarithmic
 from torchmelinv.transforms.log_statistics import LogStatistics, log_base, log_statistics
-from torchmelinv.transforms.mel_bounds import linear_bounds
-from torchmelinv.transforms.mel_filterbank import mel_matrix
+from torchmelinv.transforms.mel_bounds import largest_density, linear_bounds
 
 _LARGEST = 1e18  # linear mel, and magnitude: their squares still fit float32
 _MARGIN = 100.0  # factor beyond the bounds of waveforms in [−1, 1] at which the level is doubtful
@@ -103,11 +101,12 @@ def check_possible_values(mel: Tensor, convention: MelConvention) -> None:
         return
     mel = mel.detach()
     logs = logarithmic(mel, convention.level) * log_base(convention)
-    low, high, highest = torch.stack([mel.min(), mel.max(), logs.max()]).tolist()
+    found = [mel.min(), mel.max(), logs.max(), largest_density(mel, convention)]
+    low, high, highest, density = torch.stack(found).tolist()
     if not math.isfinite(low + high):
         _raise_not_finite(mel, None)
     _check_largest(highest, high)
-    _check_magnitude(mel, convention)
+    _check_magnitude(high, density, convention)
 
 
 def find_value_problem(
@@ -123,18 +122,19 @@ def find_value_problem(
     values = mel if mask is None else torch.where(mask, mel, mel[..., :1])
     if convention.level.log is None:
         linear = logarithmic(values, convention.level)
-        low, high, highest = torch.stack([values.min(), values.max(), linear.max()]).tolist()
+        found = [values.min(), values.max(), linear.max(), largest_density(values, convention)]
+        low, high, highest, density = torch.stack(found).tolist()
         if not math.isfinite(low + high):
             _raise_not_finite(mel, mask)
         _check_linear(low, high, convention)
         _check_largest(math.log(highest) if highest > 0 else -math.inf, high)
-        _check_magnitude(values, convention)
+        _check_magnitude(high, density, convention)
         return None
     statistics = log_statistics(values, convention, mask)
     if not math.isfinite(statistics.low + statistics.high):
         _raise_not_finite(mel, mask)
     problem = _find_log_problem(statistics, convention)
-    _check_magnitude(values, convention)
+    _check_magnitude(statistics.high, statistics.density, convention)
     return problem
 
 
@@ -173,16 +173,11 @@ def _check_largest(highest: float, high: float) -> None:
         )
 
 
-def _check_magnitude(values: Tensor, convention: MelConvention) -> None:
+def _check_magnitude(high: float, density: float, convention: MelConvention) -> None:
     """Raise `InputError` if a power below 1 makes the magnitude of the mel too large."""
-    if convention.power >= 1:
-        return
-    width = mel_matrix(convention).sum(1, keepdim=True).to(values.dtype).to(values.device)
-    density = safe_divide(decompress(values, convention.level), width)
-    highest = float(density.max())
-    if highest > _LARGEST**convention.power:
+    if density > _LARGEST**convention.power:
         raise InputError(
-            f"the mel's values, up to {float(values.max()):.3g}, stand for magnitudes above "
+            f"the mel's values, up to {high:.3g}, stand for magnitudes above "
             f"{_LARGEST:g} at the power {convention.power:g}: they were made with another power "
             "or level"
         )

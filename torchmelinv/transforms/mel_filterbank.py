@@ -13,20 +13,16 @@ import os
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.precision import full_precision, outside_inference_mode
 from torchmelinv._utils.validation import check_features, check_real
 from torchmelinv._utils.warning import warn_caller
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import EmptyFilterWarning, InputError
-from torchmelinv.transforms.constant_matrix import (
-    ConstantMatrix,
-    adjoint_product,
-    forward_product,
-    pinv_product,
-)
+from torchmelinv.transforms.constant_matrix import ConstantMatrix
 from torchmelinv.transforms.mel_scale import hz_to_mel, mel_to_hz
 
 __all__ = ["LinearMap", "MelFilterbank"]
@@ -124,7 +120,7 @@ def _copied(matrix: Tensor) -> ConstantMatrix:
     return ConstantMatrix(table)
 
 
-class LinearMap(nn.Module):
+class LinearMap(Module):
     """Multiply by a constant matrix M.
 
     The matrix is kept in float64 on the CPU as `table` and applied in the input's dtype on the
@@ -156,12 +152,12 @@ class LinearMap(nn.Module):
     @property
     def n_mels(self) -> int:
         """Number of rows."""
-        return self.table.shape[0]
+        return self.matrix.shape[0]
 
     @property
     def n_freqs(self) -> int:
         """Number of columns."""
-        return self.table.shape[1]
+        return self.matrix.shape[1]
 
     @property
     def table(self) -> Tensor:
@@ -202,7 +198,7 @@ class LinearMap(nn.Module):
             - output: (…, n_mels, n_frames)
         """
         spectrum = check_features(spectrum, "spectrum", self.n_freqs)
-        return forward_product(self.matrix, spectrum) @ spectrum
+        return self.matrix.forward(spectrum)
 
     @full_precision
     def adjoint(self, mel: Tensor) -> Tensor:
@@ -222,7 +218,7 @@ class LinearMap(nn.Module):
             - output: (…, n_freqs, n_frames)
         """
         mel = check_features(mel, "mel", self.n_mels)
-        return adjoint_product(self.matrix, mel) @ mel
+        return self.matrix.adjoint(mel)
 
     @full_precision
     def pinv(self, mel: Tensor) -> Tensor:
@@ -242,7 +238,7 @@ class LinearMap(nn.Module):
             - output: (…, n_freqs, n_frames)
         """
         mel = check_features(mel, "mel", self.n_mels)
-        return pinv_product(self.matrix, mel) @ mel
+        return self.matrix.pinv(mel)
 
 
 class MelFilterbank(LinearMap):

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from torchmelinv._utils.batching import map_batch
 from torchmelinv._utils.precision import full_precision, outside_inference_mode
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_features, check_whole
 from torchmelinv.conventions import MfccConvention
 from torchmelinv.conventions.records import DCT_NORMS
@@ -94,7 +95,7 @@ def _product(table: Tensor, values: Tensor) -> Tensor:
 
     On the CPU item by item, so that the batch does not change the rounding.
     """
-    table = table.to(values.dtype).to(values.device)
+    table = to_device(table, values.dtype, values.device)
     items = values.reshape(-1, *values.shape[-2:])
     (products,) = map_batch(lambda item: (table @ item,), items)
     return products.reshape(*values.shape[:-2], *products.shape[-2:])

@@ -5,23 +5,34 @@ Analysis and inversion share one `STFT`, so that they cannot disagree. Equations
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 
 from torchmelinv._utils.batching import length_mask, ranges
+from torchmelinv._utils.module import Module
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.table_cache import GraphTable
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv._utils.validation import check_features, check_length, check_lengths, check_real
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.conventions.presets import as_stft_convention
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.transforms.emphasis import de_emphasize
 from torchmelinv.transforms.overlap_add import frame_signal
-from torchmelinv.transforms.stft_plan import STFTPlan, make_stft_plan, ragged_plan, stft_plan
+from torchmelinv.transforms.stft_plan import (
+    STFTPlan,
+    make_stft_plan,
+    ragged_plan,
+    stft_plan,
+    traced_stft_plan,
+)
+from torchmelinv.transforms.window import window_table
 
 __all__ = ["STFT"]
 
@@ -30,7 +41,13 @@ _BLOCK_SAMPLES = 2**22  # of all frames of a block
 Count = TypeVar("Count", int, Tensor)  # one number, or one per item
 
 
-class STFT(nn.Module):
+@functools.lru_cache(maxsize=64)
+def _graph_window(convention: STFTConvention) -> GraphTable:
+    """Return the window that traced graphs of all modules of a convention share."""
+    return GraphTable(functools.partial(window_table, convention))
+
+
+class STFT(Module):
     """Compute the complex spectrum of a waveform, and the waveform of a complex spectrum.
 
     ``stft.inverse(stft(x), len(x))`` is x wherever frames reach and the sum of squared windows
@@ -75,6 +92,7 @@ class STFT(nn.Module):
             )
         # Without the fields that a mel convention adds, so that equal STFTs share their tables.
         self.convention = as_stft_convention(convention)
+        self._graph_window = _graph_window(self.convention)
 
     def extra_repr(self) -> str:
         """Return the convention as text."""
@@ -89,8 +107,11 @@ class STFT(nn.Module):
             like: Tensor with the dtype and device of the tables.
 
         Returns:
-            The cached plan.
+            The cached plan; in a traced graph one that is computed there.
         """
+        if is_traced(like):
+            window = self._graph_window.like(like)
+            return traced_stft_plan(self.convention, n_frames, n_samples, window)
         return stft_plan(self.convention, n_frames, n_samples, like.dtype, like.device)
 
     def default_length(self, n_frames: Count) -> Count:
@@ -118,7 +139,9 @@ class STFT(nn.Module):
         convention, hop_length = self.convention, self.convention.hop_length
         hops = frame_counts - int(convention.ends_on_frame)
         # `min_samples` of each count
-        needed = convention.support + hop_length * (frame_counts - 1 + convention.drop_last_frame)
+        needed = convention.support + hop_length * (
+            frame_counts - 1 + int(convention.drop_last_frame)
+        )
         return torch.maximum(hop_length * hops.clamp(min=1), needed - 2 * convention.left_padding)
 
     def frame_counts(self, sample_counts: Tensor) -> Tensor:
@@ -134,13 +157,16 @@ class STFT(nn.Module):
         frames = 1 + reach.div(self.convention.hop_length, rounding_mode="floor")
         return (frames - int(self.convention.drop_last_frame)).clamp(min=0)
 
-    def valid_length(self, frame_counts: Tensor, n_samples: int, length: int | None) -> Tensor:
+    def valid_length(
+        self, frame_counts: Tensor, n_samples: int, length: int | Tensor | None
+    ) -> Tensor:
         """Return the number of samples of each item of a padded batch.
 
         Args:
             frame_counts: Frames of each item, (…).
             n_samples: Samples of the padded batch.
-            length: Requested length of the longest items. Default: their `default_length`.
+            length: Requested length of the longest items, or of each item, (…). It counts for an
+                item if it gives the item's frames. Default: `default_length` of the frames.
 
         Returns:
             Samples of each item, (…), at most `n_samples`.
@@ -148,6 +174,9 @@ class STFT(nn.Module):
         samples = self.default_length(frame_counts).clamp(max=n_samples)
         if length is None:
             return samples
+        if isinstance(length, Tensor):
+            fits = frame_counts == self.frame_counts(length)
+            return torch.where(fits, length.clamp(max=n_samples), samples)
         longest = frame_counts == self.convention.n_frames(length)
         return torch.where(longest, min(length, n_samples), samples)
 

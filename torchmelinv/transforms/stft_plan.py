@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,10 +25,12 @@ from torch.nn.functional import pad
 from torchmelinv._utils.batching import length_mask
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.table_cache import to_device
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.cuda.layout import Layout
 from torchmelinv.transforms.overlap_add import frame_signal, overlap_add
-from torchmelinv.transforms.window import sumsquare_floor, window_table
+from torchmelinv.transforms.window import hops_of_window, sumsquare_floor, window_table
 
 
 def _padded_length(convention: STFTConvention, n_frames: int) -> int:
@@ -35,9 +38,14 @@ def _padded_length(convention: STFTConvention, n_frames: int) -> int:
     return convention.hop_length * (n_frames - 1) + convention.n_fft
 
 
-def _reflect(position: Tensor, length: Tensor | int) -> Tensor:
-    """Return indices into a signal of `length` samples that reflects at both ends."""
-    length = torch.as_tensor(length, device=position.device)
+def _reflects(convention: STFTConvention) -> bool:
+    return convention.padding.endswith(("reflect", "reflect_win"))
+
+
+def _reflect(position: Tensor, length: Any) -> Tensor:
+    """Return indices into a signal of `length` samples, one number or a tensor, that reflects."""
+    if not isinstance(length, Tensor):
+        length = position.new_full((1,), length)  # ONNX takes no symbol in `remainder`
     period = (2 * (length - 1)).clamp(min=1)
     folded = position.remainder(period)
     return torch.minimum(torch.minimum(folded, period - folded), length - 1)
@@ -60,16 +68,44 @@ class STFTPlan:
     n_frames: int
     n_samples: int  # of the signal without padding
     window: Tensor  # (n_fft,)
-    # 1 / (n_fft Σw²), (n_samples,), or (items, n_samples) if items differ in length
-    inverse_sumsquare: Tensor
     # Indices of the samples that are repeated before and after the signal; None without reflection
     edge_indices: tuple[Tensor, Tensor] | None = None
-    # Index of each padded sample, (items, padded samples); if items differ in length and reflect
+    # Index of each padded sample if there is reflection: (items, padded samples) if items differ in
+    # length, (padded samples,) in a traced graph
     padded_indices: Tensor | None = None
     # True for an item's own frames, (items, frames, 1); None if all items have n_frames
     frame_mask: Tensor | None = None
     # Samples of each item, (items,); None if all items have n_samples
     n_valid: Tensor | None = None
+
+    @property
+    def inverse_sumsquare(self) -> Tensor:
+        """1 / (n_fft Σw²), (n_samples,), or (items, n_samples) if items differ in length.
+
+        Only synthesis needs it, so it is computed at first access, in double precision.
+        """
+        # `torch.compile` cannot trace a cached property.
+        return self._envelope(self.window) if is_traced(self.window) else self._cached_envelope
+
+    @functools.cached_property
+    @outside_inference_mode
+    def _cached_envelope(self) -> Tensor:
+        convention, like = self.convention, (self.window.dtype, self.window.device)
+        if self.frame_mask is not None:
+            return self._envelope(window_table(convention))
+        return _long_inverse_sumsquare(convention, self.n_frames, self.n_samples, *like)
+
+    def _envelope(self, window: Tensor) -> Tensor:
+        """Return `inverse_sumsquare` from a window of any precision."""
+        n_frames, n_samples, device = self.n_frames, self.n_samples, self.window.device
+        window = to_device(window, torch.float32 if device.type == "mps" else torch.float64, device)
+        counts: Any = n_frames
+        if self.frame_mask is not None:
+            counts = self.frame_mask.sum((-2, -1))[:, None, None]
+        inverse = _inverse_sumsquare(window, self.convention, n_frames, n_samples, counts)
+        if self.n_valid is not None:
+            inverse = inverse * length_mask(self.n_valid, n_samples)
+        return inverse.to(self.window.dtype)
 
     @functools.cached_property
     def layout(self) -> Layout:
@@ -89,14 +125,17 @@ class STFTPlan:
 
     def pad(self, signal: Tensor) -> Tensor:
         """Pad a signal (items, n_samples) to hop · (T − 1) + n_fft samples, or trim it to them."""
+        if self.padded_indices is not None and self.padded_indices.ndim == 1:
+            return signal.index_select(-1, self.padded_indices)
         if self.padded_indices is not None:
             return signal.gather(-1, self.padded_indices)
-        left = self.convention.left_padding
-        right = _padded_length(self.convention, self.n_frames) - left - self.n_samples
+        padded_length = _padded_length(self.convention, self.n_frames)
         if self.edge_indices is None:
-            return pad(signal, (left, right))
+            left = self.convention.left_padding
+            return pad(signal, (left, padded_length - left - self.n_samples))
         before, after = (signal.index_select(-1, indices) for indices in self.edge_indices)
-        return torch.cat([before, signal[..., : self.n_samples + min(right, 0)], after], -1)
+        padded = torch.cat([before, signal, after], -1)
+        return padded if padded.shape[-1] == padded_length else padded[..., :padded_length]
 
     def forward(self, signal: Tensor) -> Tensor:
         """Return the spectrum (items, frames, n_freqs) of a signal (items, n_samples)."""
@@ -153,23 +192,34 @@ class STFTPlan:
 
 
 def _inverse_sumsquare(
-    convention: STFTConvention, n_frames: int, n_samples: int, frame_mask: Tensor
+    window: Tensor, convention: STFTConvention, n_frames: int, n_samples: int, counts: Any
 ) -> Tensor:
-    """Return 1 / (n_fft Σw²) over an item's own frames, in the mask's dtype.
+    """Return 1 / (n_fft Σw²) over an item's own frames, in the window's dtype and on its device.
 
-    Mask (items, frames) -> (items, n_samples); 0 where no window reaches.
+    Counts, one number or (items, 1, 1) -> (n_samples,) or (items, n_samples); 0 where no window
+    reaches.
     """
-    squared = window_table(convention).square().to(frame_mask.dtype).to(frame_mask.device)
-    frames = frame_mask[..., None] * squared
-    sumsquare = overlap_add(frames, torch.ones_like(squared), convention.hop_length)
-    sumsquare = fit_length(sumsquare[..., convention.left_padding :], n_samples)
-    floor = sumsquare_floor(convention) * sumsquare.amax(-1, keepdim=True)
+    squared = hops_of_window(window.square(), convention.hop_length)
+    # Whether hop h holds part s of a frame: frame h − s must be one of the item's own.
+    position = torch.arange(n_frames + len(squared) - 1, device=window.device)
+    frame = position[:, None] - torch.arange(len(squared), device=window.device)
+    sumsquare = (((frame >= 0) & (frame < counts)).to(window.dtype) @ squared).flatten(-2)
+    sumsquare = sumsquare[..., convention.left_padding : _padded_length(convention, n_frames)]
+    sumsquare = fit_length(sumsquare, n_samples)
+    floor = sumsquare_floor(window, convention.hop_length) * sumsquare.amax(-1, keepdim=True)
     reached = (sumsquare > 0).to(sumsquare.dtype)
     return safe_divide(reached, convention.n_fft * torch.maximum(sumsquare, floor))
 
 
-def _long_inverse_sumsquare(convention: STFTConvention, n_frames: int, n_samples: int) -> Tensor:
-    """Return `_inverse_sumsquare` of one item, (n_samples,), float64.
+@outside_inference_mode
+def _long_inverse_sumsquare(
+    convention: STFTConvention,
+    n_frames: int,
+    n_samples: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    """Return `_inverse_sumsquare` of one item, (n_samples,), computed on the CPU in float64.
 
     Between the ends it repeats itself from hop to hop, so it is computed for a few frames.
     """
@@ -178,13 +228,27 @@ def _long_inverse_sumsquare(convention: STFTConvention, n_frames: int, n_samples
     missing = (n_frames - few) * hop
     if n_samples <= missing + 2 * convention.n_fft:  # cut so short that the ends meet
         few, missing = n_frames, 0
-    mask = torch.ones(few, dtype=torch.float64)
-    inverse = _inverse_sumsquare(convention, few, n_samples - missing, mask)
-    if missing == 0:
-        return inverse
-    middle = 2 * overlap * hop - convention.left_padding
-    repeated = inverse[middle : middle + hop].repeat(n_frames - few)
-    return torch.cat([inverse[:middle], repeated, inverse[middle:]])
+    window = window_table(convention)
+    inverse = _inverse_sumsquare(window, convention, few, n_samples - missing, few)
+    if missing:
+        middle = 2 * overlap * hop - convention.left_padding
+        repeated = inverse[middle : middle + hop].repeat(n_frames - few)
+        inverse = torch.cat([inverse[:middle], repeated, inverse[middle:]])
+    return inverse.to(dtype).to(device)  # in two steps: MPS has no float64
+
+
+def _edge_indices(
+    convention: STFTConvention, n_samples: int, right: int, device: torch.device
+) -> tuple[Tensor, Tensor] | None:
+    """Return the indices of the samples that are repeated, `right` of them after the signal.
+
+    None without reflection.
+    """
+    if not _reflects(convention):
+        return None
+    before = torch.arange(-convention.left_padding, 0, device=device)
+    after = torch.arange(right, device=device) + n_samples
+    return _reflect(before, n_samples), _reflect(after, n_samples)
 
 
 @outside_inference_mode
@@ -197,21 +261,29 @@ def make_stft_plan(
 ) -> STFTPlan:
     """Return the plan for signals of `n_samples` and spectra of `n_frames`.
 
-    The tables are computed on the CPU in float64, then moved.
+    The tables are computed on the CPU, the window in float64, then moved.
     """
-    edge_indices = None
-    if convention.padding.endswith(("reflect", "reflect_win")):
-        left = convention.left_padding
-        right = _padded_length(convention, n_frames) - left - n_samples
-        before, after = torch.arange(-left, 0), torch.arange(n_samples, n_samples + max(right, 0))
-        edge_indices = (
-            _reflect(before, n_samples).to(device),
-            _reflect(after, n_samples).to(device),
-        )
-    inverse = _long_inverse_sumsquare(convention, n_frames, n_samples)
-    # In two steps: MPS has no float64.
-    window, inverse = (table.to(dtype).to(device) for table in (window_table(convention), inverse))
-    return STFTPlan(convention, n_frames, n_samples, window, inverse, edge_indices)
+    right = _padded_length(convention, n_frames) - convention.left_padding - n_samples
+    edges = _edge_indices(convention, n_samples, max(right, 0), torch.device("cpu"))
+    if edges is not None:
+        edges = edges[0].to(device), edges[1].to(device)
+    window = window_table(convention).to(dtype).to(device)  # in two steps: MPS has no float64
+    return STFTPlan(convention, n_frames, n_samples, window, edges)
+
+
+def traced_stft_plan(
+    convention: STFTConvention, n_frames: int, n_samples: int, window: Tensor
+) -> STFTPlan:
+    """Return the plan for a traced graph.
+
+    Sizes may be symbols there. That of the padded signal follows from the frames alone, so that no
+    guard depends on the remainder of the last hop.
+    """
+    indices = None
+    if _reflects(convention):
+        position = torch.arange(_padded_length(convention, n_frames), device=window.device)
+        indices = _reflect(position - convention.left_padding, n_samples)
+    return STFTPlan(convention, n_frames, n_samples, window, padded_indices=indices)
 
 
 stft_plan = functools.lru_cache(maxsize=64)(make_stft_plan)
@@ -227,21 +299,16 @@ def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: STFTPlan) -> 
         plan: The plan for the size of the padded batch.
 
     Returns:
-        The plan with masks, padding and `inverse_sumsquare` of each item.
+        The plan with the masks and the padding of each item.
     """
     convention, device = plan.convention, plan.window.device
-    frame_mask = length_mask(frame_counts, plan.n_frames)
-    sample_mask = length_mask(sample_counts, plan.n_samples)
-    widest = torch.float32 if device.type == "mps" else torch.float64
-    inverse = _inverse_sumsquare(convention, plan.n_frames, plan.n_samples, frame_mask.to(widest))
     padded_indices = None
-    if plan.edge_indices is not None:
+    if _reflects(convention):
         position = torch.arange(_padded_length(convention, plan.n_frames), device=device)
         padded_indices = _reflect(position - convention.left_padding, sample_counts[:, None])
     return dataclasses.replace(
         plan,
-        inverse_sumsquare=(inverse * sample_mask).to(plan.window.dtype),
         padded_indices=padded_indices,
-        frame_mask=frame_mask[..., None],
+        frame_mask=length_mask(frame_counts, plan.n_frames)[..., None],
         n_valid=sample_counts,
     )

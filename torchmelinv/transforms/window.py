@@ -34,15 +34,18 @@ def window_table(convention: STFTConvention) -> Tensor:
     return pad(window, (left, right - left))
 
 
-def window_sumsquare(convention: STFTConvention) -> Tensor:
-    """Return one period of Σ_t w²(n − t · hop) over all integers t, (hop_length,) in float64."""
-    hop_length = convention.hop_length
-    squared = pad(window_table(convention).square(), (0, -convention.n_fft % hop_length))
-    return squared.reshape(-1, hop_length).sum(0)
+def hops_of_window(values: Tensor, hop_length: int) -> Tensor:
+    """Return values of one frame (n_fft,) hop by hop, with zeros at the end, (hops, hop_length)."""
+    return pad(values, (0, -len(values) % hop_length)).reshape(-1, hop_length)
 
 
-def sumsquare_floor(convention: STFTConvention) -> float:
-    """Return the part of its peak below which Σw² does not count."""
-    sumsquare = window_sumsquare(convention)
-    lowest = float(sumsquare.min() / sumsquare.max().clamp(min=1e-30))
-    return max(SMALLEST_SUMSQUARE_FLOOR, min(SUMSQUARE_FLOOR, lowest))
+def window_sumsquare(window: Tensor, hop_length: int) -> Tensor:
+    """Return one period of Σ_t w²(n − t · hop) over all integers t, (hop_length,)."""
+    return hops_of_window(window.square(), hop_length).sum(0)
+
+
+def sumsquare_floor(window: Tensor, hop_length: int) -> Tensor:
+    """Return the part of its peak below which Σw² does not count, one number."""
+    sumsquare = window_sumsquare(window, hop_length)
+    lowest = sumsquare.min() / sumsquare.max().clamp(min=1e-30)
+    return lowest.clamp(SMALLEST_SUMSQUARE_FLOOR, SUMSQUARE_FLOOR)

@@ -78,10 +78,9 @@ def sound_scores(
         - lengths: (…)
 
     Example:
-        >>> import torch
-        >>> from torchmelinv.metrics.sound_scores import sound_scores
+        >>> import torch, torchmelinv as tmi
         >>> noise = torch.randn(22050)
-        >>> scores = sound_scores(2 * noise, noise, "hifigan_22k")
+        >>> scores = tmi.metrics.sound_scores(2 * noise, noise, "hifigan_22k")
         >>> round(float(scores["level_db"]), 2), round(float(scores["periodicity"]), 2)
         (6.02, 0.0)
     """
@@ -136,10 +135,9 @@ def channel_scores(
         - lengths: (…)
 
     Example:
-        >>> import torch
-        >>> from torchmelinv.metrics.sound_scores import channel_scores
+        >>> import torch, torchmelinv as tmi
         >>> stereo = torch.randn(2, 22050)
-        >>> list(channel_scores(stereo, stereo))
+        >>> list(tmi.metrics.channel_scores(stereo, stereo))
         ['channel_correlation', 'downmix_level_db']
     """
     return {

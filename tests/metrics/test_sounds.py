@@ -10,7 +10,7 @@ import torch
 from tests.problems import TINY, tones
 from torchmelinv import metrics
 from torchmelinv.errors import ConventionError
-from torchmelinv.metrics.sound_scores import SOUND_METRICS, channel_scores, sound_scores
+from torchmelinv.metrics import SOUND_METRICS, channel_scores, sound_scores
 
 
 def pair(items: tuple[int, ...] = ()) -> tuple[torch.Tensor, torch.Tensor]:

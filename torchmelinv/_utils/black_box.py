@@ -1,0 +1,128 @@
+"""Operators for computations that compilers do not trace: values, shape, derivative and batches.
+
+`torch.compile` would unroll an iteration, which takes minutes and gains nothing, and `torch.func`
+cannot trace it. An operator hides it. Its backward computes once more, with gradients, so that it
+keeps nothing but the inputs; it has no second derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from torchmelinv._utils.batching import mapped_first
+from torchmelinv._utils.precision import no_second_derivative
+
+
+def define_operator(
+    name: str,
+    arguments: str,
+    compute: Callable[..., Tensor],
+    shape_of: Callable[..., Sequence[int]],
+) -> Callable[..., Tensor]:
+    """Define `torch.ops.torchmelinv.<name>` and `<name>_backward`.
+
+    Args:
+        name: The operator's name.
+        arguments: Schema of the arguments after the first one.
+        compute: The computation: a tensor and these arguments to a tensor that is new. Gradients
+            pass to the first tensor alone. The tensor requires a gradient in the backward.
+        shape_of: The same arguments to the shape of the result, of the first tensor's dtype.
+
+    Returns:
+        A function that calls the operator, also under transforms of `torch.func`.
+    """
+    forward_name, backward_name = f"torchmelinv::{name}", f"torchmelinv::{name}_backward"
+    # Not by `custom_op`, which turns autograd off inside the backward.
+    torch.library.define(forward_name, f"(Tensor input, {arguments}) -> Tensor")
+    torch.library.define(backward_name, f"(Tensor grad, Tensor input, {arguments}) -> Tensor")
+
+    def forward(*inputs: Any) -> Tensor:
+        result: Tensor = getattr(torch.ops.torchmelinv, name)(*inputs)
+        return result
+
+    def backward(*inputs: Any) -> Tensor:
+        result: Tensor = getattr(torch.ops.torchmelinv, f"{name}_backward")(*inputs)
+        return result
+
+    @torch.library.impl(forward_name, "CompositeExplicitAutograd")
+    def _(first: Tensor, *others: Any) -> Tensor:
+        with torch.no_grad():
+            return compute(first.detach(), *others)
+
+    @torch.library.impl(backward_name, "CompositeExplicitAutograd")
+    def _(grad: Tensor, first: Tensor, *others: Any) -> Tensor:
+        with torch.enable_grad():
+            first = first.detach().requires_grad_()
+            return torch.autograd.grad(compute(first, *others), first, grad)[0]
+
+    @torch.library.register_fake(forward_name)
+    def _(first: Tensor, *others: Any) -> Tensor:
+        return first.new_empty(shape_of(first, *others))
+
+    @torch.library.register_fake(backward_name)
+    def _(grad: Tensor, first: Tensor, *others: Any) -> Tensor:
+        return torch.empty_like(first)
+
+    @torch.library.register_vmap(forward_name)
+    def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
+        return forward(*mapped_first(info.batch_size, in_dims, inputs)), 0
+
+    @torch.library.register_vmap(backward_name)
+    def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
+        return backward(*mapped_first(info.batch_size, in_dims, inputs)), 0
+
+    def save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*(each for each in inputs if isinstance(each, Tensor)))
+        ctx.others = [None if isinstance(each, Tensor) else (each,) for each in inputs]
+
+    def saved_inputs(ctx: Any) -> list[Any]:
+        tensors = iter(ctx.saved_tensors)
+        return [next(tensors) if other is None else other[0] for other in ctx.others]
+
+    def to_first(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        inputs = saved_inputs(ctx)
+        return backward(grad, *inputs), *[None] * (len(inputs) - 1)
+
+    torch.library.register_autograd(forward_name, to_first, setup_context=save_inputs)
+
+    # `torch.func` does not see a derivative that was registered.
+    class Backward(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(*inputs: Any) -> Tensor:
+            return backward(*inputs)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+            pass
+
+        @staticmethod
+        def backward(ctx: Any, *grad: Tensor) -> NoReturn:
+            raise no_second_derivative()
+
+    class Forward(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(*inputs: Any) -> Tensor:
+            return forward(*inputs)
+
+        setup_context = staticmethod(save_inputs)
+
+        @staticmethod
+        def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, ...]:
+            inputs = saved_inputs(ctx)
+            return Backward.apply(grad[0], *inputs), *[None] * (len(inputs) - 1)
+
+    def call(*inputs: Any) -> Tensor:
+        if torch.compiler.is_compiling() or not torch._C._are_functorch_transforms_active():
+            return forward(*inputs)
+        result: Tensor = Forward.apply(*inputs)
+        return result
+
+    return call

@@ -1,0 +1,1 @@
+"""What works on this machine: the environment, a self-check, and the CUDA kernels one by one."""

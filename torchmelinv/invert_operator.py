@@ -1,0 +1,129 @@
+"""The inversion as `torch.ops.torchmelinv.invert`, for compiled graphs and `torch.func`.
+
+Operators take tensors and numbers. An inverter has a name, a text that describes all its settings,
+and is found by it in a registry of this process.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from torchmelinv._utils.black_box import define_operator
+from torchmelinv._utils.tracing import is_traced, passes_gradient, refuse_jvp
+from torchmelinv.conventions import MelConvention
+from torchmelinv.errors import InputError
+from torchmelinv.transforms.mel_checks import check_mel_shape
+
+
+class Invertible(Protocol):
+    """What the operator needs of a `MelInverter`."""
+
+    gradient: Any
+    check: bool
+
+    @property
+    def convention(self) -> MelConvention: ...
+
+    def _register(self, name: str) -> None: ...
+
+    def _invert(
+        self,
+        mel: Tensor,
+        lengths: Tensor | None,
+        length: int | None,
+        init_waveform: Tensor | None,
+        trains: bool | None = None,
+    ) -> Any: ...
+
+
+_inverters: dict[str, Invertible] = {}
+
+
+def register(inverter: Invertible, name: str) -> None:
+    """Make an inverter known to the operator as it is now."""
+    if name not in _inverters:
+        _inverters[name] = copy.copy(inverter)
+
+
+def _inverter(name: str) -> Invertible:
+    if name not in _inverters:
+        raise InputError(
+            f"this process has no inverter with the settings {name}; call a MelInverter with them "
+            "under torch.compile first"
+        )
+    return _inverters[name]
+
+
+def _compute(
+    mel: Tensor,
+    lengths: Tensor | None,
+    length: int | None,
+    init_waveform: Tensor | None,
+    trains: bool,
+    name: str,
+) -> Tensor:
+    """Invert a mel; `trains` says whether a gradient with respect to it passes."""
+    inverter = _inverter(name)
+    if mel.requires_grad and inverter.check:  # the backward: the forward has checked the values
+        inverter = copy.copy(inverter)
+        inverter.check = False
+    waveform: Tensor = inverter._invert(mel, lengths, length, init_waveform, trains).waveform
+    return waveform
+
+
+def _shape_of(
+    mel: Tensor, lengths: Any, length: int | None, init_waveform: Any, trains: bool, name: str
+) -> Sequence[int]:
+    n_samples = _inverter(name).convention.n_samples(mel.shape[-1]) if length is None else length
+    return *mel.shape[:-2], n_samples
+
+
+_invert = define_operator(
+    "invert",
+    "Tensor? lengths, SymInt? length, Tensor? init_waveform, bool trains, str name",
+    _compute,
+    _shape_of,
+)
+
+
+def needs_operator(mel: Any) -> bool:
+    """Return whether a mel needs the operator; `torch.export` traces the single steps."""
+    if torch.compiler.is_compiling():
+        # Not `is_exporting`, which `torch.compile` takes for True.
+        return torch.compiler.is_dynamo_compiling()
+    return is_traced(mel) or torch._C._are_functorch_transforms_active()
+
+
+def invert_by_operator(
+    inverter: Invertible,
+    name: str,
+    mel: Tensor,
+    lengths: Any,
+    length: Any,
+    init_waveform: Tensor | None,
+) -> Tensor:
+    """Return the waveform of an inverter whose settings have this name."""
+    mel = check_mel_shape(mel, inverter.convention)
+    if isinstance(length, Tensor | list | tuple):
+        raise InputError(
+            "length holds the samples of each item; in compiled graphs and torch.func it must be "
+            "one number"
+        )
+    refuse_jvp("MelInverter")
+    inverter._register(name)
+    trains = inverter.gradient != "none" and torch.is_grad_enabled() and passes_gradient(mel)
+    if not trains:
+        mel = mel.detach()
+    if lengths is not None:
+        lengths = torch.as_tensor(lengths)
+    if init_waveform is not None and passes_gradient(init_waveform):
+        raise InputError(
+            "init_waveform requires a gradient, which does not pass through it in compiled graphs "
+            "and torch.func; detach it"
+        )
+    return _invert(mel, lengths, length, init_waveform, trains, name)
