@@ -46,7 +46,7 @@ class Stage:
         share = table.sum(0)[: self.K]
         inside = [k for k in range(len(table)) if D == 1 or not table[k, self.K - 1 :].any()]
         self.M, self.m = table[inside][:, : self.K], rows[:, inside] / D**self.power
-        self.top = int(self.M[-1].argmax())
+        self.top = int(self.M[-2].argmax())
         self.spread = torch.where(share > 0, self.M / share.clamp(min=1e-30), 0)
         self.rest = torch.where(share > 0, 1 - self.spread.sum(0), 0)
         self.free_dc = bool(share[0] == 0)

@@ -50,7 +50,7 @@ def coarse_problem(problem: PhaseProblem, divisor: int) -> PhaseProblem | None:
     if convention is None or not isinstance(target, MelTarget):
         return None
     coarse = target.coarse(divisor, convention.n_freqs)
-    if coarse.tables.last_center < 2:
+    if coarse.tables.inner_center < 2:
         return None
     n_samples = -(-plan.n_samples // divisor)
     dtype, device = plan.window.dtype, plan.window.device
@@ -65,9 +65,10 @@ def coarse_problem(problem: PhaseProblem, divisor: int) -> PhaseProblem | None:
 def refined(problem: PhaseProblem, divisor: int, spectrum: Tensor, signal: Tensor) -> Tensor:
     """Return the spectrum with the lowest bins of a signal at 1 / divisor of the rate.
 
-    These are the bins below the center of the last band that its problem has.
+    These are the bins below the center of the last band but one. Those of the last band, whose
+    other half is left out, would become a tone at the seam.
     """
     assert isinstance(problem.target, MelTarget)
-    end = problem.target.tables.last_center
+    end = problem.target.tables.inner_center
     found = problem.plan.masked(problem.plan.forward(signal))[..., :end]
     return torch.cat([divisor * found, spectrum[..., end:]], -1)

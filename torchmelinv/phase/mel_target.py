@@ -91,10 +91,10 @@ class MelTargetTables:
         return build(self.M_matrix, self.M_norm_matrix, self._free_share, self.device)
 
     @functools.cached_property
-    def last_center(self) -> int:
-        """The bin where the last filter has its peak, or 0 if all filters are empty."""
+    def inner_center(self) -> int:
+        """The bin where the filter before the last one has its peak, or 0 if there is none."""
         nonempty = self.M_matrix[self.M_matrix.any(1)]
-        return int(nonempty[-1].argmax()) if len(nonempty) else 0
+        return int(nonempty[-2].argmax()) if len(nonempty) > 1 else 0
 
     @outside_inference_mode
     def lowest(self, n_freqs: int) -> MelTargetTables:
