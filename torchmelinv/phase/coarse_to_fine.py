@@ -8,8 +8,8 @@ the sizes of the STFT are divisible and half of the lower rate is at least 1 kHz
     n_D times    x_D ← the step of `method`, with weights of frames (`frame_weights.py`),
 
 from the spectrum that the stage before left, whose bins below the center of the last band but one
-are then those of D · STFT_D(x_D). Above them is still the initial phase. The remaining iterations, with
-weights too, are at the full rate, because few of them leave high frequencies rough.
+are then those of D · STFT_D(x_D). Above them is still the initial phase. The remaining iterations,
+with weights too, are at the full rate; with few of them high frequencies stay rough.
 
 The last four of them start again, without the extrapolation that there was before: log-mel L1
 falls by a sixth, and the error of the loudness above 3 kHz by 1.5 %.
