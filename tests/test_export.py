@@ -23,6 +23,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 CLOSE = 1e-4  # of the peak
+# From the phase that PGHI estimates, float32 in torch is up to 8e-5 from float64 itself.
+CLOSE_FROM_PGHI = 2e-4
 
 
 def noise_mel(n_items: int, n_frames: int, convention: tmi.MelConvention = TINY_LOG):
@@ -36,10 +38,10 @@ def run(path, values: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.asarray(session.run(None, {name: values.numpy()})[0]))
 
 
-def check_inverter(path, **options):
+def check_inverter(path, close: float, **options):
     inverter = tmi.MelInverter(TINY_LOG, n_iter=2, **options)
     report = export_onnx(inverter, path)
-    assert report.error < CLOSE
+    assert report.error < close
     assert report.n_bytes == path.stat().st_size
     inputs = onnx.load(report.path).graph.input
     assert [dim.dim_param or dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim] == [
@@ -53,7 +55,7 @@ def check_inverter(path, **options):
             expected = inverter(mel)
         waveform = run(report.path, mel)
         assert waveform.shape == expected.shape
-        assert float((waveform - expected).abs().max()) < CLOSE * float(expected.abs().max())
+        assert float((waveform - expected).abs().max()) < close * float(expected.abs().max())
     metadata = {each.key: each.value for each in onnx.load(report.path).metadata_props}
     assert tmi.MelConvention.from_json(metadata["convention"]) == TINY_LOG
     assert metadata["torchmelinv_version"] == tmi.__version__
@@ -61,12 +63,12 @@ def check_inverter(path, **options):
 
 
 def test_an_inverter(tmp_path):
-    check_inverter(tmp_path / "vocoder.onnx", init="random", restore="none")
+    check_inverter(tmp_path / "vocoder.onnx", CLOSE, init="random", restore="none")
 
 
 @pytest.mark.slow
 def test_the_default_for_short_and_long_mels(tmp_path):
-    check_inverter(tmp_path / "vocoder.onnx")
+    check_inverter(tmp_path / "vocoder.onnx", CLOSE_FROM_PGHI)
 
 
 def test_an_analysis(tmp_path):
@@ -96,12 +98,12 @@ def test_a_torch_program_of_every_size(phase):
 def test_the_default_of_a_preset(tmp_path, preset):
     inverter = tmi.MelInverter(preset)
     report = export_onnx(inverter, tmp_path / "vocoder.onnx")
-    assert report.error < CLOSE
+    assert report.error < CLOSE_FROM_PGHI
     mel = noise_mel(2, 100, inverter.convention)
     with fixed_control_flow():
         expected = inverter(mel)
     error = (run(report.path, mel) - expected).abs().max() / expected.abs().max()
-    assert float(error) < CLOSE
+    assert float(error) < CLOSE_FROM_PGHI
 
 
 @pytest.mark.parametrize(

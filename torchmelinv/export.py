@@ -124,7 +124,10 @@ def _program(module: nn.Module, example: Tensor, name: str) -> Any:
         opset_version=OPSET,
         verbose=False,
     )
-    axes = {"mel": ["batch", example.shape[1], "n_frames"], "waveform": ["batch", "n_samples"]}
+    axes: dict[str, list[Any]] = {
+        "mel": ["batch", example.shape[1], "n_frames"],
+        "waveform": ["batch", "n_samples"],
+    }
     if name == "waveform":
         axes["mel"][1] = program.model.graph.outputs[0].shape[1]
     shape_of = require("onnx_ir", _EXTRA).Shape
