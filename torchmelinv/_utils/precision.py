@@ -34,8 +34,8 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
             raise no_torchscript(function.__qualname__.removesuffix(".forward"))
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         device_type = tensors[0].device.type if tensors else "cpu"
-        # The meta device has no autocast: the function refuses its tensors. Where autocast is off, a
-        # context would only cost time, most of all in graphs of `torch.export`, which it divides.
+        # The meta device has no autocast; the function refuses its tensors. Where autocast is off,
+        # a context would only cost time, and divide the graphs of `torch.export`.
         if device_type == "meta" or not torch.is_autocast_enabled(device_type):
             return function(*args, **kwargs)
         with torch.autocast(device_type=device_type, enabled=False):

@@ -15,7 +15,6 @@ from torchmelinv.cli.options import (
 )
 from torchmelinv.errors import InputError
 from torchmelinv.export import export_onnx
-from torchmelinv.invert import MelInverter
 from torchmelinv.io.disk_errors import check_writable
 
 _DESCRIPTION = """Write the inversion, mel (batch, n_mels, n_frames) to waveform (batch,
