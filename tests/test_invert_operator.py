@@ -33,3 +33,29 @@ def test_an_inverter_is_registered_as_it_is_then():
 def test_unknown_settings_are_refused():
     with pytest.raises(InputError, match="no inverter with the settings"):
         torch.ops.torchmelinv.invert(tiny_mel(), None, None, None, False, "unknown")
+
+
+def test_subclasses_are_not_taken_for_each_other():
+    class Louder(MelInverter):
+        def to_linear_mel(self, mel, *, lengths=None):
+            return 16 * super().to_linear_mel(mel, lengths=lengths)
+
+    mel = torch.stack([tiny_mel(), tiny_mel(seed=1)])
+    for kind in (MelInverter, Louder):
+        inverter = kind(TINY, n_iter=1)
+        torch.testing.assert_close(torch.func.vmap(inverter)(mel), inverter(mel))
+
+
+def test_a_class_that_is_defined_anew_is_used():
+    mel = tiny_mel()[None]
+    for factor in (1, 16):
+
+        class Scaled(MelInverter):
+            factor: int
+
+            def to_linear_mel(self, mel, *, lengths=None):
+                return self.factor * super().to_linear_mel(mel, lengths=lengths)
+
+        Scaled.factor = factor
+        inverter = Scaled(TINY, n_iter=1)
+        torch.testing.assert_close(torch.func.vmap(inverter)(mel), inverter(mel))

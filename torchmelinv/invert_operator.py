@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.black_box import define_operator
-from torchmelinv._utils.tracing import is_traced, passes_gradient, refuse_jvp
+from torchmelinv._utils.tracing import passes_gradient, refuse_jvp
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.transforms.mel_checks import check_mel_shape
@@ -45,9 +45,11 @@ _inverters: dict[str, Invertible] = {}
 
 
 def register(inverter: Invertible, name: str) -> None:
-    """Make an inverter known to the operator as it is now."""
-    if name not in _inverters:
-        _inverters[name] = copy.copy(inverter)
+    """Make an inverter known to the operator as it is now.
+
+    It replaces an earlier one of this name: a class of the user may have been defined anew.
+    """
+    _inverters[name] = copy.copy(inverter)
 
 
 def _inverter(name: str) -> Invertible:
@@ -89,14 +91,6 @@ _invert = define_operator(
     _compute,
     _shape_of,
 )
-
-
-def needs_operator(mel: Any) -> bool:
-    """Return whether a mel needs the operator; `torch.export` traces the single steps."""
-    if torch.compiler.is_compiling():
-        # Not `is_exporting`, which `torch.compile` takes for True.
-        return torch.compiler.is_dynamo_compiling()
-    return is_traced(mel) or torch._C._are_functorch_transforms_active()
 
 
 def invert_by_operator(

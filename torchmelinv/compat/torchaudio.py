@@ -18,10 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from torchmelinv.compat import operators
 from torchmelinv.compat._torchaudio_filters import make_filters, make_window
-
-# Importing it defines the operators of torch.ops.torchmelinv, too.
-from torchmelinv.compat.operators import check_momentum
 from torchmelinv.errors import InputError
 
 __all__ = [
@@ -91,6 +89,10 @@ def griffinlim(
         raise InputError(
             f"the window has shape {list(window.shape)}; it must be (win_length,) = ({win_length},)"
         )
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        return operators.griffin_lim(
+            specgram, window, n_fft, hop_length, power, n_iter, momentum, length, rand_init
+        )
     return torch.ops.torchmelinv.griffin_lim(
         specgram, window, n_fft, hop_length, power, n_iter, momentum, length, rand_init
     )
@@ -155,7 +157,7 @@ class GriffinLim(nn.Module):
         rand_init: bool = True,
     ) -> None:
         super().__init__()
-        check_momentum(momentum)
+        operators.check_momentum(momentum)
         self.n_fft, self.n_iter = n_fft, n_iter
         self.win_length = n_fft if win_length is None else win_length
         self.hop_length = self.win_length // 2 if hop_length is None else hop_length
@@ -179,11 +181,12 @@ class GriffinLim(nn.Module):
             - specgram: (…, n_fft // 2 + 1, time)
             - output: (…, length)
         """
-        return torch.ops.torchmelinv.griffin_lim(
+        return griffinlim(
             specgram,
             self.window,
             self.n_fft,
             self.hop_length,
+            self.win_length,
             self.power,
             self.n_iter,
             self.momentum,
@@ -319,6 +322,8 @@ class InverseMelScale(nn.Module):
             - melspec: (…, n_mels, time)
             - output: (…, n_stft, time)
         """
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return operators.inverse_mel_scale(melspec, self.fb)
         return torch.ops.torchmelinv.inverse_mel_scale(melspec, self.fb)
 
 
