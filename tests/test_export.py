@@ -36,8 +36,15 @@ def run(path, values: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.asarray(session.run(None, {name: values.numpy()})[0]))
 
 
-def test_an_inverter(tmp_path):
-    inverter = tmi.MelInverter(TINY_LOG, n_iter=2)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"magnitude": "transpose", "n_iter": 1, "init": "random"},
+        pytest.param({"n_iter": 2}, marks=pytest.mark.slow),
+    ],
+)
+def test_an_inverter(tmp_path, options):
+    inverter = tmi.MelInverter(TINY_LOG, **options)
     report = export_onnx(inverter, tmp_path / "vocoder.onnx")
     assert report.error < CLOSE
     assert report.n_bytes == (tmp_path / "vocoder.onnx").stat().st_size
@@ -51,7 +58,7 @@ def test_an_inverter(tmp_path):
     metadata = {each.key: each.value for each in onnx.load(report.path).metadata_props}
     assert tmi.MelConvention.from_json(metadata["convention"]) == TINY_LOG
     assert metadata["torchmelinv_version"] == tmi.__version__
-    assert "n_iter=2" in metadata["settings"]
+    assert f"n_iter={options['n_iter']}" in metadata["settings"]
 
 
 def test_an_analysis(tmp_path):
