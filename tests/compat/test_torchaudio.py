@@ -254,6 +254,8 @@ def test_gradients_of_each_sample(module, n_rows):
     torch.testing.assert_close(torch.func.vmap(module)(x), module(x))
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(torch.func.grad(total)(x), expected)
+    with pytest.raises(InputError, match=r"jvp of .* is not supported"):
+        torch.func.jvp(module, (x,), (x,))
 
 
 def test_exported_griffin_lim_has_no_operators_of_this_package():

@@ -18,7 +18,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from torchmelinv._utils.black_box import define_operator, needs_operator
 from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.tracing import is_traced
+from torchmelinv._utils.tracing import is_traced, refuse_jvp
 from torchmelinv._utils.validation import check_features
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
@@ -106,6 +106,7 @@ def griffin_lim(
     angles = 2 * math.pi * torch.rand_like(specgram) if rand_init else None
     settings = (window, angles, n_fft, hop_length, power, n_iter, momentum, length)
     if needs_operator(specgram, window):
+        refuse_jvp("GriffinLim")
         return _griffin_lim_operator(specgram, *settings)
     return _griffin_lim(specgram, *settings)
 
@@ -151,6 +152,7 @@ def inverse_mel_scale(melspec: Tensor, fb: Tensor) -> Tensor:
     melspec = check_features(melspec, "melspec", fb.shape[-1])
     # Filters have no values in a graph of `torch.export`.
     if needs_operator(melspec, fb) or is_traced(fb):
+        refuse_jvp("InverseMelScale")
         return _inverse_mel_scale_operator(melspec, fb)
     return _inverse_mel_scale(melspec, fb)
 
