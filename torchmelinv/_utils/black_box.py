@@ -1,8 +1,8 @@
 """Operators for computations that compilers do not trace: values, shape, derivative and batches.
 
 `torch.compile` would unroll an iteration, which takes minutes and gains nothing, and `torch.func`
-cannot trace it. An operator hides it. Its backward computes once more, with gradients, so that it
-keeps nothing but the inputs; it has no second derivative.
+cannot trace it. To both, an operator is one step. Its backward computes once more, with gradients,
+so it stores nothing but the inputs; it has no second derivative.
 """
 
 from __future__ import annotations

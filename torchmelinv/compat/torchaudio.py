@@ -7,6 +7,7 @@ on any device. Checkpoints of either library load in the other.
 
 Gradients are exact, half precisions come back as float32, and `torch.jit.script` compiles all
 classes. A process that loads a scripted `GriffinLim` or `InverseMelScale` must import this module.
+All classes but `InverseMelScale`, which stays an operator, export to plain operations of torch.
 torchaudio itself is not imported.
 """
 
@@ -257,9 +258,9 @@ class MelScale(nn.Module):
 class InverseMelScale(nn.Module):
     """Find a spectrogram for a mel, as `torchaudio.transforms.InverseMelScale`.
 
-    The result is the entropic inverse. Its mel is the given one to 1e-5 if a spectrogram has that
-    mel, and the regularized nearest one otherwise; values below 0 count as 0. It does not
-    fail, whatever the rank of the filterbank.
+    The result is the entropic inverse. On the CPU, its mel is the given one to 1e-5 if a
+    spectrogram has that mel, and the regularized nearest one otherwise; values below 0 count as 0.
+    It does not fail, whatever the rank of the filterbank.
 
     Args:
         n_stft: Number of bins of the spectrogram, ``n_fft // 2 + 1``.
