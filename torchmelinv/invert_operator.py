@@ -15,6 +15,13 @@ from torch import Tensor
 
 from torchmelinv._utils.black_box import define_operator
 from torchmelinv._utils.tracing import passes_gradient, refuse_jvp
+from torchmelinv._utils.validation import (
+    as_tensor,
+    check_channels,
+    check_length,
+    check_real,
+    is_of_items,
+)
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.transforms.mel_checks import check_mel_shape
@@ -24,6 +31,7 @@ class Invertible(Protocol):
     """What the operator needs of a `MelInverter`."""
 
     gradient: Any
+    channels: bool
     check: bool
 
     @property
@@ -103,19 +111,23 @@ def invert_by_operator(
 ) -> Tensor:
     """Return the waveform of an inverter whose settings have this name."""
     mel = check_mel_shape(mel, inverter.convention)
-    if isinstance(length, Tensor | list | tuple):
+    if inverter.channels:
+        check_channels(mel)
+    if is_of_items(length):
         raise InputError(
             "length holds the samples of each item; in compiled graphs and torch.func it must be "
             "one number"
         )
+    if length is not None and not torch.compiler.is_compiling():  # may be a symbol there
+        check_length(length)
     refuse_jvp("MelInverter")
     inverter._register(name)
     trains = inverter.gradient != "none" and torch.is_grad_enabled() and passes_gradient(mel)
     if not trains:
         mel = mel.detach()
     if lengths is not None:
-        lengths = torch.as_tensor(lengths)
-    if init_waveform is not None and passes_gradient(init_waveform):
+        lengths = as_tensor(lengths)
+    if init_waveform is not None and passes_gradient(check_real(init_waveform, "init_waveform")):
         raise InputError(
             "init_waveform requires a gradient, which does not pass through it in compiled graphs "
             "and torch.func; detach it"
