@@ -113,12 +113,13 @@ def invert_by_operator(
     mel = check_mel_shape(mel, inverter.convention)
     if inverter.channels:
         check_channels(mel)
-    if is_of_items(length):
+    symbolic = torch.compiler.is_compiling() and not isinstance(length, Tensor | list | tuple)
+    if not symbolic and is_of_items(length):
         raise InputError(
             "length holds the samples of each item; in compiled graphs and torch.func it must be "
             "one number"
         )
-    if length is not None and not torch.compiler.is_compiling():  # may be a symbol there
+    if length is not None and not symbolic:
         check_length(length)
     refuse_jvp("MelInverter")
     inverter._register(name)
