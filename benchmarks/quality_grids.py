@@ -13,6 +13,7 @@ from benchmarks.targets import speech_mean, true_mean, true_rows
 
 LABELS = {
     "default": "default",
+    "coarse_to_fine": "**`coarse_to_fine`**",
     "mel_consistent": "**`mel_consistent`**",
     CASCADE: "`fast_griffin_lim`",
     "entropic+raar": "`raar`",
@@ -80,7 +81,7 @@ def methods(record: Record) -> str:
     rows = [
         row
         for row in rows_in(section)
-        if row.method == "mel_consistent" or row.method.startswith("entropic+")
+        if row.method in ("coarse_to_fine", "mel_consistent") or row.method.startswith("entropic+")
     ]
     timed = [row for row in rows if row.init == "random" and row.n_iter]
 

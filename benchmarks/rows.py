@@ -88,8 +88,10 @@ def iterations(phase: str, counts: tuple[int, ...] = ITERATIONS) -> list[int]:
 
 def comparison(convention: str) -> list[Row]:
     """Return the rows of all clips and conventions: our defaults, the cascades and the peers."""
-    rows = [DEFAULT, *(Row("clean", "mel_consistent", "pghi", n_iter) for n_iter in ITERATIONS)]
-    rows += [Row(mel, "mel_consistent", "pghi", n_iter) for mel in MELS[1:] for n_iter in (32, 100)]
+    rows = [DEFAULT]
+    for phase in _joint_phases():
+        rows += [Row("clean", phase, "pghi", n_iter) for n_iter in ITERATIONS]
+        rows += [Row(mel, phase, "pghi", n_iter) for mel in MELS[1:] for n_iter in (32, 100)]
     rows += [Row(mel, CASCADE, "random", n_iter) for mel in MELS for n_iter in (32, 100)]
     rows += [Row("clean", "entropic+raar", "pghi", 32)]
     rows += [Row(mel, "entropic+raar", "pghi", 100) for mel in MELS]

@@ -18,7 +18,9 @@ from torchmelinv.transforms.spectrum import remove_offset
 from torchmelinv.transforms.stft import STFT
 
 # The methods that need no mel, by name.
-MAGNITUDE_PHASES = {name: method for name, method in PHASES.items() if method is not MelConsistent}
+MAGNITUDE_PHASES = {
+    name: method for name, method in PHASES.items() if not issubclass(method, MelConsistent)
+}
 
 
 def solve(

@@ -36,18 +36,17 @@ def run(path, values: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.asarray(session.run(None, {name: values.numpy()})[0]))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"magnitude": "transpose", "n_iter": 1, "init": "random"},
-        pytest.param({"n_iter": 2}, marks=pytest.mark.slow),
-    ],
-)
-def test_an_inverter(tmp_path, options):
-    inverter = tmi.MelInverter(TINY_LOG, **options)
-    report = export_onnx(inverter, tmp_path / "vocoder.onnx")
+def check_inverter(path, n_iter, **options):
+    inverter = tmi.MelInverter(TINY_LOG, n_iter=n_iter, **options)
+    report = export_onnx(inverter, path)
     assert report.error < CLOSE
-    assert report.n_bytes == (tmp_path / "vocoder.onnx").stat().st_size
+    assert report.n_bytes == path.stat().st_size
+    inputs = onnx.load(report.path).graph.input
+    assert [dim.dim_param or dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim] == [
+        "batch",
+        TINY_LOG.n_mels,
+        "n_frames",
+    ]
     for n_items, n_frames in ((1, 8), (2, 33), (5, 130)):
         mel = noise_mel(n_items, n_frames)
         with fixed_control_flow():
@@ -58,7 +57,18 @@ def test_an_inverter(tmp_path, options):
     metadata = {each.key: each.value for each in onnx.load(report.path).metadata_props}
     assert tmi.MelConvention.from_json(metadata["convention"]) == TINY_LOG
     assert metadata["torchmelinv_version"] == tmi.__version__
-    assert f"n_iter={options['n_iter']}" in metadata["settings"]
+    assert f"n_iter={n_iter}" in metadata["settings"]
+
+
+def test_an_inverter(tmp_path):
+    check_inverter(
+        tmp_path / "vocoder.onnx", 1, magnitude="transpose", init="random", restore="none"
+    )
+
+
+@pytest.mark.slow
+def test_the_default_for_short_and_long_mels(tmp_path):
+    check_inverter(tmp_path / "vocoder.onnx", 2)
 
 
 def test_an_analysis(tmp_path):

@@ -101,20 +101,36 @@ def _check_exportable(inverter: MelInverter) -> None:
 
 def _program(module: nn.Module, example: Tensor, name: str) -> Any:
     """Return the ONNX program of a module of one tensor (batch, …, length)."""
+    # Here, because they load the compiler.
+    from torch._dynamo.exc import UserError
+    from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+
     length = example.ndim - 1
     n_frames = torch.export.Dim("n_frames", min=_LEAST_FRAMES, max=_MOST_FRAMES)
     batch = torch.export.Dim("batch", min=1, max=_MOST_ITEMS)
     shapes = {name: {0: batch, length: torch.export.Dim.DYNAMIC if length == 1 else n_frames}}
-    with torch.no_grad():
-        exported = torch.export.export(module.eval(), (example,), dynamic_shapes=shapes)
-    return torch.onnx.export(
+    try:
+        with torch.no_grad():
+            exported = torch.export.export(module.eval(), (example,), dynamic_shapes=shapes)
+    except (UserError, GuardOnDataDependentSymNode) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"this module cannot be exported: {reason}") from error
+    output_name = "waveform" if name == "mel" else "mel"
+    program: Any = torch.onnx.export(
         exported,
         dynamo=True,
         input_names=[name],
-        output_names=["waveform" if name == "mel" else "mel"],
+        output_names=[output_name],
         opset_version=OPSET,
         verbose=False,
     )
+    axes = {"mel": ["batch", example.shape[1], "n_frames"], "waveform": ["batch", "n_samples"]}
+    if name == "waveform":
+        axes["mel"][1] = program.model.graph.outputs[0].shape[1]
+    shape_of = require("onnx_ir", _EXTRA).Shape
+    program.model.graph.inputs[0].shape = shape_of(axes[name])
+    program.model.graph.outputs[0].shape = shape_of(axes[output_name])
+    return program
 
 
 def _example(name: str, convention: MelConvention, n_items: int, n_frames: int) -> Tensor:

@@ -70,9 +70,9 @@ class MelInverter(Module):
     """Invert mel spectrograms to waveforms, without a trained vocoder.
 
     The mel is decompressed, and sharpened if it was smoothed; `magnitude` finds an initial linear
-    spectrogram for it, and `phase` finds the waveform. The default phase method,
-    ``"mel_consistent"``, holds the waveform to the mel itself; all others hold it to that
-    magnitude.
+    spectrogram for it, and `phase` finds the waveform. The phase methods ``"mel_consistent"``, the
+    default, and ``"coarse_to_fine"`` hold the waveform to the mel itself; all others hold it to
+    that magnitude.
 
     The module has no parameters and nothing to save. Its tables follow the mel's device and dtype;
     half precisions are computed in and returned as float32. An item's waveform depends neither on
@@ -85,11 +85,12 @@ class MelInverter(Module):
             file.
         magnitude: Inverse of the filterbank: ``"entropic"`` (minimum cross-entropy from a smooth
             envelope), ``"least_distance"``, ``"nnls"``, ``"pinv"`` or ``"transpose"``.
-        phase: Phase method: ``"mel_consistent"``, ``"griffin_lim"``, ``"fast_griffin_lim"``,
-            ``"accelerated_griffin_lim"``, ``"admm"``, ``"raar"``, ``"lws"`` or ``"rtisi_la"``; or
-            an object of `torchmelinv.phases` or of a subclass of `PhaseMethod`, such as
-            ``ADMM(rho=0.3)``.
-        n_iter: Number of iterations, at least 0.
+        phase: Phase method: ``"mel_consistent"``, ``"coarse_to_fine"``, ``"griffin_lim"``,
+            ``"fast_griffin_lim"``, ``"accelerated_griffin_lim"``, ``"admm"``, ``"raar"``, ``"lws"``
+            or ``"rtisi_la"``; or an object of `torchmelinv.phases` or of a subclass of
+            `PhaseMethod`, such as ``ADMM(rho=0.3)``.
+        n_iter: Number of iterations, at least 0. Those of ``"coarse_to_fine"`` at 1/D of the
+            sampling rate count about 1/D, as they cost.
         init: Initial phase: ``"pghi"`` or ``"spsi"`` (estimated from the magnitude; that of
             ``"pghi"`` is random where the magnitude has no fine structure), ``"random"`` or
             ``"zero"``.

@@ -5,6 +5,7 @@ Each name of a method stands for the class with its default hyper-parameters.
 
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
 from torchmelinv.phase.admm import ADMM
+from torchmelinv.phase.coarse_to_fine import CoarseToFine
 from torchmelinv.phase.griffin_lim import FastGriffinLim, GriffinLim
 from torchmelinv.phase.lws import LWS
 from torchmelinv.phase.mel_consistent import MelConsistent
@@ -18,6 +19,7 @@ __all__ = [
     "RAAR",
     "RTISILA",
     "AcceleratedGriffinLim",
+    "CoarseToFine",
     "FastGriffinLim",
     "GriffinLim",
     "MelConsistent",

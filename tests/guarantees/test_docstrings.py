@@ -24,7 +24,7 @@ MODULES = {name: value for name, value in CLASSES.items() if issubclass(value, n
 ERRORS = {name for name, value in CLASSES.items() if issubclass(value, Exception)}
 COMPAT = {name: value for name, value in OBJECTS.items() if name.startswith("torchmelinv.compat.")}
 # Methods that define the phase or magnitude themselves, without a paper.
-WITHOUT_PAPER = ("transpose", "pinv")
+WITHOUT_PAPER = ("transpose", "pinv", "coarse_to_fine")
 
 # Sections of PyTorch that the parser would take for a part of the section before.
 TORCH_SECTIONS = [

@@ -49,7 +49,7 @@ def mel_of(convention, n_samples=9000, items=()):
 def test_the_samples_are_those_of_all_frames_at_once(name, init, in_pieces):
     convention = CONVENTIONS[name]
     mel = mel_of(convention)
-    inverter = tmi.MelInverter(convention, n_iter=8, init=init, check=False)
+    inverter = tmi.MelInverter(convention, phase="mel_consistent", n_iter=8, init=init, check=False)
     whole = inverter(mel)
     in_pieces()
     assert is_long(convention, mel.shape[-1], mel.device)
@@ -60,7 +60,7 @@ def test_the_samples_are_those_of_all_frames_at_once(name, init, in_pieces):
 def test_with_an_estimated_phase_the_mel_is_met_as_well(name, in_pieces):
     convention = CONVENTIONS[name]
     mel = mel_of(convention)
-    inverter = tmi.MelInverter(convention, n_iter=16, check=False)
+    inverter = tmi.MelInverter(convention, phase="mel_consistent", n_iter=16, check=False)
     analysis = tmi.MelSpectrogram(convention)
 
     def error() -> float:
@@ -73,8 +73,18 @@ def test_with_an_estimated_phase_the_mel_is_met_as_well(name, in_pieces):
     assert error() < whole + 1.5
 
 
+def test_coarse_to_fine_is_at_the_full_rate_in_pieces(in_pieces):
+    mel = mel_of(TINY)
+    in_pieces()
+    waveforms = [
+        tmi.MelInverter(TINY, phase=phase, n_iter=8)(mel)
+        for phase in ("coarse_to_fine", "mel_consistent")
+    ]
+    assert torch.equal(*waveforms)
+
+
 def test_batches_lengths_and_requested_lengths(in_pieces):
-    inverter = tmi.MelInverter(TINY, n_iter=3, init="random", check=False)
+    inverter = tmi.MelInverter(TINY, phase="mel_consistent", n_iter=3, init="random", check=False)
     mel = mel_of(TINY, items=(2, 2))
     lengths = torch.tensor([[mel.shape[-1], 150], [90, 3]])
     for options in ({}, {"lengths": lengths}, {"length": 9010}, {"length": 7000}):
@@ -111,7 +121,10 @@ def test_each_item_has_its_own_length(in_pieces):
         (False, [[282, 100], [31, 30]], [[9011, 3100], [970, 930]]),
         (True, [[282, 282], [31, 31]], [[9011, 9011], [970, 970]]),
     ]
-    inverters = [tmi.MelInverter(TINY, n_iter=4, init="random", channels=c) for c, _, _ in cases]
+    inverters = [
+        tmi.MelInverter(TINY, phase="mel_consistent", n_iter=4, init="random", channels=c)
+        for c, _, _ in cases
+    ]
     options = [{"lengths": torch.tensor(n), "length": length} for _, n, length in cases]
     whole = [each(mel, **option) for each, option in zip(inverters, options, strict=True)]
     in_pieces()

@@ -35,7 +35,7 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
         device_type = tensors[0].device.type if tensors else "cpu"
         # The meta device has no autocast; the function refuses its tensors. Where autocast is off,
-        # a context would only cost time, and divide the graphs of `torch.export`.
+        # a context would only cost time, most of all in `torch.export`, whose graph it divides.
         if device_type == "meta" or not torch.is_autocast_enabled(device_type):
             return function(*args, **kwargs)
         with torch.autocast(device_type=device_type, enabled=False):

@@ -8,6 +8,7 @@ from torchmelinv._utils.validation import check_number
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
 from torchmelinv.phase.admm import ADMM
+from torchmelinv.phase.coarse_to_fine import CoarseToFine
 from torchmelinv.phase.griffin_lim import FastGriffinLim, GriffinLim
 from torchmelinv.phase.lws import LWS
 from torchmelinv.phase.mel_consistent import MelConsistent
@@ -27,6 +28,7 @@ PhaseName = Literal[
     "lws",
     "rtisi_la",
     "mel_consistent",
+    "coarse_to_fine",
 ]
 
 PHASES: dict[str, type[PhaseMethod]] = {
@@ -38,6 +40,7 @@ PHASES: dict[str, type[PhaseMethod]] = {
     "lws": LWS,
     "rtisi_la": RTISILA,
     "mel_consistent": MelConsistent,
+    "coarse_to_fine": CoarseToFine,
 }
 
 

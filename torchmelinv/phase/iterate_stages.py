@@ -14,7 +14,7 @@ from torchmelinv._utils.numerics import relative_norm
 from torchmelinv.cuda.graphs import replay_graph, worth_capturing
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.problem import PhaseProblem
-from torchmelinv.solvers.iterate import Iterated, check_state, iterate
+from torchmelinv.solvers.iterate import Iterated, check_state, first_with_gradient, iterate
 
 
 class Loop(NamedTuple):
@@ -112,13 +112,19 @@ def iterate_stages(
     history: list[Tensor] = []
     signals: list[Tensor] = []
     stages = method.stages(loop.n_iter)
-    stages = [stage for stage in stages if stage[1] > 0] or stages[:1]
+    stages = [each for each in stages if each[1] + each[0].iterations_of_init > 0] or stages[:1]
     for index, (stage, count) in enumerate(stages):
         problem, per_step = make_problem(stage), stage.iterations_per_step
+        first = stage.iterations_of_init
         if index:
             spectrum = problem.impose(problem.plan.forward(signals[-1]))
-        later = sum(steps * other.iterations_per_step for other, steps in stages[index + 1 :])
+        later = sum(
+            other.iterations_of_init + steps * other.iterations_per_step
+            for other, steps in stages[index + 1 :]
+        )
         gradient = _gradient_of_stage(loop.gradient, later)
+        passes_init = first_with_gradient(gradient, first + count) <= 0
+        initial: Any = None
         # A stage that no gradient passes has none in its start and in its signal either.
         with torch.set_grad_enabled(torch.is_grad_enabled() and gradient != "none"):
             if _can_be_captured(stage, problem, spectrum, loop):
@@ -126,14 +132,19 @@ def iterate_stages(
                 signal = _captured(stage, count, problem, spectrum)
             else:
                 stage_loop = loop._replace(n_iter=count, gradient=gradient)
-                result = _iterate_stage(stage, problem, spectrum, stage_loop, done)
+                with torch.set_grad_enabled(torch.is_grad_enabled() and passes_init):
+                    initial = stage.init(problem, spectrum)
+                check_state(initial, f"{type(stage).__name__}.init")
+                result = _iterate_stage(stage, problem, initial, stage_loop, done + first)
                 signal = stage.signal(problem, result.state)
         signals.append(signal)
         steps = count if result.n_iter is None else result.n_iter[:, 0]
-        n_iter, done = n_iter + per_step * steps, done + per_step * count
+        n_iter, done = n_iter + first + per_step * steps, done + first + per_step * count
         converged = result.converged
         if result.history:
             entries = [*result.history, *[result.history[-1]] * (count - len(result.history))]
+            if first:
+                history += [_distance(problem, stage.signal(problem, initial))] * first
             history += [entry for entry in entries for _ in range(per_step)]
     if loop.keep_best:
         signal = functools.reduce(functools.partial(_closer, problem), signals)
@@ -155,12 +166,10 @@ def iterate_stages(
 
 
 def _iterate_stage(
-    stage: PhaseMethod, problem: PhaseProblem, spectrum: Tensor, loop: Loop, done: int
+    stage: PhaseMethod, problem: PhaseProblem, initial: Any, loop: Loop, done: int
 ) -> Iterated:
-    """Iterate one stage; `done` iterations of other stages came before it."""
+    """Iterate one stage from its first state; `done` iterations came before."""
     hook = loop.hook
-    initial = stage.init(problem, spectrum)
-    check_state(initial, f"{type(stage).__name__}.init")
     return iterate(
         lambda state, number: stage.numbered_step(problem, state, number),
         initial,

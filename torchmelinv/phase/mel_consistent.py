@@ -58,7 +58,7 @@ def _extended(state: Any, gain: Tensor) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class MelConsistent(PhaseMethod):
-    """Hold the spectrum to the mel instead of to one magnitude; the default of `MelInverter`.
+    """Hold the spectrum to the mel instead of to one magnitude.
 
     An iteration costs two banded products per inner iteration more than `method`.
 
@@ -107,6 +107,11 @@ class MelConsistent(PhaseMethod):
                 f"time_structure is {self.time_structure!r} and method {self.method!r}; it needs "
                 "AcceleratedGriffinLim or GriffinLim, or must be 0"
             )
+
+    @property
+    def full_rate(self) -> MelConsistent:
+        """The method with all iterations at the full sampling rate: itself."""
+        return self
 
     @property
     def cuda_graph_safe(self) -> bool:

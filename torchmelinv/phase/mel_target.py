@@ -70,6 +70,8 @@ class MelTargetTables:
     device: torch.device
     M_matrix: Tensor  # (rows, n_freqs), float64 on the CPU
     M_norm_matrix: Tensor
+    rest: Tensor | None = None  # share of each bin in rows that were left out, (n_freqs,)
+    _lowest: dict[int, MelTargetTables] = dataclasses.field(default_factory=dict, repr=False)
 
     @functools.cached_property
     def _free_share(self) -> Tensor:
@@ -88,6 +90,27 @@ class MelTargetTables:
         build = outside_inference_mode(mel_update_tables)
         return build(self.M_matrix, self.M_norm_matrix, self._free_share, self.device)
 
+    @functools.cached_property
+    def inner_center(self) -> int:
+        """The bin where the filter before the last one has its peak, or 0 if there is none."""
+        nonempty = self.M_matrix[self.M_matrix.any(1)]
+        return int(nonempty[-2].argmax()) if len(nonempty) > 1 else 0
+
+    @outside_inference_mode
+    def lowest(self, n_freqs: int) -> MelTargetTables:
+        """Return the tables of the lowest n_freqs bins and of the rows that end below the last."""
+        if n_freqs not in self._lowest:
+            beyond = self.M_matrix[:, n_freqs - 1 :].any(1)
+            n_rows = int((beyond.cumsum(0) == 0).sum())
+            upper = self.edges.upper
+            edges = self.edges._replace(upper=upper._replace(filter=upper.filter[:0, :n_freqs]))
+            M, share = self.M_matrix[:n_rows, :n_freqs], self.M_matrix.sum(0)[:n_freqs]
+            tables = _tables(M, share, edges, self.per_band.dtype, self.device)
+            rest = (share > 0).to(share.dtype) - tables.M_norm_matrix.sum(0)
+            rest = rest.to(self.per_band.dtype).to(self.device)
+            self._lowest[n_freqs] = dataclasses.replace(tables, rest=rest)
+        return self._lowest[n_freqs]
+
 
 @cached_table
 def mel_target_tables(
@@ -96,7 +119,13 @@ def mel_target_tables(
     """Build the tables on the CPU in float64, then move them."""
     edges = edge_filters(matrix)
     M = torch.cat([edges.lower.filter, matrix.table, edges.upper.filter])
-    share = M.sum(0)
+    return _tables(M, M.sum(0), edges, dtype, device)
+
+
+def _tables(
+    M: Tensor, share: Tensor, edges: EdgeFilters, dtype: torch.dtype, device: torch.device
+) -> MelTargetTables:
+    """Return the tables of M; `share` is Mᵀ1, with the rows that M leaves out."""
     M_norm = safe_divide(M, share)
     return MelTargetTables(
         M=Banded(M, CHUNK_OF_BANDS).to(dtype, device),
@@ -142,6 +171,21 @@ class MelTarget(NamedTuple):
         """Return the target of the frames first to end."""
         nonsilent = None if self.nonsilent is None else self.nonsilent[:, first:end]
         return self._replace(values=self.values[:, first:end], nonsilent=nonsilent)
+
+    def coarse(self, divisor: int, n_freqs: int) -> MelTarget:
+        """Return the target of the signal at 1 / divisor of its rate, whose spectrum is that much
+        smaller.
+
+        Bands that reach beyond its n_freqs bins are left out, and what belongs to them stays.
+        """
+        tables, squared = self.tables.lowest(n_freqs), divisor**2
+        return self._replace(
+            values=self.values[..., : len(tables.M_matrix)] / divisor**self.power,
+            tables=tables,
+            half_offset=self.half_offset / squared,
+            floor=None if self.floor is None else self.floor / squared,
+            sample_rate=self.sample_rate / divisor,
+        )
 
     def unsupported_reason(self) -> str | None:
         return self.tables.unsupported_reason
@@ -196,7 +240,8 @@ class MelTarget(NamedTuple):
 
     def update_gain(self, ratio: Tensor) -> Tensor:
         """Return the factor of s in one update, from the ratios of the bands."""
-        return self.tables.M_norm_T.of_rows(ratio)
+        gain = self.tables.M_norm_T.of_rows(ratio)
+        return gain if self.tables.rest is None else gain.add_(self.tables.rest)
 
     def gain(self, s: Tensor) -> Tensor:
         """Return the factor of c after all updates; overwrites s."""

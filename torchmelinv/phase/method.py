@@ -16,6 +16,20 @@ from torchmelinv._utils.validation import check_number
 from torchmelinv.errors import InputError
 from torchmelinv.phase.problem import PhaseProblem
 from torchmelinv.phase.target import MagnitudeTarget, MelData, Target
+from torchmelinv.transforms.stft_plan import STFTPlan
+
+
+def check_part(name: str, part: int | float) -> None:
+    """Refuse what is neither an integer number of iterations nor a fraction of them."""
+    hint = "an integer number of iterations, or a fraction of them below 1"
+    check_number(name, part, 0, hint=hint)
+    if part >= 1 and not isinstance(part, int):
+        raise InputError(f"{name} is {part!r}; it must be {hint}")
+
+
+def part_of(n_iter: int, part: int | float) -> int:
+    """Return the number of iterations that a part of n_iter is."""
+    return min(round(part * n_iter if part < 1 else part), n_iter)
 
 
 class PhaseMethod:
@@ -61,6 +75,11 @@ class PhaseMethod:
         return 1
 
     @property
+    def iterations_of_init(self) -> int:
+        """Number of iterations that `init` counts as."""
+        return 0
+
+    @property
     def uses_initial_phase(self) -> bool:
         """Whether the phase of the spectrum that `init` gets matters."""
         return True
@@ -94,6 +113,19 @@ class PhaseMethod:
             The target of the iteration.
         """
         return MagnitudeTarget(magnitude)
+
+    def make_problem(self, target: Target, plan: STFTPlan, n_channels: int) -> PhaseProblem:
+        """Return the problem that `init`, `step` and `signal` get.
+
+        Args:
+            target: What `make_target` returned.
+            plan: The STFT.
+            n_channels: Channels of each recording.
+
+        Returns:
+            The problem.
+        """
+        return PhaseProblem(target, plan, n_channels)
 
     def init(self, problem: PhaseProblem, spectrum: Tensor) -> Any:
         """Return the state before the first step.
@@ -223,11 +255,8 @@ class Then(PhaseMethod):
                 raise InputError(
                     f"{name} is {part!r}; it must be a phase method such as GriffinLim()"
                 )
-        hint = "an integer number of iterations, or a fraction of them below 1"
-        check_number("after", self.after, 0, hint=hint)
-        if self.after >= 1 and not isinstance(self.after, int):
-            raise InputError(f"after is {self.after!r}; it must be {hint}")
+        check_part("after", self.after)
 
     def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
-        first = min(round(self.after * n_iter if self.after < 1 else self.after), n_iter)
+        first = part_of(n_iter, self.after)
         return self.first.stages(first) + self.second.stages(n_iter - first)

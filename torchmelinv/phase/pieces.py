@@ -150,8 +150,9 @@ class InitialPhase:
 
 def can_invert(method: PhaseMethod, init: str, n_iter: int) -> bool:
     """Return whether a method can invert long items in pieces."""
-    is_single = len(method.stages(max(1, n_iter))) == 1
-    if not isinstance(method, MelConsistent) or not is_single or init not in INITS:
+    if not isinstance(method, MelConsistent) or init not in INITS:
+        return False
+    if len(method.full_rate.stages(max(1, n_iter))) > 1:
         return False
     return method.init_from_signal(torch.zeros(1, 1)) is not None
 
@@ -219,7 +220,7 @@ def invert_pieces(
     root = scale ** (mel.convention.power / 2)
     values = frames_first(mel.values) / root / root
     data = MelData(values, scale, mel.filterbank, mel.convention)
-    stage, count = method.stages(n_iter)[0]
+    stage, count = cast(MelConsistent, method).full_rate.stages(n_iter)[0]
     target = cast(MelConsistent, stage).make_target(values, data)
     problem = BlockwiseProblem(target, plan)
     state = stage.init_from_signal(signal)

@@ -23,7 +23,9 @@ from torchmelinv._utils.tracing import apply_function
 from torchmelinv.cuda import step_cuda
 from torchmelinv.cuda.backend import may_use_kernels, use_kernel
 from torchmelinv.cuda.layout import MelUpdate
+from torchmelinv.phase.frame_weights import FrameWeights, weighted_projection
 from torchmelinv.phase.impose_magnitude import impose_magnitude_plainly
+from torchmelinv.phase.mel_target import MelTarget
 from torchmelinv.phase.target import MagnitudeTarget, Target
 from torchmelinv.transforms.stft_plan import STFTPlan
 
@@ -75,6 +77,7 @@ class PhaseProblem:
     target: Target
     plan: STFTPlan  # between signals (items, samples) and spectra (items, frames, n_freqs)
     n_channels: int = 1  # of a recording; items are (recordings · channels)
+    weights: FrameWeights | None = None  # of frames in the projection onto a mel
 
     @functools.cached_property
     def kernel_args(self) -> Tensor | MelUpdate | None:
@@ -82,7 +85,7 @@ class PhaseProblem:
 
         Computed once, for the backend requested at first access.
         """
-        if not may_use_kernels():
+        if self.weights is not None or not may_use_kernels():
             return None
         reason, kind = self.target.unsupported_reason(), None
         args = None if reason else self.target.cuda_args()
@@ -97,7 +100,12 @@ class PhaseProblem:
         return self.target.impose(spectrum)
 
     def consistent_projection(self, signal: Tensor) -> Tensor:
-        """Return ISTFT(P_A(STFT(y))) of signals y (items, samples); backward stores one signal."""
+        """Return ISTFT(P_A(STFT(y))) of signals y (items, samples); backward stores one signal.
+
+        With weights, it is the projection in `frame_weights.py`.
+        """
+        if self.weights is not None and isinstance(self.target, MelTarget):
+            return weighted_projection(signal, self.target, self.plan, self.weights)
         return apply_function(_ConsistentProjection, signal, self.target.values, self)
 
     def fused_step(

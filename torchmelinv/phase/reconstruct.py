@@ -230,7 +230,7 @@ def reconstruct(
             spectrum = copy_phase(plan.forward(init_signal), rows)
 
         def make_problem(stage: PhaseMethod) -> PhaseProblem:
-            return PhaseProblem(stage.make_target(rows, mel_data), plan, n_channels)
+            return stage.make_problem(stage.make_target(rows, mel_data), plan, n_channels)
 
         signal, *info = iterate_stages(method, make_problem, spectrum, loop)
         return signal * scale[:, 0], *info

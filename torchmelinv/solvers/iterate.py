@@ -98,8 +98,8 @@ def check_gradient(gradient: str | int) -> str | int:
     )
 
 
-def _first_with_gradient(gradient: str | int, n_iter: int) -> int:
-    """Return the first of n_iter steps that a gradient passes through."""
+def first_with_gradient(gradient: str | int, n_iter: int) -> int:
+    """Return the first of n_iter steps that a gradient passes through; ≤ 0 for all of them."""
     if isinstance(gradient, int):
         return n_iter - gradient
     return n_iter if gradient in ("none", "phase_detached") else 0
@@ -168,7 +168,7 @@ def iterate(
     counts: Any = None
     best: Any = state
     least: Any = measure(state) if keep_best and measure is not None else None
-    first = _first_with_gradient(gradient, n_iter)
+    first = first_with_gradient(gradient, n_iter)
     if first > 0:  # detached, because a step may pass on a part of its state unchanged
         state = best = _maker(state)(part.detach() for part in state)
     for iteration in range(n_iter):

@@ -1,0 +1,142 @@
+"""Coarse to fine: mel-consistent inversion of the low frequencies first, at a fraction of the cost.
+
+What PESQ hears of an inversion is mostly decided below 1 kHz, by the phases of harmonics that the
+mel resolves. The bands there make the same problem at 1/D of the sampling rate
+(`coarse_problem.py`), where an iteration costs 1/D. So for D = 16, 8, 4 and 2 in turn, as far as
+the sizes of the STFT are divisible and half of the lower rate is at least 1 kHz,
+
+    n_D times    x_D ← the step of `method`, with weights of frames (`frame_weights.py`),
+
+from the spectrum that the stage before left, whose bins below the center of the last band but one
+are then those of D · STFT_D(x_D). Above them is still the initial phase. The remaining iterations,
+with weights too, are at the full rate; with few of them high frequencies stay rough.
+
+The last four of them start again, without the extrapolation that there was before: log-mel L1
+falls by a sixth, and the error of the loudness above 3 kHz by 1.5 %.
+
+An iteration at 1/D of the rate counts 1/D + 1/32 iterations, about its processor time for 10 s of
+sound, and each D gets the same part of the `coarse` iterations. On other devices than the CPU an
+iteration takes as long at any rate: there, and where no D is possible, these iterations are at the
+full rate too, and on devices without weights.
+
+An integer gradient mode counts the coarse iterations, before those at the full rate, as one: it
+passes none of them unless it passes all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+from torch import Tensor
+
+from torchmelinv.errors import InputError
+from torchmelinv.phase.coarse_problem import coarse_problem, refined
+from torchmelinv.phase.frame_weights import frame_weights
+from torchmelinv.phase.mel_consistent import MelConsistent
+from torchmelinv.phase.mel_target import MelTarget
+from torchmelinv.phase.method import PhaseMethod, check_part, part_of
+from torchmelinv.phase.problem import PhaseProblem
+from torchmelinv.phase.target import Target
+from torchmelinv.solvers.iterate import iterate
+from torchmelinv.transforms.stft_plan import STFTPlan
+
+DIVISORS = (16, 8, 4, 2)
+LOWEST_RATE = 2000  # Hz, of a coarse problem
+LAST = 4  # iterations, at the full rate, after starting again
+OVERHEAD = 1 / 32  # of an iteration at a lower rate
+
+
+@dataclasses.dataclass(frozen=True)
+class CoarseToFine(MelConsistent):
+    """`MelConsistent` at fractions of the sampling rate first: closer at the same cost.
+
+    An iteration at 1/D of the rate counts 1/D, and 1/32 for its overhead. D is 16, 8, 4 and 2 in
+    turn, as far as `n_fft`, `hop_length`, `win_length` and the padding are divisible and at least
+    2 kHz are left. Where none is, for mels that are inverted in pieces (`MelInverter.memory_of`),
+    and on other devices than the CPU, all iterations are at the full rate.
+
+    Args:
+        method: As in `MelConsistent`. One that finds its own phases is at the full rate alone.
+        inner_iter: As in `MelConsistent`.
+        damping: As in `MelConsistent`.
+        time_structure: Must be 0: it needs more iterations at the full rate.
+        coarse: Cost of the iterations at fractions of the rate: an integer number of iterations at
+            the full rate, or a fraction (below 1) of all.
+
+    Raises:
+        InputError: As for `MelConsistent`, or if `coarse` is neither a count nor a fraction.
+
+    Example:
+        >>> import torchmelinv as tmi
+        >>> phase = tmi.phases.CoarseToFine(damping=0.8, coarse=0.5)
+        >>> inverter = tmi.MelInverter("hifigan_22k", phase=phase)
+    """
+
+    coarse: int | float = 0.625
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_part("coarse", self.coarse)
+        if self.time_structure:
+            raise InputError(
+                f"time_structure is {self.time_structure!r}; CoarseToFine needs 0, use "
+                "MelConsistent"
+            )
+
+    @property
+    def full_rate(self) -> MelConsistent:
+        return MelConsistent(self.method, self.inner_iter, self.damping)
+
+    @property
+    def iterations_of_init(self) -> int:
+        return int(self.coarse)
+
+    def stages(self, n_iter: int) -> list[tuple[PhaseMethod, int]]:
+        coarse = min(part_of(n_iter, self.coarse), max(n_iter - 1, 0))
+        coarse = coarse if self.uses_initial_phase else 0
+        (first, count), *others = self.method.stages(n_iter - coarse)
+        if not others and self.uses_initial_phase:
+            last = min(LAST, count // 2)
+            count, others = count - last, [(first, last)]
+        stages = [(first, coarse, count), *((method, 0, count) for method, count in others)]
+        return [
+            (dataclasses.replace(self, method=method, coarse=coarse), count)
+            for method, coarse, count in stages
+        ]
+
+    def make_problem(self, target: Target, plan: STFTPlan, n_channels: int) -> PhaseProblem:
+        weights = None
+        if isinstance(target, MelTarget) and plan.window.device.type == "cpu":
+            weights = frame_weights(target, plan)
+        return PhaseProblem(target, plan, n_channels, weights)
+
+    def init(self, problem: PhaseProblem, spectrum: Tensor) -> Any:
+        cost = self.iterations_of_init
+        problems = _coarse_problems(problem) if cost else []
+        for divisor, coarse in problems:
+            n_freqs = coarse.plan.convention.n_freqs
+            n_iter = int(cost / len(problems) / (1 / divisor + OVERHEAD))
+            state = self._iterated(coarse, spectrum[..., :n_freqs] / divisor, n_iter)
+            spectrum = refined(coarse, divisor, spectrum, self.signal(coarse, state))
+        return self._iterated(problem, spectrum, 0 if problems else cost)
+
+    def _iterated(self, problem: PhaseProblem, spectrum: Tensor, n_iter: int) -> Any:
+        """Return the state after n_iter iterations."""
+        step = functools.partial(self.step, problem)
+        state = super().init(problem, spectrum)
+        return iterate(step, state, n_iter, safeguard=self.safeguard).state
+
+
+def _coarse_problems(problem: PhaseProblem) -> list[tuple[int, PhaseProblem]]:
+    """Return the problems at fractions of the rate with their divisors, the lowest rate first.
+
+    There are none on other devices than the CPU.
+    """
+    target = problem.target
+    if problem.plan.window.device.type != "cpu" or not isinstance(target, MelTarget):
+        return []
+    possible = [divisor for divisor in DIVISORS if target.sample_rate >= LOWEST_RATE * divisor]
+    problems = [(divisor, coarse_problem(problem, divisor)) for divisor in possible]
+    return [(divisor, coarse) for divisor, coarse in problems if coarse is not None]
