@@ -38,8 +38,8 @@ def run(path, values: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.asarray(session.run(None, {name: values.numpy()})[0]))
 
 
-def check_inverter(path, close: float, **options):
-    inverter = tmi.MelInverter(TINY_LOG, n_iter=2, **options)
+def check_inverter(path, close: float, n_iter: int, **options):
+    inverter = tmi.MelInverter(TINY_LOG, n_iter=n_iter, **options)
     report = export_onnx(inverter, path)
     assert report.error < close
     assert report.n_bytes == path.stat().st_size
@@ -59,16 +59,17 @@ def check_inverter(path, close: float, **options):
     metadata = {each.key: each.value for each in onnx.load(report.path).metadata_props}
     assert tmi.MelConvention.from_json(metadata["convention"]) == TINY_LOG
     assert metadata["torchmelinv_version"] == tmi.__version__
-    assert "n_iter=2" in metadata["settings"]
+    assert f"n_iter={n_iter}" in metadata["settings"]
 
 
 def test_an_inverter(tmp_path):
-    check_inverter(tmp_path / "vocoder.onnx", CLOSE, init="random", restore="none")
+    path = tmp_path / "vocoder.onnx"
+    check_inverter(path, CLOSE, 1, magnitude="transpose", init="random", restore="none")
 
 
 @pytest.mark.slow
 def test_the_default_for_short_and_long_mels(tmp_path):
-    check_inverter(tmp_path / "vocoder.onnx", CLOSE_FROM_PGHI)
+    check_inverter(tmp_path / "vocoder.onnx", CLOSE_FROM_PGHI, 2)
 
 
 def test_an_analysis(tmp_path):
@@ -94,16 +95,9 @@ def test_a_torch_program_of_every_size(phase):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["hifigan_22k", "whisper_80"])
-def test_the_default_of_a_preset(tmp_path, preset):
-    inverter = tmi.MelInverter(preset)
-    report = export_onnx(inverter, tmp_path / "vocoder.onnx")
-    assert report.error < CLOSE_FROM_PGHI
-    mel = noise_mel(2, 100, inverter.convention)
-    with fixed_control_flow():
-        expected = inverter(mel)
-    error = (run(report.path, mel) - expected).abs().max() / expected.abs().max()
-    assert float(error) < CLOSE_FROM_PGHI
+def test_a_preset_in_a_few_iterations(tmp_path):
+    inverter = tmi.MelInverter("hifigan_22k", n_iter=3)
+    assert export_onnx(inverter, tmp_path / "vocoder.onnx").error < CLOSE_FROM_PGHI
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask, length_mask
+from torchmelinv._utils.black_box import needs_operator
 from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
@@ -29,7 +30,7 @@ from torchmelinv._utils.validation import (
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
-from torchmelinv.invert_operator import invert_by_operator, needs_operator, register
+from torchmelinv.invert_operator import invert_by_operator, register
 from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
 from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.phase import PhaseName, as_phase_method
@@ -167,7 +168,7 @@ class MelInverter(Module):
         self._phase, self._momentum = phase, momentum
         self._method = as_phase_method(phase, momentum)
         self._restore = restore
-        fixed = (self._convention.to_dict(), magnitude, phase, momentum, restore)
+        fixed = (type(self), self._convention.to_dict(), magnitude, phase, momentum, restore)
         self._fixed = repr(fixed)  # tells one inverter from another in compiled graphs
         self._restoration = as_restoration(restore, self._convention)
         self.add_module("stft", STFT(self._convention))

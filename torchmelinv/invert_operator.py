@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.black_box import define_operator
-from torchmelinv._utils.tracing import is_traced, passes_gradient, refuse_jvp
+from torchmelinv._utils.tracing import passes_gradient, refuse_jvp
+from torchmelinv._utils.validation import (
+    as_tensor,
+    check_channels,
+    check_length,
+    check_real,
+    is_of_items,
+)
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.transforms.mel_checks import check_mel_shape
@@ -24,6 +31,7 @@ class Invertible(Protocol):
     """What the operator needs of a `MelInverter`."""
 
     gradient: Any
+    channels: bool
     check: bool
 
     @property
@@ -45,9 +53,11 @@ _inverters: dict[str, Invertible] = {}
 
 
 def register(inverter: Invertible, name: str) -> None:
-    """Make an inverter known to the operator as it is now."""
-    if name not in _inverters:
-        _inverters[name] = copy.copy(inverter)
+    """Make an inverter known to the operator as it is now.
+
+    It replaces an earlier one of this name: a class of the user may have been defined anew.
+    """
+    _inverters[name] = copy.copy(inverter)
 
 
 def _inverter(name: str) -> Invertible:
@@ -91,14 +101,6 @@ _invert = define_operator(
 )
 
 
-def needs_operator(mel: Any) -> bool:
-    """Return whether a mel needs the operator; `torch.export` traces the single steps."""
-    if torch.compiler.is_compiling():
-        # Not `is_exporting`, which `torch.compile` takes for True.
-        return torch.compiler.is_dynamo_compiling()
-    return is_traced(mel) or torch._C._are_functorch_transforms_active()
-
-
 def invert_by_operator(
     inverter: Invertible,
     name: str,
@@ -109,19 +111,24 @@ def invert_by_operator(
 ) -> Tensor:
     """Return the waveform of an inverter whose settings have this name."""
     mel = check_mel_shape(mel, inverter.convention)
-    if isinstance(length, Tensor | list | tuple):
+    if inverter.channels:
+        check_channels(mel)
+    symbolic = torch.compiler.is_compiling() and not isinstance(length, Tensor | list | tuple)
+    if not symbolic and is_of_items(length):
         raise InputError(
             "length holds the samples of each item; in compiled graphs and torch.func it must be "
             "one number"
         )
+    if length is not None and not symbolic:
+        check_length(length)
     refuse_jvp("MelInverter")
     inverter._register(name)
     trains = inverter.gradient != "none" and torch.is_grad_enabled() and passes_gradient(mel)
     if not trains:
         mel = mel.detach()
     if lengths is not None:
-        lengths = torch.as_tensor(lengths)
-    if init_waveform is not None and passes_gradient(init_waveform):
+        lengths = as_tensor(lengths)
+    if init_waveform is not None and passes_gradient(check_real(init_waveform, "init_waveform")):
         raise InputError(
             "init_waveform requires a gradient, which does not pass through it in compiled graphs "
             "and torch.func; detach it"

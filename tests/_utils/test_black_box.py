@@ -33,3 +33,27 @@ def test_there_is_no_second_derivative():
     first = torch.func.grad(lambda y: cube(y, None, 3.0))
     with pytest.raises(InputError, match="no second derivative"):
         torch.func.grad(first)(torch.tensor(2.0))
+
+
+def test_a_backward_is_computed_outside_autocast():
+    matrix = torch.rand(8, 8)
+    product = define_operator(
+        "test_product",
+        "float factor",
+        lambda x, factor: factor * (matrix @ x),
+        lambda x, _: x.shape,
+    )
+    x = torch.rand(8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        gradient = torch.func.grad(lambda y: product(y, 1.0).sum())(x)
+    torch.testing.assert_close(gradient, matrix.sum(0)[:, None].expand(8, 8))
+
+
+def test_a_table_is_shared_by_all_items():
+    scale = define_operator(
+        "test_scale", "Tensor table", lambda x, table: x * table, lambda x, _: x.shape, n_shared=1
+    )
+    x, table = torch.rand(3, 2), torch.rand(1, 2)
+    torch.testing.assert_close(torch.func.vmap(lambda y: scale(y[None], table)[0])(x), x * table)
+    with pytest.raises(InputError, match="one table for all items"):
+        torch.func.vmap(scale)(x, x)

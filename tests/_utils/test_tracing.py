@@ -9,6 +9,7 @@ from torch.func import grad, jvp, vmap
 
 from torchmelinv._utils.tracing import (
     apply_function,
+    is_mapped,
     is_traced,
     passes_gradient,
     refuse_jvp,
@@ -51,6 +52,21 @@ def test_gradients_are_seen_below_other_transforms():
     vmap(look)(x)
     vmap(look)(x.clone().requires_grad_())
     grad(lambda x: vmap(look)(x).sum())(x)
+    assert seen == [False, False, True, True]
+
+
+def test_mapped_tensors_are_seen_below_other_transforms():
+    seen = []
+
+    def look(x):
+        seen.append(is_mapped(x))
+        return x.sum()
+
+    x = torch.ones(3, 2)
+    look(x)
+    grad(look)(x)
+    vmap(look)(x)
+    vmap(grad(look))(x)
     assert seen == [False, False, True, True]
 
 

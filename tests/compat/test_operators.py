@@ -44,6 +44,7 @@ def test_tables_are_cached_and_released():
     assert [operators._cached(buffer, make) for _ in range(2)] == [1, 1]
     buffer.mul_(2)
     assert operators._cached(buffer, make) == 2
+    gc.collect()
     before = len(operators._cache)
     del buffer
     gc.collect()

@@ -235,6 +235,38 @@ def test_gradients():
     assert (silence.grad == 0).all()
 
 
+@pytest.mark.parametrize(
+    ("module", "n_rows"),
+    [
+        (compat.GriffinLim(n_fft=64, n_iter=2, rand_init=False), 33),
+        (compat.InverseMelScale(n_stft=33, n_mels=8, sample_rate=8000), 8),
+    ],
+)
+def test_gradients_of_each_sample(module, n_rows):
+    leaf = torch.rand(2, n_rows, 6, requires_grad=True)
+
+    def total(x):
+        return module(x).square().sum()
+
+    (expected,) = torch.autograd.grad(total(leaf), leaf)
+    x = leaf.detach()
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(total))(x), expected)
+    torch.testing.assert_close(torch.func.vmap(module)(x), module(x))
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(torch.func.grad(total)(x), expected)
+    with pytest.raises(InputError, match=r"jvp of .* is not supported"):
+        torch.func.jvp(module, (x,), (x,))
+
+
+def test_exported_griffin_lim_has_no_operators_of_this_package():
+    module = compat.GriffinLim(64, 2, 48, 12, torch.hamming_window, rand_init=False)
+    sizes = ({0: torch.export.Dim("batch"), 2: torch.export.Dim("time", min=8, max=4096)},)
+    program = torch.export.export(module, (torch.rand(2, 33, 20),), dynamic_shapes=sizes)
+    assert "torchmelinv" not in program.graph_module.code
+    specgram = torch.rand(3, 33, 47)
+    torch.testing.assert_close(program.module()(specgram), module(specgram))
+
+
 @pytest.mark.parametrize("power", [0.3, 0.5, 1.0, 1.5, 2.0, 3.0])
 def test_gradients_of_silence_are_finite(power):
     waveform = torch.cat([tones(1000), torch.zeros(1000)]).requires_grad_()

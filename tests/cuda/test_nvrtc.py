@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.host_cuda import needs_compiler, needs_nvrtc
 from torchmelinv.cuda import nvrtc
@@ -222,3 +223,9 @@ def test_the_error_without_the_bindings(monkeypatch):
     message = "cuda-bindings, which torch's CUDA wheels for Linux bring"
     with pytest.raises(DependencyError, match=message):
         nvrtc._bindings()
+
+
+def test_tensors_without_values_take_no_kernel(monkeypatch):
+    monkeypatch.setattr(nvrtc, "DEVICE", "cpu")
+    with FakeTensorMode():
+        assert "no values" in nvrtc.unsupported_reason(torch.zeros(1))

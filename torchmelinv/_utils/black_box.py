@@ -1,8 +1,8 @@
 """Operators for computations that compilers do not trace: values, shape, derivative and batches.
 
 `torch.compile` would unroll an iteration, which takes minutes and gains nothing, and `torch.func`
-cannot trace it. An operator hides it. Its backward computes once more, with gradients, so that it
-keeps nothing but the inputs; it has no second derivative.
+cannot trace it. To both, an operator is one step. Its backward computes once more, with gradients,
+so it stores nothing but the inputs; it has no second derivative.
 """
 
 from __future__ import annotations
@@ -15,6 +15,21 @@ from torch import Tensor
 
 from torchmelinv._utils.batching import mapped_first
 from torchmelinv._utils.precision import no_second_derivative
+from torchmelinv._utils.tracing import is_traced
+from torchmelinv.errors import InputError
+
+
+def needs_operator(*tensors: Any) -> bool:
+    """Return whether tensors need an operator; `torch.export` traces the single steps."""
+    if torch.compiler.is_compiling():
+        # Not `is_exporting`, which `torch.compile` takes for True.
+        return torch.compiler.is_dynamo_compiling()
+    return torch._C._are_functorch_transforms_active() or any(map(is_traced, tensors))
+
+
+def _outside_autocast(like: Tensor) -> torch.autocast:
+    """Return the context of a computation: a backward may run under autocast."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 def define_operator(
@@ -22,6 +37,7 @@ def define_operator(
     arguments: str,
     compute: Callable[..., Tensor],
     shape_of: Callable[..., Sequence[int]],
+    n_shared: int = 0,
 ) -> Callable[..., Tensor]:
     """Define `torch.ops.torchmelinv.<name>` and `<name>_backward`.
 
@@ -31,6 +47,7 @@ def define_operator(
         compute: The computation: a tensor and these arguments to a tensor that is new. Gradients
             pass to the first tensor alone. The tensor requires a gradient in the backward.
         shape_of: The same arguments to the shape of the result, of the first tensor's dtype.
+        n_shared: Number of arguments after the first one that are tensors without items.
 
     Returns:
         A function that calls the operator, also under transforms of `torch.func`.
@@ -50,12 +67,12 @@ def define_operator(
 
     @torch.library.impl(forward_name, "CompositeExplicitAutograd")
     def _(first: Tensor, *others: Any) -> Tensor:
-        with torch.no_grad():
+        with torch.no_grad(), _outside_autocast(first):
             return compute(first.detach(), *others)
 
     @torch.library.impl(backward_name, "CompositeExplicitAutograd")
     def _(grad: Tensor, first: Tensor, *others: Any) -> Tensor:
-        with torch.enable_grad():
+        with torch.enable_grad(), _outside_autocast(first):
             first = first.detach().requires_grad_()
             return torch.autograd.grad(compute(first, *others), first, grad)[0]
 
@@ -67,13 +84,22 @@ def define_operator(
     def _(grad: Tensor, first: Tensor, *others: Any) -> Tensor:
         return torch.empty_like(first)
 
+    def mapped(size: int, in_dims: tuple[int | None, ...], inputs: Any, first: int) -> list[Any]:
+        """Return inputs with the mapped dimension first, except those that all items share."""
+        shared = slice(first, first + n_shared)
+        if any(dim is not None for dim in in_dims[shared]):
+            raise InputError(f"{name} takes one table for all items; vmap cannot map over it")
+        result = mapped_first(size, in_dims, inputs)
+        result[shared] = inputs[shared]
+        return result
+
     @torch.library.register_vmap(forward_name)
     def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        return forward(*mapped_first(info.batch_size, in_dims, inputs)), 0
+        return forward(*mapped(info.batch_size, in_dims, inputs, 1)), 0
 
     @torch.library.register_vmap(backward_name)
     def _(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        return backward(*mapped_first(info.batch_size, in_dims, inputs)), 0
+        return backward(*mapped(info.batch_size, in_dims, inputs, 2)), 0
 
     def save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.save_for_backward(*(each for each in inputs if isinstance(each, Tensor)))

@@ -105,8 +105,7 @@ class GraphTable:
     def _prepare(self, dtype: torch.dtype, device: torch.device) -> None:
         name = _attribute(dtype, device)
         if not hasattr(self, name):
-            # In two steps: MPS has no float64.
-            table = outside_inference_mode(lambda: self._make().to(dtype).to(device))()
+            table = outside_inference_mode(lambda: to_device(self._make(), dtype, device))()
             if "torch._dynamo" in sys.modules:
                 torch._dynamo.mark_static(table)  # dynamic=True would make its sizes symbols
             setattr(self, name, table)

@@ -51,6 +51,15 @@ def transform_levels() -> list[Any]:
     return [] if stack is None else [level.key() for level in stack]
 
 
+def is_mapped(tensor: Tensor) -> bool:
+    """Return whether the tensor stands for all items of a `vmap`, and so has no values."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        if torch._C._functorch.is_batchedtensor(tensor):
+            return True
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return False
+
+
 def passes_gradient(tensor: Tensor) -> bool:
     """Return whether a gradient with respect to the tensor may pass."""
     if tensor.requires_grad or torch.compiler.is_compiling():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.control_flow import may_depend_on_values
-from torchmelinv._utils.tracing import is_traced
+from torchmelinv._utils.tracing import is_mapped, is_traced
 from torchmelinv.errors import InputError
 
 # Samples of all items, or of each item of a batch
@@ -62,9 +62,9 @@ def check_real(tensor: Tensor, name: str) -> Tensor:
 
 
 def has_values(tensor: Tensor) -> bool:
-    """Return whether values can be read, as in no traced graph and no capture of a CUDA graph."""
+    """Return whether values can be read: not in traced graphs, `vmap` and captured CUDA graphs."""
     capturing = tensor.device.type == "cuda" and torch.cuda.is_current_stream_capturing()
-    return not (capturing or is_traced(tensor))
+    return not (capturing or is_traced(tensor) or is_mapped(tensor))
 
 
 def is_finite(tensor: Tensor) -> bool:
@@ -111,12 +111,7 @@ def check_lengths(
     Raises:
         InputError: If they are not integers, have another shape, or leave the range.
     """
-    try:
-        lengths = torch.as_tensor(lengths)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(
-            f"{name} has type {type(lengths).__name__}; it must be integers, a tensor or a list"
-        ) from None
+    lengths = as_tensor(lengths, name)
     if lengths.dtype.is_floating_point or lengths.dtype.is_complex or lengths.dtype == torch.bool:
         raise InputError(f"{name} has dtype {lengths.dtype}; it must hold integers")
     if lengths.shape != items:
@@ -133,12 +128,22 @@ def check_lengths(
     return lengths.clamp(1, max(1, most)).to(device, non_blocking=to_cuda)
 
 
+def as_tensor(lengths: Any, name: str = "lengths") -> Tensor:
+    """Return lengths as a tensor."""
+    try:
+        return torch.as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(
+            f"{name} has type {type(lengths).__name__}; it must be integers, a tensor or a list"
+        ) from None
+
+
 def as_length(length: Length | None, items: torch.Size) -> int | Tensor | None:
     """Return the requested number of samples: one number, or int64 on the CPU, (*items).
 
     Waits for an accelerator that holds the numbers of items.
     """
-    if _is_of_items(length):
+    if is_of_items(length):
         numbers = length.cpu() if isinstance(length, Tensor) else length
         return check_lengths(numbers, items, LARGEST_LENGTH, torch.device("cpu"), "length")
     if length is not None:
@@ -146,7 +151,7 @@ def as_length(length: Length | None, items: torch.Size) -> int | Tensor | None:
     return cast("int | None", length)
 
 
-def _is_of_items(length: Any) -> bool:
+def is_of_items(length: Any) -> bool:
     """Return whether a length is not one number, but those of items."""
     return hasattr(length, "__len__") and not isinstance(length, str | bytes)
 
@@ -194,7 +199,7 @@ def check_options(n_iter: Any, seed: Any, length: Any, tolerance: Any) -> None:
     """
     check_whole("n_iter", n_iter, 0)
     check_whole("seed", seed)
-    if length is not None and not _is_of_items(length):
+    if length is not None and not is_of_items(length):
         check_length(length)
     if tolerance is not None and not (
         isinstance(tolerance, numbers.Real) and cast(float, tolerance) > 0

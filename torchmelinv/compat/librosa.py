@@ -121,7 +121,8 @@ def mel_to_stft(
 ) -> Array:
     """Find a magnitude for a mel, as `librosa.feature.inverse.mel_to_stft`.
 
-    The result is the entropic inverse. Its mel is `M` to 1e-5 if a spectrum has that mel.
+    The result is the entropic inverse. On the CPU, its mel is `M` to 1e-5 if a spectrum has that
+    mel.
 
     Args:
         M: Mel (…, n_mels, n) of |STFT|^power; values below 0 count as 0.

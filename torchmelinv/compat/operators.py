@@ -6,6 +6,7 @@ scripted module must import this module first.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -14,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from torchmelinv._utils.black_box import define_operator
+from torchmelinv._utils.black_box import define_operator, needs_operator
 from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.tracing import is_traced
+from torchmelinv._utils.tracing import is_traced, refuse_jvp
 from torchmelinv._utils.validation import check_features
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
@@ -27,6 +28,8 @@ from torchmelinv.phase.reconstruct import reconstruct
 from torchmelinv.transforms.mel_checks import clamp_linear_mel
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 from torchmelinv.transforms.stft import STFT
+from torchmelinv.transforms.stft_plan import STFTPlan, traced_stft_plan
+from torchmelinv.transforms.window import pad_window
 
 __all__ = ["griffin_lim", "inverse_mel_scale"]
 
@@ -46,6 +49,18 @@ def _cached(buffer: Tensor, make: Callable[[Tensor], T]) -> T:
     if entry is None or entry[0] != version:
         entry = _cache[buffer] = (version, make(buffer.detach()))
     return entry[1]
+
+
+class _TracedSTFT(STFT):
+    """An STFT in a graph of `torch.export`, where a window has no values."""
+
+    def __init__(self, convention: STFTConvention, window: Tensor) -> None:
+        super().__init__(convention)
+        self._window = window
+
+    def plan(self, n_frames: int, n_samples: int, like: Tensor) -> STFTPlan:
+        window = pad_window(self._window.to(like.dtype), self.convention)
+        return traced_stft_plan(self.convention, n_frames, n_samples, window)
 
 
 def check_momentum(momentum: float) -> None:
@@ -90,7 +105,8 @@ def griffin_lim(
     specgram = check_features(specgram, "specgram", n_fft // 2 + 1)
     angles = 2 * math.pi * torch.rand_like(specgram) if rand_init else None
     settings = (window, angles, n_fft, hop_length, power, n_iter, momentum, length)
-    if _is_hidden(specgram, window):
+    if needs_operator(specgram, window):
+        refuse_jvp("GriffinLim")
         return _griffin_lim_operator(specgram, *settings)
     return _griffin_lim(specgram, *settings)
 
@@ -106,13 +122,16 @@ def _griffin_lim(
     momentum: float,
     length: int | None,
 ) -> Tensor:
-    values = _cached(window, lambda window: tuple(window.double().tolist()))
-    convention = STFTConvention(
-        n_fft=n_fft, hop_length=hop_length, win_length=len(values), window=values
+    make = functools.partial(
+        STFTConvention, n_fft=n_fft, hop_length=hop_length, win_length=len(window)
     )
+    if is_traced(window):
+        stft: STFT = _TracedSTFT(make(), window)
+    else:
+        stft = STFT(make(window=_cached(window, lambda each: tuple(each.double().tolist()))))
     magnitude = safe_pow(specgram.relu(), 1 / power)
     init = "zero" if angles is None else angles
-    method, stft = GriffinLim(momentum), STFT(convention)
+    method = GriffinLim(momentum)
     return reconstruct(method, magnitude, stft, n_iter, init=init, length=length).waveform
 
 
@@ -131,7 +150,9 @@ def inverse_mel_scale(melspec: Tensor, fb: Tensor) -> Tensor:
         InputError: If the mel has another shape or dtype.
     """
     melspec = check_features(melspec, "melspec", fb.shape[-1])
-    if _is_hidden(melspec, fb):
+    # Filters have no values in a graph of `torch.export`.
+    if needs_operator(melspec, fb) or is_traced(fb):
+        refuse_jvp("InverseMelScale")
         return _inverse_mel_scale_operator(melspec, fb)
     return _inverse_mel_scale(melspec, fb)
 
@@ -139,12 +160,6 @@ def inverse_mel_scale(melspec: Tensor, fb: Tensor) -> Tensor:
 def _inverse_mel_scale(melspec: Tensor, fb: Tensor) -> Tensor:
     filterbank = _cached(fb, lambda fb: MelFilterbank(fb.T))
     return entropic(clamp_linear_mel(melspec), filterbank)
-
-
-def _is_hidden(*tensors: Tensor) -> bool:
-    """Return whether a trace or `torch.func` hides the values of a tensor."""
-    functions = torch._C._are_functorch_transforms_active()
-    return functions or any(is_traced(each) for each in tensors)
 
 
 def _griffin_lim_shape(
@@ -156,19 +171,21 @@ def _griffin_lim_shape(
     return *specgram.shape[:-2], length
 
 
-# Reading the values of a buffer is not possible in a graph.
+# Compiled graphs and `torch.func` cannot read the values of a buffer.
 _griffin_lim_operator = define_operator(
     "hidden_griffin_lim",
     "Tensor window, Tensor? angles, int n_fft, int hop_length, float power, int n_iter, "
     "float momentum, SymInt? length",
     _griffin_lim,
     _griffin_lim_shape,
+    n_shared=1,
 )
 _inverse_mel_scale_operator = define_operator(
     "hidden_inverse_mel_scale",
     "Tensor fb",
     _inverse_mel_scale,
     lambda melspec, fb: (*melspec.shape[:-2], fb.shape[0], melspec.shape[-1]),
+    n_shared=1,
 )
 
 _LIBRARY = torch.library.Library("torchmelinv", "DEF")

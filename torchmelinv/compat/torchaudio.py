@@ -7,6 +7,7 @@ on any device. Checkpoints of either library load in the other.
 
 Gradients are exact, half precisions come back as float32, and `torch.jit.script` compiles all
 classes. A process that loads a scripted `GriffinLim` or `InverseMelScale` must import this module.
+All classes but `InverseMelScale`, which stays an operator, export to plain operations of torch.
 torchaudio itself is not imported.
 """
 
@@ -18,10 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from torchmelinv.compat import operators
 from torchmelinv.compat._torchaudio_filters import make_filters, make_window
-
-# Importing it defines the operators of torch.ops.torchmelinv, too.
-from torchmelinv.compat.operators import check_momentum
 from torchmelinv.errors import InputError
 
 __all__ = [
@@ -91,6 +90,10 @@ def griffinlim(
         raise InputError(
             f"the window has shape {list(window.shape)}; it must be (win_length,) = ({win_length},)"
         )
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        return operators.griffin_lim(
+            specgram, window, n_fft, hop_length, power, n_iter, momentum, length, rand_init
+        )
     return torch.ops.torchmelinv.griffin_lim(
         specgram, window, n_fft, hop_length, power, n_iter, momentum, length, rand_init
     )
@@ -155,7 +158,7 @@ class GriffinLim(nn.Module):
         rand_init: bool = True,
     ) -> None:
         super().__init__()
-        check_momentum(momentum)
+        operators.check_momentum(momentum)
         self.n_fft, self.n_iter = n_fft, n_iter
         self.win_length = n_fft if win_length is None else win_length
         self.hop_length = self.win_length // 2 if hop_length is None else hop_length
@@ -179,11 +182,12 @@ class GriffinLim(nn.Module):
             - specgram: (…, n_fft // 2 + 1, time)
             - output: (…, length)
         """
-        return torch.ops.torchmelinv.griffin_lim(
+        return griffinlim(
             specgram,
             self.window,
             self.n_fft,
             self.hop_length,
+            self.win_length,
             self.power,
             self.n_iter,
             self.momentum,
@@ -254,9 +258,9 @@ class MelScale(nn.Module):
 class InverseMelScale(nn.Module):
     """Find a spectrogram for a mel, as `torchaudio.transforms.InverseMelScale`.
 
-    The result is the entropic inverse. Its mel is the given one to 1e-5 if a spectrogram has that
-    mel, and the regularized nearest one otherwise; values below 0 count as 0. It does not
-    fail, whatever the rank of the filterbank.
+    The result is the entropic inverse. On the CPU, its mel is the given one to 1e-5 if a
+    spectrogram has that mel, and the regularized nearest one otherwise; values below 0 count as 0.
+    It does not fail, whatever the rank of the filterbank.
 
     Args:
         n_stft: Number of bins of the spectrogram, ``n_fft // 2 + 1``.
@@ -319,6 +323,8 @@ class InverseMelScale(nn.Module):
             - melspec: (…, n_mels, time)
             - output: (…, n_stft, time)
         """
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return operators.inverse_mel_scale(melspec, self.fb)
         return torch.ops.torchmelinv.inverse_mel_scale(melspec, self.fb)
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.private_cache import cache_folder, read_private, write_private
+from torchmelinv._utils.tracing import is_traced
 from torchmelinv.errors import DependencyError
 
 # A pointer to the values of a tensor, an int, a float, or a null pointer.
@@ -103,6 +104,8 @@ def unsupported_reason(tensor: Tensor) -> str | None:
         return f"the tensors are on {device}, not on a CUDA device (`.cuda()`, `--device cuda`)"
     if DEVICE == "cuda" and torch.cuda.get_device_capability(device) < MIN_CAPABILITY:
         return "the kernels are for devices of compute capability 8.0 (A100, RTX 30) and newer"
+    if is_traced(tensor):
+        return "the tensors have no values (fake tensors, or torch.compile or torch.export)"
     if tensor.dtype != torch.float32:
         return f"the tensors are {tensor.dtype}, and the kernels are written for float32"
     return unavailable_reason()

@@ -74,9 +74,10 @@ class DualSolution(NamedTuple):
 
     Args:
         spectrum: Linear spectrogram |STFT|^power (…, n_freqs, n_frames).
-        n_iter: Newton steps until the frame stopped, (…, n_frames).
+        n_iter: Steps until the frame stopped, (…, n_frames).
         residual: ‖Ms − m‖ / ‖m‖, 0 for a silent frame, (…, n_frames).
-        converged: Whether the frame stopped by its tolerance, (…, n_frames).
+        converged: Whether the frame stopped by its tolerance, (…, n_frames). Where the number of
+            steps is fixed (`dual_ascent.py`), whether the residual is at most 1e-3.
 
     Example:
         >>> import torch, torchmelinv as tmi

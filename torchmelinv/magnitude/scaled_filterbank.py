@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_divide
+from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv._utils.table_cache import cached_table
 from torchmelinv.cuda import newton_cuda, nvrtc
 from torchmelinv.magnitude.tridiagonal import solve_tridiagonal
@@ -35,20 +36,26 @@ class ScaledFilterbank:
         self.adjoint = Banded(matrix.T.contiguous(), 4 * CHUNK_OF_BANDS).to(dtype, device)
         # Two rows per band: the diagonal of M diag(slope) Mᵀ, and the entry next to it.
         self.pairs = Banded(pairs, 2 * CHUNK_OF_BANDS).to(dtype, device)
-        self._cpu_matrix = matrix.to(dtype)
+        self._matrix = matrix  # in float64 on the CPU
 
         # d with Σ_k d_k M_kf ≤ 1 for all bins f, as large as the fullest bin of each filter allows.
         fullest = torch.where(matrix > 0, matrix.sum(0), 0).amax(1, keepdim=True)
         scale = safe_divide(torch.ones_like(fullest), fullest)
-        ridge = GRAM_RIDGE * torch.eye(len(matrix), dtype=matrix.dtype)
-        gram_inverse = torch.linalg.inv(matrix @ matrix.T + ridge)
-        self.inverse_peak, self.scale, self.gram_inverse = (
-            table.to(dtype).to(device) for table in (inverse_peak, scale, gram_inverse)
+        self.inverse_peak, self.scale = (
+            table.to(dtype).to(device) for table in (inverse_peak, scale)
         )
 
     @functools.cached_property
+    @outside_inference_mode
+    def gram_inverse(self) -> Tensor:
+        """(M Mᵀ)⁻¹, of which most methods make no use: large if there are thousands of bands."""
+        gram = self._matrix @ self._matrix.T
+        inverse = torch.linalg.inv(gram + GRAM_RIDGE * torch.eye(len(gram), dtype=gram.dtype))
+        return inverse.to(self.matrix.dtype).to(self.matrix.device)
+
+    @functools.cached_property
     def _unsupported_filters(self) -> str | None:
-        return newton_cuda.unsupported_reason(self._cpu_matrix)
+        return newton_cuda.unsupported_reason(self._matrix.to(self.matrix.dtype))
 
     def unsupported_reason(self, method: str) -> str | None:
         """Return why the CUDA kernels cannot compute a method here, or None if they can."""

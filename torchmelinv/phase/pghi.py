@@ -129,6 +129,7 @@ def finish_angles(
 
 
 def _runs_by_kernel(magnitude: Tensor) -> bool:
+    """Return whether the CUDA kernels compute the angles."""
 
     def unsupported_reason() -> str | None:
         return (

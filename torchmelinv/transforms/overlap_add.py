@@ -2,7 +2,8 @@
 
 Frames are time-major, (…, frames, n_fft), so that each frame is one contiguous row. A signal of T
 frames has hop · (T − 1) + n_fft samples. Overlap-add is one shifted multiply-add per hop inside a
-frame, without scatter or host sync, so the order of its sums is fixed.
+frame; on CUDA it is one kernel of torch, the backward of `unfold`. Neither scatters or waits for
+the device, and the order of the sums is fixed.
 
 Traced graphs get operations without in-place steps, whose derivatives are again such sums: that of
 `unfold` would be a scatter, and `torch.compile` supports no `jvp` of an autograd Function.

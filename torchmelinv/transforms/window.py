@@ -19,19 +19,23 @@ SUMSQUARE_FLOOR, SMALLEST_SUMSQUARE_FLOOR = 0.1, 0.01
 @outside_inference_mode
 def window_table(convention: STFTConvention) -> Tensor:
     """Return the window in float64, (n_fft,); normalized to Σw² = 1 if the convention says so."""
-    length = convention.win_length
     if isinstance(convention.window, tuple):
         window = torch.tensor(convention.window, dtype=torch.float64)
     else:
         periodic = convention.window == "hann"
-        window = torch.hann_window(length, periodic=periodic, dtype=torch.float64)
+        window = torch.hann_window(convention.win_length, periodic=periodic, dtype=torch.float64)
     if convention.window == "povey":
         window = window**0.85
     if convention.window_normalized:
         window = window / window.square().sum().sqrt()
-    right = convention.n_fft - length
-    left = 0 if convention.window_align == "left" else right // 2
-    return pad(window, (left, right - left))
+    return pad_window(window, convention)
+
+
+def pad_window(window: Tensor, convention: STFTConvention) -> Tensor:
+    """Pad a window (win_length,) with zeros to (n_fft,), where the convention places it."""
+    missing = convention.n_fft - convention.win_length
+    left = 0 if convention.window_align == "left" else missing // 2
+    return pad(window, (left, missing - left))
 
 
 def hops_of_window(values: Tensor, hop_length: int) -> Tensor:
