@@ -57,4 +57,4 @@ def test_other_devices_get_one_dense_block():
     ((columns, block),) = moved.blocks
     assert columns == slice(None)
     assert block.shape == matrix.shape
-    assert torch.equal(banded._dense(), matrix)
+    assert torch.equal(banded._dense, matrix)

@@ -2,13 +2,19 @@
 
 On the CPU the rows are split into chunks, and each chunk is multiplied as one dense block over the
 columns that it covers. This skips nearly all zeros, and every product stays a plain matrix product.
-On other devices a launch costs more than the zeros: there the whole matrix is one block.
+On other devices a launch costs more than the zeros: there the whole matrix is one block, as in the
+graphs of `torch.export`, where each product is several nodes.
 """
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
+
+from torchmelinv._utils.precision import outside_inference_mode
+from torchmelinv._utils.tracing import is_traced
 
 # Rows per block. Larger blocks mean fewer products and more zeros. These sizes were the fastest on
 # a CPU for matrices whose rows are mel bands, and for their transposes, whose rows are bins.
@@ -36,11 +42,13 @@ class Banded:
         """Return the same matrix with another dtype and on another device."""
         moved = object.__new__(Banded)
         moved.shape = self.shape
-        blocks = self.blocks if device.type == "cpu" else [(slice(None), self._dense())]
+        blocks = self.blocks if device.type == "cpu" else [(slice(None), self._dense)]
         # In two steps: MPS has no float64.
         moved.blocks = [(columns, block.to(dtype).to(device)) for columns, block in blocks]
         return moved
 
+    @functools.cached_property
+    @outside_inference_mode
     def _dense(self) -> Tensor:
         """Return the whole matrix."""
         first = self.blocks[0][1]
@@ -52,10 +60,14 @@ class Banded:
 
     def __matmul__(self, right: Tensor) -> Tensor:
         """Return the product with columns: (…, columns, n) -> (…, rows, n)."""
+        if is_traced(right):
+            return self._dense @ right
         return _joined([block @ right[..., columns, :] for columns, block in self.blocks], -2)
 
     def of_rows(self, rows: Tensor) -> Tensor:
         """Return the product with each row of a matrix: (…, n, columns) -> (…, n, rows)."""
+        if is_traced(rows):
+            return rows @ self._dense.mT
         return _joined([rows[..., columns] @ block.mT for columns, block in self.blocks], -1)
 
 
