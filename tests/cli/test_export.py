@@ -42,10 +42,15 @@ def test_the_analysis_as_json(run, exported):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("vocoder.pt", *TINY_ONE), ("vocoder.onnx", *TINY_ONE, "--device", "cuda")]
+    "arguments",
+    [
+        ("vocoder.pt", *TINY_ONE),
+        ("vocoder.onnx", *TINY_ONE, "--device", "cuda"),
+        ("mel.onnx", *TINY_ONE, "--analysis", "--n-iter", "3"),
+    ],
 )
 def test_mistakes(run, arguments, exported):
     code, _, err = run("export", *arguments)
     assert code == 2
-    assert "onnx" in err or "CPU" in err
+    assert "onnx" in err or "CPU" in err or "--n-iter" in err
     assert not exported

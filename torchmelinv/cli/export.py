@@ -8,6 +8,7 @@ from typing import Any
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.cli.console import EXIT_OK, failures, print_json, print_message
 from torchmelinv.cli.options import (
+    INVERTER_OPTIONS,
     add_inverter_options,
     add_json_option,
     convention_from,
@@ -20,7 +21,7 @@ from torchmelinv.io.disk_errors import check_writable
 _DESCRIPTION = """Write the inversion, mel (batch, n_mels, n_frames) to waveform (batch,
 n_samples), as an ONNX file for runtimes without Python and torch; batch and length are free. Its
 metadata name the convention and the options. ONNX Runtime then runs it, and the difference from
-torch is printed. Takes some minutes. Needs `pip install 'torchmelinv[export]'`."""
+the form that devices run in torch is printed. Takes some minutes. Needs `pip install 'torchmelinv[export]'`."""
 
 
 def add_parser(commands: Any) -> None:
@@ -45,6 +46,10 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"OUT is {options.out!r}; it must end with .onnx")
     if options.device != "cpu":
         raise InputError("export runs on the CPU; the file runs on any device of its runtime")
+    given = [name for name in INVERTER_OPTIONS if getattr(options, name) is not None]
+    if options.analysis and given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InputError(f"--analysis has no inversion, but {flags} is given; leave it out")
     with failures():
         check_writable(options.out)
     module = (

@@ -18,7 +18,7 @@ from torchmelinv.restoration.registry import RESTORATIONS
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.restoration.statistics import MelStatistics
 
-_INVERTER_OPTIONS = ("magnitude", "phase", "n_iter", "init", "seed")
+INVERTER_OPTIONS = ("magnitude", "phase", "n_iter", "init", "seed")
 _MATCHING = {
     "match_variance": MatchVariance,
     "match_modulation_spectrum": MatchModulationSpectrum,
@@ -131,7 +131,7 @@ def mfcc_convention_from(options: argparse.Namespace) -> MfccConvention | None:
 
 def inverter_from(options: argparse.Namespace) -> MelInverter:
     """Return the inverter; options that were not given keep the defaults of `MelInverter`."""
-    given = {name: getattr(options, name) for name in _INVERTER_OPTIONS}
+    given = {name: getattr(options, name) for name in INVERTER_OPTIONS}
     given["restore"] = _restoration_from(options)
     given = {name: value for name, value in given.items() if value is not None}
     return MelInverter(convention_from(options), **given)
