@@ -178,8 +178,8 @@ def export_onnx(module: MelInverter | MelSpectrogram, path: str | os.PathLike[st
 
     The inputs are ``mel`` (batch, n_mels, n_frames) or ``waveform`` (batch, n_samples), in float32,
     of at least 8 frames; the output is ``waveform`` or ``mel``. ONNX Runtime then runs the file on
-    a batch of another size, and the difference from torch in the same form is returned. Conversion takes some
-    minutes for 32 iterations.
+    a batch of another size, and the difference from torch in the same form is returned. Conversion
+    takes some minutes for 32 iterations.
 
     Args:
         module: A `MelInverter` or `MelSpectrogram` on the CPU.

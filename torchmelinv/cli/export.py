@@ -21,7 +21,8 @@ from torchmelinv.io.disk_errors import check_writable
 _DESCRIPTION = """Write the inversion, mel (batch, n_mels, n_frames) to waveform (batch,
 n_samples), as an ONNX file for runtimes without Python and torch; batch and length are free. Its
 metadata name the convention and the options. ONNX Runtime then runs it, and the difference from
-the form that devices run in torch is printed. Takes some minutes. Needs `pip install 'torchmelinv[export]'`."""
+the form that devices run in torch is printed. Takes some minutes. Needs
+`pip install 'torchmelinv[export]'`."""
 
 
 def add_parser(commands: Any) -> None:
