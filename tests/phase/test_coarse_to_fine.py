@@ -250,5 +250,5 @@ def test_an_explicit_part_of_the_iterations():
 
 
 def test_momentum_is_passed_to_the_inner_method():
-    inverter = MelInverter(TINY, momentum=0.5)
+    inverter = MelInverter(TINY, phase="coarse_to_fine", momentum=0.5)
     assert "CoarseToFine(method=AcceleratedGriffinLim(alpha=0.5, " in repr(inverter)

@@ -82,7 +82,9 @@ def _can_be_captured(
     watched = loop.return_info or loop.keep_best or loop.hook or loop.tolerance is not None
     if watched or not stage.cuda_graph_safe or problem.plan.frame_mask is not None:
         return False
-    known = type(problem) is PhaseProblem and isinstance(problem.target, tuple)
+    # Weights belong to one mel; a graph is replayed for others.
+    known = type(problem) is PhaseProblem and problem.weights is None
+    known = known and isinstance(problem.target, tuple)
     return known and worth_capturing(spectrum, problem.target.values)
 
 
