@@ -84,7 +84,7 @@ def test_a_result_as_json():
 @pytest.mark.slow
 @pytest.mark.usefixtures("device")
 def test_real_checks_with_emulated_kernels():
-    rows = run_checks("cpu", "tests.doctor.emulated:checks", 300.0)
+    rows = run_checks("cpu", "tests.doctor.emulated:checks", 900.0)  # a busy machine is slow
     assert [row.shape.split(", ")[2] for row in rows[:2]] == ["batch 1", "batch 2"]
     assert {row.verdict for row in rows} == {"right, but not faster"}, rows
     assert all(row.error <= row.allowed for row in rows)
