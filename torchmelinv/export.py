@@ -62,26 +62,6 @@ class ExportReport(NamedTuple):
     error: float
 
 
-class _Inversion(nn.Module):
-    def __init__(self, inverter: MelInverter) -> None:
-        super().__init__()
-        self.inverter = inverter
-
-    def forward(self, mel: Tensor) -> Tensor:
-        waveform: Tensor = self.inverter(mel)
-        return waveform
-
-
-class _Analysis(nn.Module):
-    def __init__(self, analysis: MelSpectrogram) -> None:
-        super().__init__()
-        self.analysis = analysis
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        mel: Tensor = self.analysis(waveform)
-        return mel
-
-
 def _check_exportable(inverter: MelInverter) -> None:
     """Refuse what decides by values and has no form with fixed control flow."""
     reason = None
@@ -108,7 +88,7 @@ def _program(module: nn.Module, example: Tensor, name: str) -> Any:
     length = example.ndim - 1
     n_frames = torch.export.Dim("n_frames", min=_LEAST_FRAMES, max=_MOST_FRAMES)
     batch = torch.export.Dim("batch", min=1, max=_MOST_ITEMS)
-    shapes = {name: {0: batch, length: torch.export.Dim.DYNAMIC if length == 1 else n_frames}}
+    shapes = ({0: batch, length: torch.export.Dim.DYNAMIC if length == 1 else n_frames},)
     try:
         with torch.no_grad():
             exported = torch.export.export(module.eval(), (example,), dynamic_shapes=shapes)
@@ -201,14 +181,11 @@ def export_onnx(module: MelInverter | MelSpectrogram, path: str | os.PathLike[st
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         require(package, _EXTRA)
-    wrapped: nn.Module
     name, settings = "waveform", ""
     if isinstance(module, MelInverter):
         _check_exportable(module)
-        name, wrapped, settings = "mel", _Inversion(module), module.extra_repr()
-    elif isinstance(module, MelSpectrogram):
-        wrapped = _Analysis(module)
-    else:
+        name, settings = "mel", module.extra_repr()
+    elif not isinstance(module, MelSpectrogram):
         raise InputError(
             f"module has type {type(module).__name__}; it must be a MelInverter or MelSpectrogram"
         )
@@ -218,7 +195,7 @@ def export_onnx(module: MelInverter | MelSpectrogram, path: str | os.PathLike[st
         for n_items, n_frames in ((2, _EXAMPLE_FRAMES), (3, _CHECKED_FRAMES))
     )
     with _quiet():
-        program = _program(wrapped, example, name)
+        program = _program(module, example, name)
     program.model.metadata_props.update(
         torchmelinv_version=torchmelinv.__version__,
         convention=convention.to_json(),
@@ -232,6 +209,6 @@ def export_onnx(module: MelInverter | MelSpectrogram, path: str | os.PathLike[st
         output = _run(Path(temporary), name, checked)
         n_bytes = Path(temporary).stat().st_size
     with torch.no_grad(), fixed_control_flow():
-        expected = wrapped(checked)
+        expected = module(checked)
     error = float((output - expected).abs().max() / expected.abs().max())
     return ExportReport(str(path), n_bytes, error)

@@ -39,6 +39,7 @@ from torchmelinv._utils.batching import map_batch, mapped_first
 from torchmelinv._utils.control_flow import may_depend_on_values
 from torchmelinv._utils.numerics import relative_norm
 from torchmelinv._utils.precision import backward_fp32, differentiable_vjp
+from torchmelinv._utils.validation import check_features
 from torchmelinv.cuda import newton_cuda
 from torchmelinv.cuda.backend import use_kernel
 from torchmelinv.cuda.newton_cuda import (
@@ -51,6 +52,7 @@ from torchmelinv.cuda.newton_cuda import (
 from torchmelinv.magnitude.distance import Distance
 from torchmelinv.magnitude.dual_ascent import ascend
 from torchmelinv.magnitude.scaled_filterbank import ScaledFilterbank, scaled_filterbank
+from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.solvers.active_set import scatter_frames, select_frames, solve_active
 from torchmelinv.solvers.iterate import iterate
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
@@ -256,9 +258,11 @@ class _SolveDual(torch.autograd.Function):
 
 
 def nearest_spectrum(
-    linear_mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior: Tensor
+    linear_mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return what `solve_dual` returns, without the residual."""
+    linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
+    prior = transpose(linear_mel, filterbank) if prior is None else prior
     items, tiny = linear_mel.shape[:-2], torch.finfo(linear_mel.dtype).tiny
     M = scaled_filterbank(filterbank.matrix, linear_mel)
     mel = linear_mel * M.inverse_peak
@@ -282,7 +286,7 @@ def nearest_spectrum(
 
 
 def solve_dual(
-    linear_mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior: Tensor
+    linear_mel: Tensor, filterbank: MelFilterbank, distance: Distance, prior: Tensor | None = None
 ) -> DualSolution:
     """Find the spectrum with the mel that is nearest to a prior.
 
@@ -291,7 +295,7 @@ def solve_dual(
         filterbank: The mel filterbank.
         distance: The distance from the prior.
         prior: Prior z (…, n_freqs, n_frames), at least 0. If it is a differentiable function of the
-            mel, the gradient includes it.
+            mel, the gradient includes it. Default: the `transpose` of the mel.
 
     Returns:
         The spectrum with the steps, the residual and the convergence of each frame.
@@ -310,6 +314,7 @@ def solve_dual(
         torch.Size([513, 4])
     """
     spectrum, n_iter, converged = nearest_spectrum(linear_mel, filterbank, distance, prior)
+    linear_mel = linear_mel.to(spectrum.dtype)  # a half precision
     with torch.no_grad():
         residual = relative_norm(filterbank(spectrum) - linear_mel, linear_mel, dim=-2)[..., 0, :]
     return DualSolution(spectrum, n_iter, residual, converged)

@@ -24,11 +24,9 @@ from torch.nn.functional import pad
 
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.validation import check_features
 from torchmelinv.magnitude.distance import Distance
 from torchmelinv.magnitude.dual_newton import DualSolution, nearest_spectrum, solve_dual
 from torchmelinv.magnitude.scaled_filterbank import ScaledFilterbank
-from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
 __all__ = ["entropic", "entropic_solve"]
@@ -101,8 +99,6 @@ def entropic_solve(
         >>> bool((solution.residual < 1e-5).all())
         True
     """
-    linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
-    prior = transpose(linear_mel, filterbank) if prior is None else prior
     return solve_dual(linear_mel, filterbank, KULLBACK_LEIBLER, prior)
 
 
@@ -150,6 +146,4 @@ def entropic(linear_mel: Tensor, filterbank: MelFilterbank, prior: Tensor | None
         >>> entropic(torch.rand(80, 4), filterbank).shape
         torch.Size([513, 4])
     """
-    linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
-    prior = transpose(linear_mel, filterbank) if prior is None else prior
     return nearest_spectrum(linear_mel, filterbank, KULLBACK_LEIBLER, prior)[0]

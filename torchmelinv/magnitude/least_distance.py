@@ -17,11 +17,9 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.validation import check_features
 from torchmelinv.magnitude.distance import Distance
 from torchmelinv.magnitude.dual_newton import DualSolution, nearest_spectrum, solve_dual
 from torchmelinv.magnitude.scaled_filterbank import ScaledFilterbank
-from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
 __all__ = ["least_distance", "least_distance_solve"]
@@ -81,8 +79,6 @@ def least_distance_solve(
         >>> solution.n_iter.shape
         torch.Size([4])
     """
-    linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
-    prior = transpose(linear_mel, filterbank) if prior is None else prior
     return solve_dual(linear_mel, filterbank, EUCLIDEAN, prior)
 
 
@@ -126,6 +122,4 @@ def least_distance(
         >>> least_distance(torch.rand(80, 4), filterbank).shape
         torch.Size([513, 4])
     """
-    linear_mel = check_features(linear_mel, "mel", filterbank.n_mels)
-    prior = transpose(linear_mel, filterbank) if prior is None else prior
     return nearest_spectrum(linear_mel, filterbank, EUCLIDEAN, prior)[0]
