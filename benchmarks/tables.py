@@ -126,18 +126,17 @@ RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
 }
 
 
+def render(name: str) -> str:
+    """Return the Markdown of a table, or an empty string if its result file is missing."""
+    suite, renderer = RENDERERS[name]
+    if not suite:
+        return renderer({})
+    return renderer(load(suite)) if (RESULTS / f"{suite}.json").exists() else ""
+
+
 def fill(page: str) -> str:
     """Return a page with new text between its markers, or none where there is no result file."""
-
-    def render(match: re.Match[str]) -> str:
-        before, name, after = match.groups()
-        suite, renderer = RENDERERS[name]
-        if not suite:
-            return before + renderer({}) + after
-        exists = (RESULTS / f"{suite}.json").exists()
-        return before + (renderer(load(suite)) if exists else "") + after
-
-    return BLOCK.sub(render, page)
+    return BLOCK.sub(lambda match: match[1] + render(match[2]) + match[3], page)
 
 
 def write_pages() -> None:
