@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
+import sys
 from pathlib import Path
 
 import importlinter.cli
 import pytest
 
 from tests.shared import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 MODULES = sorted((ROOT / "torchmelinv").rglob("*.py"))
 MAX_CODE_LINES = 300  # a longer file holds two concepts
