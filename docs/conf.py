@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -9,6 +10,11 @@ DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS / "_ext")]  # tests.public, benchmarks; the extensions
 
 import torchmelinv  # noqa: E402
+
+# Parts of the guide may be absent.
+logging.getLogger("sphinx.sphinx.directives.other").addFilter(
+    lambda record: "didn't match any documents" not in str(record.msg)
+)
 
 project = "torchmelinv"
 author = "torchmelinv contributors"
@@ -23,6 +29,7 @@ extensions = [
     "sphinx_design",
     "myst_nb",
     # docs/_ext
+    "citation",
     "links",
     "mathml",
     "notebooks",
@@ -40,6 +47,7 @@ autodoc_typehints_description_target = "documented"
 python_maximum_signature_line_length = 80
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 napoleon_custom_sections = ["Shape"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]

@@ -188,7 +188,11 @@ class Sounds(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         sections = json.loads((FOLDER / "sounds.json").read_text())["sections"]
         (requested,) = self.arguments
-        own = {"voice", "blurred"}
+        sections["first"] = {
+            "title": "",
+            "rows": sections["voice"]["rows"][:: len(sections["voice"]["rows"]) - 1],
+        }
+        own = {"first", "voice", "blurred"}
         names = (
             [name for name in sections if name not in own]
             if requested == "recordings"
