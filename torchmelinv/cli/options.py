@@ -67,7 +67,7 @@ def add_inverter_options(parser: argparse.ArgumentParser) -> None:
         help="inverse of the filterbank (default: entropic)",
     )
     parser.add_argument(
-        "--phase", choices=sorted(PHASES), help="phase method (default: mel_consistent)"
+        "--phase", choices=sorted(PHASES), help="phase method (default: coarse_to_fine)"
     )
     parser.add_argument(
         "--n-iter", type=int, metavar="N", help="iterations of the phase method (default: 32)"
