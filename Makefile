@@ -7,8 +7,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 INSTALLED := $(VENV)/.installed
 METRICS := $(VENV)/.metrics
 PLAYWRIGHT := $(VENV)/.playwright
+DOCS := $(VENV)/.docs
 
-.PHONY: help venv demo test slow browser attack lint bench bench-gpu notebooks
+.PHONY: help venv demo test slow browser attack lint bench bench-gpu notebooks docs
 .DEFAULT_GOAL := help
 
 help:
@@ -18,7 +19,8 @@ help:
 	@echo "make browser                the tests of HTML pages, in Chromium; installs it where apt-get can"
 	@echo "make attack                 ten thousand damaged files for each reader, kills, full disks"
 	@echo "make lint                   format, style, docstrings, types and layers"
-	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and README tables"
+	@echo "make docs [AUDIO=folder]    the site, with sounds of the recordings in a folder; writes docs/_build/html"
+	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and tables"
 	@echo "make bench-gpu              the same on a CUDA device; writes benchmarks/results/gpu-*.json"
 	@echo "make notebooks              run the notebooks and store their outputs"
 	@echo "PYTHON=python3.12 chooses the Python of .venv (now: $(PYTHON))"
@@ -41,6 +43,10 @@ $(METRICS): $(INSTALLED)
 # Playwright drives the system's Chromium and downloads no browser of its own.
 $(PLAYWRIGHT): $(INSTALLED)
 	$(PIP_INSTALL) playwright
+	@touch $@
+
+$(DOCS): $(INSTALLED)
+	$(PIP_INSTALL) -e ".[docs]"
 	@touch $@
 
 venv: $(INSTALLED)
@@ -66,6 +72,11 @@ lint: $(INSTALLED)
 	$(BIN)/pydoclint --quiet torchmelinv
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+docs: $(DOCS)
+	@mkdir -p docs/_generated
+	TORCHMELINV_DOCS_AUDIO="$(AUDIO)" $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(BIN)/python docs/check_site.py docs/_build/html
 
 bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu
