@@ -1,9 +1,10 @@
-# `make demo` and `make test` need only Python 3.11+ and make; the first call makes .venv.
+# `make demo` and `make test` need only Python 3.10+ and make; the first call makes .venv.
 PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
 AUDIO ?=
 VENV := .venv
 BIN := $(VENV)/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c $(CONSTRAINTS)
 INSTALLED := $(VENV)/.installed
 METRICS := $(VENV)/.metrics
 PLAYWRIGHT := $(VENV)/.playwright
@@ -23,11 +24,12 @@ help:
 	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and tables"
 	@echo "make bench-gpu              the same on a CUDA device; writes benchmarks/results/gpu-*.json"
 	@echo "make notebooks              run the notebooks and store their outputs"
-	@echo "PYTHON=python3.12 chooses the Python of .venv (now: $(PYTHON))"
+	@echo "PYTHON=python3.12 chooses the Python of .venv (now: $(PYTHON)), and"
+	@echo "CONSTRAINTS=constraints-lowest.txt the versions in it (now: $(CONSTRAINTS))"
 
 # Runs again only if the pins or pyproject.toml changed; pip then updates an existing .venv.
-$(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+$(INSTALLED): pyproject.toml $(CONSTRAINTS)
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed; name one: make PYTHON=python3.12")'
 	@echo "Making $(VENV): takes some minutes and about 5 GB of disk"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) -e ".[plot,dev]"
