@@ -2,6 +2,7 @@
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 AUDIO ?=
+TAG ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c $(CONSTRAINTS)
@@ -10,7 +11,7 @@ METRICS := $(VENV)/.metrics
 PLAYWRIGHT := $(VENV)/.playwright
 DOCS := $(VENV)/.docs
 
-.PHONY: help venv demo test slow browser attack lint bench bench-gpu notebooks docs
+.PHONY: help venv demo test slow browser attack lint bench bench-gpu notebooks docs dist
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +22,7 @@ help:
 	@echo "make attack                 ten thousand damaged files for each reader, kills, full disks"
 	@echo "make lint                   format, style, docstrings, types and layers"
 	@echo "make docs [AUDIO=folder]    the site, with sounds of the recordings in a folder; writes docs/_build/html"
+	@echo "make dist [TAG=v1.2.3]      wheel and sdist of a clean checkout in dist/, as a release of that tag"
 	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and tables"
 	@echo "make bench-gpu              the same on a CUDA device; writes benchmarks/results/gpu-*.json"
 	@echo "make notebooks              run the notebooks and store their outputs"
@@ -79,6 +81,12 @@ docs: $(DOCS)
 	@mkdir -p docs/_generated
 	TORCHMELINV_DOCS_AUDIO="$(AUDIO)" $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 	$(BIN)/python docs/check_site.py docs/_build/html
+
+dist: $(INSTALLED)
+	$(if $(TAG),test "$(TAG)" = "v$$($(BIN)/hatchling version)")
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
 
 bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu

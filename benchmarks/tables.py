@@ -20,7 +20,9 @@ from benchmarks.markdown import background, duration, paragraph, provenance, tab
 from benchmarks.records import RESULTS, ROOT, Record, load
 from torchmelinv.cli.presets import preset_rows
 
-PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
+PAGES = tuple(
+    ROOT / name for name in ("README.md", "benchmarks/README.md", "benchmarks/targets.md")
+)
 BLOCK = re.compile(r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)", re.DOTALL)
 TIMED_SUITES = ("cpu", "corpus", "gradients")
 

@@ -16,7 +16,14 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent / "
 from reference import FOLDER, documented_names  # noqa: E402
 
 LEAST_WORDS = 15  # of the description of a public name
-LINKS = {"a": "href", "link": "href", "img": "src", "script": "src", "audio": "src", "source": "src"}
+LINKS = {
+    "a": "href",
+    "link": "href",
+    "img": "src",
+    "script": "src",
+    "audio": "src",
+    "source": "src",
+}
 
 
 class Page(HTMLParser):

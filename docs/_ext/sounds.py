@@ -103,19 +103,21 @@ def _sections() -> Iterator[tuple[str, Section]]:
         yield name, Section(name.replace("_", " "), _inversions(waveform, "clean"))
 
 
-def _spectrogram(waveform: Tensor, sample_rate: float) -> Figure:
-    """Draw the magnitude below 8 kHz in dB relative to its peak."""
+def spectrogram_db(waveform: Tensor, sample_rate: float) -> Tensor:
+    """Return the magnitude below 8 kHz in dB relative to its peak, (n_freqs, n_frames)."""
     n_fft, hop_length = 1024, 128
     window = torch.hann_window(n_fft)
     spectrum = torch.stft(waveform, n_fft, hop_length, window=window, return_complex=True).abs()
     rows = int(8000 / sample_rate * n_fft)
-    levels = 20 * (spectrum[:rows] / spectrum.max()).clamp(min=1e-6).log10()
-    figure = Figure(figsize=(4.2, 2.2), dpi=110, layout="constrained")
+    return 20 * (spectrum[:rows] / spectrum.max()).clamp(min=10 ** (-RANGE_DB / 20)).log10()
+
+
+def _draw(waveform: Tensor, sample_rate: float) -> Figure:
+    figure = Figure(figsize=(4.2, 2.2), dpi=110, layout="constrained", facecolor="white")
     axis = figure.subplots()
     extent = (0, len(waveform) / sample_rate, 0, 8)
-    axis.imshow(
-        levels, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=-RANGE_DB, vmax=0
-    )
+    levels = spectrogram_db(waveform, sample_rate)
+    axis.imshow(levels, origin="lower", aspect="auto", extent=extent, cmap="magma")
     axis.set_xlabel("time (s)", fontsize=8)
     axis.set_ylabel("frequency (kHz)", fontsize=8)
     axis.tick_params(labelsize=8)
@@ -138,7 +140,7 @@ def _write_section(name: str, section: Section) -> dict[str, Any]:
         stem = f"{name}_{index}"
         samples = waveform / waveform.abs().max().clamp(min=1)
         soundfile.write(FOLDER / f"{stem}.mp3", samples.numpy(), int(rate), format="MP3")
-        _spectrogram(waveform, rate).savefig(FOLDER / f"{stem}.png")
+        _draw(waveform, rate).savefig(FOLDER / f"{stem}.png")
         scores = _scores(waveform, section.versions[0].waveform, rate) if index else {}
         rows.append({"title": title, "note": note, "stem": stem, "scores": scores})
     return {"title": section.title, "rows": rows}
