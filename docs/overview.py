@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS / "_ext")]
 
+from sounds import CONVENTION, spectrogram_db  # noqa: E402
+
 import torchmelinv as tmi  # noqa: E402
 from benchmarks import peers  # noqa: E402
-from sounds import CONVENTION, spectrogram_db  # noqa: E402
 from torchmelinv.synthetic_voice import signal  # noqa: E402
 from torchmelinv.transforms.compression import decompress  # noqa: E402
 

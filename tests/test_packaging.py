@@ -18,8 +18,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hatchling.metadata.core import ProjectMetadata
-from hatchling.plugin.manager import PluginManager
 
 import torchmelinv
 from tests.shared import ROOT, pyproject
@@ -75,13 +73,15 @@ def test_references_can_be_found(reference: dict[str, Any]) -> None:
 def test_conda_recipe_has_the_dependencies_of_the_package() -> None:
     text = (ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8")
     recipe = yaml.safe_load(text)
-    project = ProjectMetadata(str(ROOT), PluginManager()).core
+    project = pyproject()["project"]
     assert recipe["context"]["version"] == torchmelinv.__version__
-    assert f">={recipe['context']['python_min']}" == project.requires_python
+    assert f">={recipe['context']['python_min']}" == project["requires-python"]
     names = {"pytorch": "torch", "pysoundfile": "soundfile", "soxr-python": "soxr"}
     conda = [each.split(" ") for each in recipe["requirements"]["run"][1:]]
-    assert {f"{names.get(name, name)}{bound}" for name, bound in conda} == set(project.dependencies)
-    scripts = [f"{name} = {function}" for name, function in project.scripts.items()]
+    assert {f"{names.get(name, name)}{bound}" for name, bound in conda} == set(
+        project["dependencies"]
+    )
+    scripts = [f"{name} = {function}" for name, function in project["scripts"].items()]
     assert recipe["build"]["python"]["entry_points"] == scripts
 
 
@@ -190,6 +190,20 @@ def test_wheel_works_beside_a_torch_that_stays_as_it_is(
     roundtrip = ["roundtrip", "voice.wav", "--convention", "hifigan_22k", "-o", "back.wav"]
     assert "mel error" in environment.run("-W", "error", "-m", "torchmelinv", *roundtrip)
     assert (tmp_path / "back.wav").stat().st_size > 1000
+    environment.run(str(ROOT / "tests" / "blocks.py"), str(ROOT / "README.md"))
+
+
+@pytest.mark.slow
+def test_a_release_can_be_uploaded(tmp_path: Path) -> None:
+    """The wheel is built from the sdist, and PyPI shows the README."""
+    build = ["build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run([sys.executable, "-m", *build], check=True, capture_output=True)
+    files = sorted(map(str, tmp_path.iterdir()))
+    assert [Path(file).suffix for file in files] == [".whl", ".gz"]
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *files], check=True)
+    with tarfile.open(files[1]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"README.md", "LICENSE", "docs/conf.py", "tests/test_packaging.py"} <= names
 
 
 def test_the_lowest_versions_are_those_of_the_package() -> None:

@@ -1,0 +1,46 @@
+"""Players in notebooks: one for each waveform, as MP3 that has the sound."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+
+import pytest
+import soundfile
+import torch
+
+from torchmelinv import plot
+from torchmelinv.demo import signal
+from torchmelinv.errors import InputError
+
+pytest.importorskip("IPython")
+
+
+def sounds(markup: str) -> list[tuple[torch.Tensor, int]]:
+    data = re.findall(r'src="data:audio/mpeg;base64,([^"]+)"', markup)
+    decoded = [soundfile.read(io.BytesIO(base64.b64decode(each)), dtype="float32") for each in data]
+    return [(torch.from_numpy(samples), rate) for samples, rate in decoded]
+
+
+def test_a_player_for_each_waveform_with_its_name_and_sound():
+    voice = signal(0.5)
+    players = plot.listen(22050, original=voice, too_loud=3 * voice, a_b=voice.requires_grad_())
+    assert re.findall(r"<td>(\w[^<]*)</td>", players.data) == ["original", "too loud", "a b"]
+    for (sound, rate), peak in zip(
+        sounds(players.data), (voice.abs().max(), 1.0, 0.7), strict=True
+    ):
+        assert rate == 22050
+        assert len(sound) == pytest.approx(len(voice), abs=2500)  # MP3 pads to whole frames
+        assert float(sound.abs().max()) == pytest.approx(float(peak), abs=0.12)
+
+
+def test_silence_plays():
+    ((sound, _),) = sounds(plot.listen(16000, silence=torch.zeros(1600)).data)
+    assert not sound.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 100)])
+def test_other_shapes_are_refused(shape: tuple[int, ...]):
+    with pytest.raises(InputError, match="'voice' has the shape"):
+        plot.listen(22050, voice=torch.zeros(shape))
