@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from benchmarks import mels, records, rows, tables, targets
+from benchmarks import mels, quality_figure, records, rows, tables, targets
 from benchmarks.quality_worker import (
     Task,
     checks,
@@ -191,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     record["targets"] = targets.evaluate(_sort(record))
     records.save("quality", record)
     (records.RESULTS / "quality.partial.json").unlink()
+    quality_figure.main()
     tables.write_pages()
     for target in record["targets"]:
         verdict = "reached    " if target["reached"] else "NOT REACHED"
