@@ -25,8 +25,15 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from benchmarks import mels, records, rows, tables, targets
-from benchmarks.quality_worker import Task, checks, measure, rows_of, start_worker
+from benchmarks import mels, quality_figure, records, rows, tables, targets
+from benchmarks.quality_worker import (
+    Task,
+    checks,
+    measure,
+    rows_of,
+    rows_of_section,
+    start_worker,
+)
 from benchmarks.recordings import AUDIO, clips
 from benchmarks.records import Record
 from benchmarks.scores import METRICS
@@ -36,8 +43,8 @@ METHODS_CONVENTION = "hifigan_22k"
 METHODS_SPEECH, METHODS_MUSIC = 4, 2
 
 
-def tasks(speech: Sequence[Path], music: Sequence[Path]) -> list[Task]:
-    """Return all that is measured, the costliest first."""
+def tasks(speech: Sequence[Path], music: Sequence[Path], methods: Sequence[str] = ()) -> list[Task]:
+    """Return all that is measured, or that of some methods, the costliest first."""
     some_speech = mels.evenly_spaced(speech, METHODS_SPEECH)
     some_music = mels.evenly_spaced(music, METHODS_MUSIC)
     first, *others = rows.TRUE_CONVENTIONS
@@ -45,7 +52,8 @@ def tasks(speech: Sequence[Path], music: Sequence[Path]) -> list[Task]:
     result += [Task("all_methods", METHODS_CONVENTION, p) for p in (*some_speech, *some_music)]
     result += [Task("true_magnitude", first, path) for path in speech]
     result += [Task("true_magnitude", name, path) for name in others for path in some_speech]
-    return sorted(result, key=lambda task: -task.cost)
+    result = [task._replace(methods=frozenset(methods)) for task in result]
+    return sorted(filter(rows_of, result), key=lambda task: -task.cost)
 
 
 def run(todo: Sequence[Task], record: Record) -> None:
@@ -63,12 +71,16 @@ def _run_checks(pool: ProcessPoolExecutor, todo: Sequence[Task], record: Record)
     """Check every convention on one clip of speech."""
     speech = [task for task in todo if task.is_speech]
     by_convention = {
-        task.convention: task for task in sorted(speech) if task.section == "comparison"
+        task.convention: task
+        for task in sorted(speech, key=lambda task: task.path)
+        if task.section == "comparison"
     }
     checked = list(by_convention.values())
     checked += [task for task in speech if task.section == "all_methods"][:1]
     for task, (entries, absent) in zip(checked, pool.map(checks, checked), strict=True):
-        record["checks"].setdefault(task.convention, []).extend(entries)
+        passed = {entry["what"]: entry for entry in record["checks"].get(task.convention, [])}
+        passed |= {entry["what"]: entry for entry in entries}
+        record["checks"][task.convention] = list(passed.values())
         record["absent"].setdefault(task.convention, {}).update(absent)
 
 
@@ -83,17 +95,34 @@ def _run_measurements(pool: ProcessPoolExecutor, todo: Sequence[Task], record: R
             section = record[task.section]
             if task.section != "all_methods":
                 section = section[task.convention]
-            section[task.path.stem] = future.result()
+            section.setdefault(task.path.stem, {}).update(future.result())
             records.save("quality.partial", record)
             progress.update(min(round(task.cost), progress.total - progress.n))
 
 
-def _sort_clips(record: Record) -> Record:
-    """Sort clips by name, in whatever order the workers finished."""
-    by_convention = (*record["comparison"].values(), *record["true_magnitude"].values())
-    for section in (record["all_methods"], *by_convention):
-        section.update({name: section.pop(name) for name in sorted(section)})
+def _sort(record: Record) -> Record:
+    """Sort clips by name and rows as in `benchmarks.rows`, in whatever order they were measured."""
+    sections = [("all_methods", METHODS_CONVENTION, record["all_methods"])]
+    for kind in ("comparison", "true_magnitude"):
+        sections += [(kind, name, section) for name, section in record[kind].items()]
+    for kind, convention, section in sections:
+        keys = [row.key for row in rows_of_section(kind, convention)]
+        for name in sorted(section):
+            clip = section.pop(name)
+            section[name] = {key: clip[key] for key in keys if key in clip}
     return record
+
+
+def _earlier_record() -> Record:
+    """Return the record of an earlier run on the same machine, to measure some rows again."""
+    record, now = records.load("quality"), records.environment()
+    if record["versions"] != now["versions"] or record["machine"]["cpu"] != now["machine"]["cpu"]:
+        raise SystemExit("the file is from another machine or other versions; measure everything")
+    for section in (record["all_methods"], *record["comparison"].values()):
+        for clip in section.values():
+            for scores in clip.values():  # of before there were so many metrics
+                scores += [None] * (len(METRICS) - len(scores))
+    return {**record, **now, "metrics": list(METRICS)}
 
 
 def _empty_record() -> Record:
@@ -131,7 +160,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--clips", type=int, help="largest number of speech and of music clips, for a trial run"
     )
-    most = parser.parse_args(argv).clips
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=(),
+        metavar="METHOD",
+        help="measure the rows of these methods; all others stay as they are in the file",
+    )
+    arguments = parser.parse_args(argv)
+    most = arguments.clips
     speech, music = clips(["speech"]), clips(["music", "percussion"])
     if not speech:
         print(
@@ -141,17 +178,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if most is not None:
         speech, music = mels.evenly_spaced(speech, most), mels.evenly_spaced(music, most)
-    todo = tasks(speech, music)
+    todo = tasks(speech, music, arguments.methods)
     _announce(todo)
     # for the workers, which start later
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     torch.set_num_threads(1)
-    record, start = _empty_record(), time.perf_counter()
+    record = _earlier_record() if arguments.methods else _empty_record()
+    start = time.perf_counter()
     run(todo, record)
-    record["minutes"] = round((time.perf_counter() - start) / 60, 1)
-    record["targets"] = targets.evaluate(_sort_clips(record))
+    minutes = record.get("minutes", 0) + (time.perf_counter() - start) / 60
+    record["minutes"] = round(minutes, 1)
+    record["targets"] = targets.evaluate(_sort(record))
     records.save("quality", record)
     (records.RESULTS / "quality.partial.json").unlink()
+    quality_figure.main()
     tables.write_pages()
     for target in record["targets"]:
         verdict = "reached    " if target["reached"] else "NOT REACHED"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from benchmarks import quality_grids
+from benchmarks import hearing, quality_grids
 from benchmarks.markdown import paragraph, provenance, table
 from benchmarks.mels import MELS, describe
 from benchmarks.quality_grids import cells, headings, joined_cells, method_label, rows_in
 from benchmarks.records import Record
 from benchmarks.rows import CASCADE, ITERATIONS, Row
-from benchmarks.scores import mean
-from benchmarks.targets import OURS, speech_mean
+from benchmarks.scores import METRICS, mean
+from benchmarks.targets import AT_THE_FULL_RATE, OURS, full_rate, speech_mean
 
 Means = dict[str, float]
 
@@ -57,8 +57,41 @@ def conventions_short(record: Record) -> str:
 
 def music(record: Record) -> str:
     """Return distances on music and percussion by method and convention."""
-    metrics = ("mel_error_db", "spectral_convergence_db")
-    return _by_convention(record, metrics, _music_mean, "mel error / spectral convergence, dB")
+    metrics = ("mel_error_db", "log_mel_l1")
+    return _by_convention(record, metrics, _music_mean, "mel error, dB / log-mel L1")
+
+
+def at_equal_time(record: Record) -> str:
+    """Return scores of both joint methods in the same processor time, by mel and convention."""
+    metrics, lines = ("pesq_wb", "estoi", "mel_error_db", "log_mel_l1"), []
+    for mel in MELS:
+        for n_iter in (32, 100):
+            row, sections = Row(mel, *OURS, n_iter), record["comparison"].values()
+            for method, find in ((OURS[0], speech_mean), (AT_THE_FULL_RATE, full_rate)):
+                label = method_label(method, {})
+                values = [joined_cells(find(section, row), metrics) for section in sections]
+                lines.append([mel, label, str(n_iter), *values])
+    head = ["mel", "PESQ-WB / ESTOI / mel error, dB / log-mel L1", "cost"]
+    return table([*head, *(f"`{name}`" for name in record["comparison"])], lines)
+
+
+def heard(record: Record) -> str:
+    """Return errors of loudness, pitch and voicing on speech."""
+    names = (*hearing.LOUDNESS, *hearing.PITCH)
+    methods = (OURS, (AT_THE_FULL_RATE, "pghi"), (CASCADE, "random"), ("librosa", "random"))
+    methods = (*methods, ("torchaudio", "random"))
+    parts = []
+    for name in ("hifigan_22k", "librosa_melspectrogram"):
+        section, lines = record["comparison"][name], []
+        for mel in MELS:
+            for method in methods:
+                means = speech_mean(section, Row(mel, *method, 32))
+                if means:
+                    label = method_label(method[0], record["versions"])
+                    lines.append([mel, label, *cells(means, names)])
+        head = ["mel", "32 iterations", *(METRICS[each][0] for each in names)]
+        parts += [f"{describe(name)}:", table(head, lines)]
+    return "\n\n".join(parts)
 
 
 def conventions(record: Record) -> str:
@@ -94,7 +127,7 @@ def _degraded_lines(record: Record, mel: str, counts: Sequence[int]) -> Iterator
 
 
 def iterations(record: Record) -> str:
-    """Return the scores of mel_consistent after 0 to 300 iterations."""
+    """Return the scores of the default after 0 to 300 iterations."""
     section, lines = record["comparison"]["hifigan_22k"], []
     for n_iter in ITERATIONS:
         row = Row("clean", *OURS, n_iter)
@@ -172,6 +205,8 @@ SECTIONS: dict[str, Callable[[Record], str]] = {
     "quality_music": _block(music),
     "quality_degraded": _block(degraded),
     "quality_iterations": _block(iterations),
+    "quality_equal_time": _block(at_equal_time),
+    "quality_heard": _block(heard),
     "quality_methods": _block(quality_grids.methods),
     "quality_joint": _block(quality_grids.joint),
     "quality_true_magnitude": _block(quality_grids.true_magnitude),

@@ -25,6 +25,7 @@ class Task(NamedTuple):
     section: str  # comparison, all_methods, true_magnitude
     convention: str
     path: Path
+    methods: frozenset[str] = frozenset()  # the only ones, if there are any
 
     @property
     def is_speech(self) -> bool:
@@ -43,9 +44,15 @@ class Task(NamedTuple):
 
 def rows_of(task: Task) -> list[Row]:
     """Return the rows of the task's section."""
-    if task.section == "comparison":
-        return rows.comparison(task.convention)
-    return rows.all_methods() if task.section == "all_methods" else rows.true_magnitude()
+    found = rows_of_section(task.section, task.convention)
+    return [row for row in found if not task.methods or row.method in task.methods]
+
+
+def rows_of_section(section: str, convention: str) -> list[Row]:
+    """Return all rows of a section."""
+    if section == "comparison":
+        return rows.comparison(convention)
+    return rows.all_methods() if section == "all_methods" else rows.true_magnitude()
 
 
 def start_worker() -> None:

@@ -102,7 +102,7 @@ def comparison(convention: str) -> list[Row]:
         Row("clean", "true+raar", "pghi", 100),
     ]
     if convention in ("hifigan_22k", "librosa_melspectrogram"):
-        rows.append(Row("clean", "librosa", "random", 100))
+        rows += [Row("clean", peer, "random", 100) for peer in peers.PEERS]
     return rows
 
 

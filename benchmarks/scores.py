@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from torch import Tensor
 
 import torchmelinv as tmi
+from benchmarks import hearing
 from torchmelinv.metrics import METRICS as ALL_METRICS
 from torchmelinv.metrics import mel_scores, perceptual_scores, spectral_convergence_db
 
@@ -16,7 +17,10 @@ _SHOWN = ("pesq_wb", "estoi", "mel_error_db", "log_mel_l1", "spectral_convergenc
 METRICS: dict[str, tuple[str, str]] = {
     **{name: (ALL_METRICS[name].label, f"{{:.{ALL_METRICS[name].digits}f}}") for name in _SHOWN},
     "seconds": ("seconds", "{:.2f}"),
+    **hearing.LOUDNESS,
+    **hearing.PITCH,
 }
+MAIN = (*_SHOWN, "seconds")  # the columns of most tables
 Scores = list[float | None]
 
 
@@ -29,14 +33,20 @@ def convergence(waveform: Tensor, clip: Tensor, analysis: tmi.MelSpectrogram) ->
 def scores(
     waveform: Tensor, clip: Tensor, analysis: tmi.MelSpectrogram, seconds: float, *, is_speech: bool
 ) -> Scores:
-    """Return every metric in the order of `METRICS`; PESQ and ESTOI are None except for speech."""
+    """Return every metric in the order of `METRICS`.
+
+    PESQ, ESTOI and errors of pitch are None except for speech.
+    """
+    rate = analysis.convention.sample_rate
     mels = (analysis.linear_mel(signal) for signal in (waveform, clip))
     values = mel_scores(*mels, analysis.convention)
     if is_speech:
-        values |= perceptual_scores(waveform, clip, analysis.convention.sample_rate)
+        values |= perceptual_scores(waveform, clip, rate)
+        values |= hearing.pitch_errors(waveform, clip, rate)
     values |= {
         "spectral_convergence_db": convergence(waveform, clip, analysis),
         "seconds": seconds,
+        **hearing.loudness_errors(waveform, clip, rate),
     }
     return [round(float(values[name]), 4) if name in values else None for name in METRICS]
 

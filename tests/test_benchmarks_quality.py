@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import torchmelinv as tmi
-from benchmarks import mels, rows, scores
+from benchmarks import equal_time, hearing, mels, rows, scores
 from benchmarks.joint_forms import InertialPALM, mel_distance, reconstruct_jointly
 from torchmelinv.demo import signal
 from torchmelinv.errors import InputError
@@ -31,10 +31,11 @@ def test_every_registered_method_has_rows():
 
 
 def test_means_skip_missing_scores():
+    missing = [None] * (len(scores.METRICS) - len(scores.MAIN))
     table = [
-        [1.0, 0.5, -1.0, 0.0, 0.0, 3.0],
-        [2.0, 0.7, -3.0, 0.0, 0.0, 1.0],
-        [3.0, 0.9, -5.0, 0.0, 0.0, 1.0],
+        [1.0, 0.5, -1.0, 0.0, 0.0, 3.0, *missing],
+        [2.0, 0.7, -3.0, 0.0, 0.0, 1.0, *missing],
+        [3.0, 0.9, -5.0, 0.0, 0.0, 1.0, *missing],
     ]
     assert scores.mean(table) == {
         "pesq_wb": 2.0,
@@ -44,8 +45,45 @@ def test_means_skip_missing_scores():
         "spectral_convergence_db": 0.0,
         "seconds": 1.0,
     }
-    without_speech = scores.mean([[None, None, -1.0, 0.0, 0.0, 3.0]])
-    assert set(without_speech) == set(scores.METRICS) - {"pesq_wb", "estoi"}
+    without_speech = scores.mean([[None, None, -1.0, 0.0, 0.0, 3.0, *missing]])
+    assert set(without_speech) == set(scores.MAIN) - {"pesq_wb", "estoi"}
+
+
+def test_between_its_times_a_method_has_the_scores_in_between():
+    measured = [{"seconds": 4.0, "estoi": 0.9, "pesq_wb": 4.0}, {"seconds": 1.0, "estoi": 0.8}]
+    for seconds, expected in ((0.5, 0.8), (1.0, 0.8), (2.0, 0.85), (9.0, 0.9)):
+        means = equal_time.at(seconds, measured)
+        assert set(means) == {"seconds", "estoi"}
+        assert means["estoi"] == pytest.approx(expected)
+
+
+def test_loudness_errors_are_those_of_the_band():
+    voice = signal(seconds=1.0)
+    assert set(hearing.loudness_errors(voice, voice, 22050).values()) == {0.0}
+    time = torch.arange(len(voice)) / 22050
+    errors = hearing.loudness_errors(voice + torch.cos(2 * torch.pi * 1000 * time), voice, 22050)
+    assert max(errors, key=errors.__getitem__) == "loudness_700_1500"
+    assert errors["loudness_700_1500"] > 10 * errors["loudness_3000_7500"]
+    halved = hearing.loudness_errors(0.5 * voice, voice, 22050)
+    assert all(each == pytest.approx(100 * (1 - 0.25**0.3), rel=1e-3) for each in halved.values())
+
+
+def test_pitch_errors_tell_a_shift_from_an_octave_and_from_silence():
+    time = torch.arange(22050) / 22050
+
+    def voice(pitch: float) -> Tensor:
+        return sum(torch.cos(2 * torch.pi * pitch * k * time) / k for k in range(1, 20))
+
+    same = hearing.pitch_errors(voice(150), voice(150), 22050)
+    assert same == {"voicing_error": 0, "gross_pitch_error": 0, "f0_error": 0}
+    sharp = hearing.pitch_errors(voice(150 * 2 ** (100 / 1200)), voice(150), 22050)
+    assert sharp["f0_error"] == pytest.approx(100, abs=10)  # lags are integers
+    octave = hearing.pitch_errors(voice(300), voice(150), 22050)
+    assert octave["gross_pitch_error"] > 95
+    mute = torch.cat([voice(150)[:11025], torch.zeros(11025)])
+    assert hearing.pitch_errors(mute, voice(150), 22050)["voicing_error"] == pytest.approx(
+        50, abs=5
+    )
 
 
 def test_clips_are_evenly_spaced():

@@ -167,6 +167,7 @@ ITERATIONS = {
     "admm": 18,
     "raar": 17,
     "mel_consistent": 36,
+    "coarse_to_fine": 36,
 }
 
 

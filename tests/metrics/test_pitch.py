@@ -10,7 +10,7 @@ from torch import Tensor
 
 from torchmelinv.errors import InputError
 from torchmelinv.metrics import harmonics_to_noise_db, pulse_depth
-from torchmelinv.metrics.pitch import _find_pitch
+from torchmelinv.metrics.pitch import find_pitch
 
 RATE = 16000
 METRICS = (pulse_depth, harmonics_to_noise_db)
@@ -28,10 +28,10 @@ def noise(gain: float, n_samples: int = RATE // 2) -> Tensor:
 
 @pytest.mark.parametrize("period", [45, 100, 250])
 def test_the_pitch_is_the_period_of_the_pulses(period):
-    pitch = _find_pitch(pulses(period) + noise(0.3), RATE)
+    pitch = find_pitch(pulses(period) + noise(0.3), RATE)
     assert pitch.voiced.all()
     assert ((pitch.lags - period).abs() <= 1).all()
-    assert not _find_pitch(noise(1.0), RATE).voiced.any()
+    assert not find_pitch(noise(1.0), RATE).voiced.any()
 
 
 def test_harmonics_without_pulses_have_no_depth():

@@ -16,7 +16,7 @@ from torchmelinv import functional
 from torchmelinv.conventions import MelConvention
 from torchmelinv.magnitude import MAGNITUDES
 from torchmelinv.magnitude.scaled_filterbank import scaled_filterbank
-from torchmelinv.phase.mel_target import mel_target_tables
+from torchmelinv.phase.mel_target_tables import mel_target_tables
 from torchmelinv.transforms.constant_matrix import (
     ConstantMatrix,
     adjoint_product,

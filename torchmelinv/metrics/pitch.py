@@ -33,7 +33,7 @@ _LEAST_CORRELATION, _LEAST_ENERGY = 0.5, 1e-3
 _OCTAVE_COST = 0.05  # of an octave below the highest pitch, so that a period is not taken twice
 
 
-class _Pitch(NamedTuple):
+class Pitch(NamedTuple):
     """The pitch of each frame."""
 
     lags: Tensor  # (…, frames) period in samples
@@ -50,7 +50,7 @@ def _hann(length: int, like: Tensor) -> Tensor:
     return torch.hann_window(length, dtype=like.dtype, device=like.device)
 
 
-def _find_pitch(reference: Tensor, sample_rate: float) -> _Pitch:
+def find_pitch(reference: Tensor, sample_rate: float) -> Pitch:
     """Return the period and the voicing of each frame of a waveform."""
     frames = _frames(reference, sample_rate)
     length = frames.shape[-1]
@@ -68,7 +68,7 @@ def _find_pitch(reference: Tensor, sample_rate: float) -> _Pitch:
     best = (correlation[..., shortest:] - cost).argmax(-1)
     periodic = correlation[..., shortest:].gather(-1, best[..., None])[..., 0]
     loud = energy > _LEAST_ENERGY * energy.amax(-1, keepdim=True)
-    return _Pitch(best + shortest, loud & (periodic >= _LEAST_CORRELATION))
+    return Pitch(best + shortest, loud & (periodic >= _LEAST_CORRELATION))
 
 
 def _band(waveform: Tensor, sample_rate: float, low: float, high: float) -> Tensor:
@@ -85,7 +85,7 @@ def _band(waveform: Tensor, sample_rate: float, low: float, high: float) -> Tens
     return torch.fft.ifft(product)[..., half : half + n_samples]
 
 
-def _pulse_depth(band: Tensor, pitch: _Pitch, sample_rate: float) -> Tensor:
+def _pulse_depth(band: Tensor, pitch: Pitch, sample_rate: float) -> Tensor:
     """Return the modulation of a band's envelope at the pitch in each frame, from 0 to 1."""
     frames = _frames(band.abs(), sample_rate)
     weighted = frames * _hann(frames.shape[-1], frames)
@@ -95,7 +95,7 @@ def _pulse_depth(band: Tensor, pitch: _Pitch, sample_rate: float) -> Tensor:
     return modulation / or_one(weighted.sum(-1))
 
 
-def _harmonics_to_noise(band: Tensor, pitch: _Pitch, sample_rate: float) -> Tensor:
+def _harmonics_to_noise(band: Tensor, pitch: Pitch, sample_rate: float) -> Tensor:
     """Return r / (1 − r) of each frame in dB, r being the correlation one period apart.
 
     The absolute value of the complex correlation does not depend on the fraction of a sample by
@@ -113,7 +113,7 @@ def _harmonics_to_noise(band: Tensor, pitch: _Pitch, sample_rate: float) -> Tens
 
 
 def _mean_difference(
-    measure: Callable[[Tensor, _Pitch, float], Tensor],
+    measure: Callable[[Tensor, Pitch, float], Tensor],
     waveform: Tensor,
     reference: Tensor,
     sample_rate: float,
@@ -128,7 +128,7 @@ def _mean_difference(
     waveforms = mask_padding(waveform, reference, lengths, 1)[:2]
     after = round((_FRAME_SECONDS + _FILTER_SECONDS) * sample_rate)
     scaled = [pad(each / peak(each, dim=-1), (0, after)) for each in waveforms]
-    pitch = _find_pitch(scaled[1], sample_rate)
+    pitch = find_pitch(scaled[1], sample_rate)
     count = or_one(pitch.voiced.sum(-1))
     means = []
     for each in scaled:
