@@ -60,6 +60,7 @@ def _inversions(waveform: Tensor, kind: str) -> list[Version]:
     from benchmarks import mels, peers
 
     convention = tmi.preset(CONVENTION)
+    waveform = waveform[: convention.n_samples(convention.n_frames(len(waveform)))]
     mel = mels.degrade(tmi.MelSpectrogram(convention)(waveform), kind, convention)
     linear_mel = decompress(mel, convention.level)
 
@@ -71,15 +72,15 @@ def _inversions(waveform: Tensor, kind: str) -> list[Version]:
     }
     versions = [Version("original", "the sound whose mel is inverted", waveform)]
     for name, function in of_peers.items():
-        note = "non-negative least squares, then fast Griffin-Lim, 32 iterations"
+        note = "non-negative least squares, Griffin-Lim"
         if name == "torchaudio":
-            note = note.replace("non-negative least squares", "least squares")
+            note = note.replace("non-negative ", "")
         versions.append(Version(name, note, function(linear_mel)))
     cascade = invert(phase="fast_griffin_lim", init="random", restore="none")
-    note = "the entropic magnitude, then fast Griffin-Lim, 32 iterations"
+    note = "the entropic magnitude, Griffin-Lim"
     versions.append(Version("cascade", note, cascade))
     if kind == "clean":
-        versions.append(Version("default", "MelInverter, 32 iterations", invert()))
+        versions.append(Version("default", "mel and waveform together", invert()))
     else:
         exact = invert(restore="none")
         versions.append(Version('restore="none"', "the blurred mel, inverted exactly", exact))
