@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent / "_ext")]
 
-from reference import FOLDER, documented_names  # noqa: E402
+from reference import FOLDER, documented_names, is_documented  # noqa: E402
 
 LEAST_WORDS = 15  # of the description of a public name
 LINKS = {
@@ -76,7 +76,7 @@ def undescribed_names(site: Path, pages: dict[Path, Page]) -> list[str]:
     """Return the public names without a page, or with an empty one."""
     problems = []
     for name, (canonical, value) in documented_names().items():
-        if isinstance(value, type) or callable(value):
+        if is_documented(value):
             page = pages.get(site / FOLDER / "api" / f"{canonical}.html")
             if page is None or canonical not in page.anchors:
                 problems.append(f"{name} has no page")

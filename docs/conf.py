@@ -37,7 +37,7 @@ extensions = [
     "results",
     "sounds",
 ]
-exclude_patterns = ["_build", "_ext", "_generated", "_templates"]
+exclude_patterns = ["_*", "demo/build", "demo/dist", "demo/node_modules"]
 templates_path = ["_templates"]
 default_role = "py:obj"  # docstrings name objects between single backticks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from docutils import nodes
-from reference import FOLDER, documented_modules, documented_names
+from reference import FOLDER, documented_modules, documented_names, is_documented
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -24,7 +24,7 @@ def targets() -> dict[str, tuple[str, str]]:
             found.setdefault(".".join(parts[start:]), set()).add((page, anchor))
 
     for name, (page, value) in documented_names().items():
-        if isinstance(value, type) or callable(value):
+        if is_documented(value):
             add(name, f"{FOLDER}/api/{page}", page)
         else:
             add(name, f"{FOLDER}/{page.rpartition('.')[0]}", page)

@@ -50,7 +50,8 @@ def documented_names() -> dict[str, tuple[str, Any]]:
     return {name: (shortest[id(value)], value) for name, value in names.items()}
 
 
-def _is_documented(value: Any) -> bool:
+def is_documented(value: Any) -> bool:
+    """Return whether a value has a page of its own: classes and functions do."""
     return inspect.isclass(value) or inspect.isroutine(value)
 
 
@@ -66,7 +67,7 @@ def _constant(name: str, value: Any) -> list[str]:
         for key, entry in value.items():
             label = f": {entry.label}" if hasattr(entry, "label") else ""
             lines.append(f"   - ``{key!r}``{label}")
-    elif value is not None and hasattr(value, "__iter__") and not isinstance(value, str):
+    elif isinstance(value, list | tuple | set | frozenset):
         lines += [f"   - ``{entry!r}``" for entry in value]
     else:
         lines.append(f"   ``{value!r}``")
@@ -87,7 +88,7 @@ def module_page(name: str, module: ModuleType) -> str:
     elsewhere = [pages[f"{name}.{member}"][0] for member in members if member not in here]
     if elsewhere:
         lines += ["Also in this module: " + ", ".join(f"`{each}`" for each in elsewhere) + ".", ""]
-    constants = [member for member in here if not _is_documented(getattr(module, member))]
+    constants = [member for member in here if not is_documented(getattr(module, member))]
     if constants:
         lines += ["Constants", "---------", ""]
         for member in constants:
