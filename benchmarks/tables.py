@@ -53,7 +53,7 @@ def render_cpu(record: Record) -> str:
         f"warm-up, in one process. {background(record)} The ratios are those of this run. The "
         f"checks are in `benchmarks/results/cpu.json`. {provenance(record)}."
     )
-    return f"{table(head, lines)}\n\n{paragraph(explanation)}\n"
+    return f"{table(head, lines, text=(0, 1))}\n\n{paragraph(explanation)}\n"
 
 
 def render_gradient_cost(record: Record) -> str:
@@ -106,7 +106,7 @@ def render_speed_targets(_: Record) -> str:
 def render_presets(_: Record) -> str:
     """Return the presets."""
     head, *lines = preset_rows()
-    return table(head, [[f"`{name}`", *rest] for name, *rest in lines]) + "\n"
+    return table(head, [[f"`{name}`", *rest] for name, *rest in lines], text=(0, 5, 6)) + "\n"
 
 
 # name in the marker: (suite of the result file, if it needs one; function)

@@ -56,6 +56,8 @@ nb_execution_mode = "off"  # notebooks carry their outputs; `make notebooks` exe
 nb_merge_streams = True
 
 html_theme = "furo"
+pygments_style = "friendly"
+pygments_dark_style = "monokai"
 html_title = "torchmelinv"
 html_static_path = ["_static", "_generated"]
 html_css_files = ["custom.css"]

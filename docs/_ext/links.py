@@ -20,7 +20,8 @@ def targets() -> dict[str, tuple[str, str]]:
 
     def add(name: str, page: str, anchor: str) -> None:
         parts = name.split(".")
-        for start in range(len(parts)):
+        # `magnitude` alone is an argument, not the module.
+        for start in range(len(parts) if anchor else max(1, len(parts) - 1)):
             found.setdefault(".".join(parts[start:]), set()).add((page, anchor))
 
     for name, (page, value) in documented_names().items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from pathlib import Path
 
@@ -56,7 +57,7 @@ class Gallery(SphinxDirective):
                 f":img-bottom: _generated/notebooks/{path.stem}.png",
                 ":img-alt: Its first figure",
                 "",
-                text,
+                re.sub(r"[^.?!]+:$", "", text),  # what a list below it goes on with
                 ":::",
             ]
         return self.parse_text_to_nodes("\n".join([*lines, "::::"]), offset=self.content_offset)

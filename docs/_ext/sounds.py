@@ -125,13 +125,16 @@ def _draw(waveform: Tensor, sample_rate: float) -> Figure:
     return figure
 
 
-def _scores(waveform: Tensor, reference: Tensor, rate: float) -> dict[str, float]:
+def _scores(waveform: Tensor, reference: Tensor, rate: float) -> dict[str, str]:
     """Return scores of an inversion against the original."""
     length = min(len(waveform), len(reference))
     waveform, reference = waveform[:length], reference[:length]
     linear_mel = tmi.MelSpectrogram(CONVENTION).linear_mel
     error = mel_error_db(linear_mel(waveform), linear_mel(reference))
-    return {"mel error, dB": float(error), "ESTOI": float(estoi(waveform, reference, rate))}
+    return {
+        "mel error": f"{float(error):.1f} dB".replace("-", "−"),
+        "ESTOI": f"{float(estoi(waveform, reference, rate)):.2f}",
+    }
 
 
 def _write_section(name: str, section: Section) -> dict[str, Any]:
@@ -173,7 +176,7 @@ def write_sounds(app: Sphinx) -> None:
 
 def _figure(row: dict[str, Any], static: str) -> str:
     title, note = html.escape(row["title"]), html.escape(row["note"])
-    scores = ", ".join(f"{name} {value:.2f}" for name, value in row["scores"].items())
+    scores = ", ".join(f"{name} {value}" for name, value in row["scores"].items())
     path = f"{static}/sounds/{row['stem']}"
     return (
         f"<figure><figcaption><strong>{title}</strong><br>{note}</figcaption>"
