@@ -25,7 +25,9 @@ def sounds(markup: str) -> list[tuple[torch.Tensor, int]]:
 
 def test_a_player_for_each_waveform_with_its_name_and_sound():
     voice = signal(0.5)
-    players = plot.listen(22050, original=voice, too_loud=3 * voice, a_b=voice.requires_grad_())
+    players = plot.listen(
+        22050, original=voice, too_loud=3 * voice, a_b=voice.clone().requires_grad_()
+    )
     assert re.findall(r"<td>(\w[^<]*)</td>", players.data) == ["original", "too loud", "a b"]
     for (sound, rate), peak in zip(
         sounds(players.data), (voice.abs().max(), 1.0, 0.7), strict=True
