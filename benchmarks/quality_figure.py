@@ -43,7 +43,7 @@ def draw(record: Record) -> Figure:
             }
             for n_iter, *point in points:
                 axis.annotate(str(n_iter), point, (0, above), ha="center", fontsize=7, **style)
-            offset = (12, above if above < 0 else 0)
+            offset = (12, 2 * above if above < 0 else 0)
             axis.annotate(label, (times[-1], values[-1]), offset, fontsize=9, **style)
         axis.set(xscale="log", xlabel="processor time for 5 s of speech, seconds", title=title)
         axis.set_xlim(right=axis.get_xlim()[1] * 5)
