@@ -164,7 +164,7 @@ def summary(record: Record) -> str:
         Row("clean", "torchaudio", "random", 32): f"torchaudio {versions['torchaudio']}",
         Row("clean", CASCADE, "random", 32): "torchmelinv, a magnitude, then fast Griffin-Lim",
         default: "**torchmelinv, default**",
-        Row("clean", *OURS, 100): "torchmelinv",
+        Row("clean", *OURS, 100): "torchmelinv, more iterations",
         Row("clean", "true+raar", "pghi", 100): "upper bound: the magnitude of the recording",
     }
     metrics = ("pesq_wb", "estoi", "mel_error_db", "seconds")

@@ -89,7 +89,7 @@ def iterations(phase: str, counts: tuple[int, ...] = ITERATIONS) -> list[int]:
 def comparison(convention: str) -> list[Row]:
     """Return the rows of all clips and conventions: our defaults, the cascades and the peers."""
     rows = [DEFAULT]
-    for phase in _joint_phases():
+    for phase in sorted(_joint_phases()):  # the default first
         rows += [Row("clean", phase, "pghi", n_iter) for n_iter in ITERATIONS]
         rows += [Row(mel, phase, "pghi", n_iter) for mel in MELS[1:] for n_iter in (32, 100)]
     rows += [Row(mel, CASCADE, "random", n_iter) for mel in MELS for n_iter in (32, 100)]
