@@ -5,6 +5,15 @@
 `mean_scores` are the parts of ``torchmelinv evaluate``.
 """
 
+from torchmelinv.corpus.comparison import (
+    ComparedItem,
+    Comparison,
+    MetricInfo,
+    PairedDifference,
+    SystemSummary,
+    compare,
+    metric_info,
+)
 from torchmelinv.corpus.evaluation import ScoredPair, evaluate, mean_scores
 from torchmelinv.corpus.file_inversion import Outcome, invert_files, split_tasks
 from torchmelinv.corpus.inversion import Inverted, invert_many
@@ -16,14 +25,20 @@ from torchmelinv.corpus.sharding import World, launched_world, shard
 from torchmelinv.corpus.sharing import share_tasks
 
 __all__ = [
+    "ComparedItem",
+    "Comparison",
     "Inverted",
     "Manifest",
+    "MetricInfo",
     "Outcome",
     "Pair",
+    "PairedDifference",
     "Roundtrip",
     "ScoredPair",
+    "SystemSummary",
     "Task",
     "World",
+    "compare",
     "evaluate",
     "inversion_settings",
     "invert_files",
@@ -31,6 +46,7 @@ __all__ = [
     "launched_world",
     "mean_scores",
     "measure_roundtrip",
+    "metric_info",
     "pair_files",
     "plan",
     "shard",

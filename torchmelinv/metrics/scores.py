@@ -53,16 +53,18 @@ class Metric(NamedTuple):
         label: Name for tables and figures.
         digits: Digits after the decimal point to show.
         higher_is_better: Whether higher values are better; None if 0 is best.
+        description: What is measured, and what a good number is.
 
     Example:
         >>> import torchmelinv as tmi
-        >>> tmi.metrics.METRICS["estoi"]
-        Metric(label='ESTOI', digits=3, higher_is_better=True)
+        >>> tmi.metrics.METRICS["estoi"].label, tmi.metrics.METRICS["estoi"].digits
+        ('ESTOI', 3)
     """
 
     label: str
     digits: int
     higher_is_better: bool | None = False
+    description: str = ""
 
 
 OPINION_METRICS = {
