@@ -17,6 +17,7 @@ and mel errors miss. `bootstrap_mean` averages the values of many pairs. `distil
 from torchmelinv.metrics.channels import channel_correlation, downmix_level_db
 from torchmelinv.metrics.consistency import inconsistency_db, target_inconsistency_db
 from torchmelinv.metrics.distance import log_mel_l1, mel_error_db, spectral_convergence_db
+from torchmelinv.metrics.fundamental_frequency import f0_rmse_cents, voicing_error
 from torchmelinv.metrics.gradient import gradient_norm
 from torchmelinv.metrics.level import crest_factor_db, level_db
 from torchmelinv.metrics.long_term_spectrum import (
@@ -66,6 +67,7 @@ __all__ = [
     "edge_energy_db",
     "envelope_correlation",
     "estoi",
+    "f0_rmse_cents",
     "gradient_norm",
     "harmonics_to_noise_db",
     "hop_fluctuation_db",
@@ -91,5 +93,6 @@ __all__ = [
     "target_inconsistency_db",
     "third_octave_bands",
     "tonal_line_db",
+    "voicing_error",
     "waveform_scores",
 ]
