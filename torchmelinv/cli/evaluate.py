@@ -15,16 +15,13 @@ from torchmelinv._utils.text import printable
 from torchmelinv.cli.console import (
     EXIT_FAILED,
     EXIT_OK,
-    check_device,
     failures,
     print_json,
     print_message,
 )
 from torchmelinv.cli.describe import WIDTH, format_table
-from torchmelinv.cli.options import (
-    add_convention_options,
-    add_device_option,
-    add_json_option,
+from torchmelinv.cli.from_options import (
+    check_device,
     convention_from,
 )
 from torchmelinv.cli.progress import Progress
@@ -36,46 +33,6 @@ from torchmelinv.metrics.perceptual import PACKAGES
 from torchmelinv.metrics.scores import INTERVAL, METRICS, Mean
 
 _MAX_NOTES = 20  # printed; --json has all
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "evaluate",
-        help="scores of generated files against references",
-        description="Score generated files against their references. Files are paired by their "
-        "relative path without suffix. Two waveforms have all metrics; of two mels, or a mel and a "
-        "waveform, the mels are compared. The channels of audio are mixed to one. PESQ and ESTOI "
-        "need the extra 'metrics', and --opinion the extra 'mos'.",
-    )
-    parser.add_argument(
-        "--reference",
-        required=True,
-        metavar="DIR",
-        help="folder of audio or mel files, or one file",
-    )
-    parser.add_argument(
-        "--generated",
-        required=True,
-        metavar="DIR",
-        help="folder of the files to score, or one file",
-    )
-    add_convention_options(parser)
-    add_device_option(parser)
-    parser.add_argument(
-        "--opinion",
-        action="store_true",
-        help="add DistillMOS, DNSMOS and PLCMOS, of the generated waveforms and of the references. "
-        "They were learned from speech and know neither text nor reference: a flawed waveform can "
-        "score higher than the recording",
-    )
-    parser.add_argument(
-        "--plot",
-        metavar="FIGURE",
-        help="plot the distribution of each metric to this png, pdf or svg file",
-    )
-    add_json_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

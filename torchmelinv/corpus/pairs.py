@@ -12,7 +12,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.loading import load_mels, load_waveform
 from torchmelinv.errors import FileError, InputError
-from torchmelinv.io.audio import AUDIO_SUFFIXES
+from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
 from torchmelinv.io.mels import MEL_SUFFIXES
 from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.paths import check_exists, find_files
