@@ -8,9 +8,7 @@ see that the rhythm differs: `misalignment_ms` does.
 
 from __future__ import annotations
 
-import math
 import os
-from typing import cast
 
 import numpy as np
 import torch

@@ -16,7 +16,7 @@ from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_whole
-from torchmelinv.metrics.checks import mask_padding
+from torchmelinv.metrics.checks import mask_mels, mask_padding
 from torchmelinv.metrics.distance import LARGEST_DB, correlation, or_one, peak
 from torchmelinv.transforms.mfcc import dct_cosines
 
@@ -139,7 +139,7 @@ def mel_cepstral_distortion_db(
         True
     """
     check_whole("n_cepstra", n_cepstra, 1)
-    mel, reference, counts = mask_padding(mel, reference, lengths, 2)
+    mel, reference, counts = mask_mels(mel, reference, lengths)
     log_estimate, log_reference, undefined = _relative_logs(mel, reference, RANGE_DB)
     cepstra = _cepstra(log_estimate - log_reference, n_cepstra)
     distortion = cepstra.square().sum(-2).sqrt().sum(-1) / counts
