@@ -6,14 +6,16 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 INSTALLED := $(VENV)/.installed
 METRICS := $(VENV)/.metrics
+PLAYWRIGHT := $(VENV)/.playwright
 
-.PHONY: help venv demo test slow attack lint bench bench-gpu notebooks
+.PHONY: help venv demo test slow browser attack lint bench bench-gpu notebooks
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [AUDIO=file.wav]  invert the mel of a recording or of a synthetic signal; writes demo_output/"
-	@echo "make test                   all tests except those marked slow"
+	@echo "make test                   all tests except those marked slow or browser"
 	@echo "make slow                   the tests marked slow"
+	@echo "make browser                the tests of HTML pages, in Chromium; installs it where apt-get can"
 	@echo "make attack                 ten thousand damaged files for each reader, kills, full disks"
 	@echo "make lint                   format, style, docstrings, types and layers"
 	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and README tables"
@@ -36,16 +38,24 @@ $(METRICS): $(INSTALLED)
 	$(PIP_INSTALL) -e ".[metrics,mos]"
 	@touch $@
 
+# Playwright drives the system's Chromium and downloads no browser of its own.
+$(PLAYWRIGHT): $(INSTALLED)
+	$(PIP_INSTALL) playwright
+	@touch $@
+
 venv: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/python -m torchmelinv.demo $(if $(AUDIO),"$(AUDIO)") --out demo_output
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not browser"
 
 slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not browser"
+
+browser: $(PLAYWRIGHT)
+	chromium=$$(tests/browser/chromium.sh) && TORCHMELINV_CHROMIUM="$$chromium" $(BIN)/python -m pytest -m browser tests/browser
 
 attack: $(INSTALLED)
 	TORCHMELINV_ATTACK=5 $(BIN)/python -m pytest tests/fuzz tests/guarantees/test_corpus.py tests/cli/test_disks.py tests/cli/test_large_files.py tests/cli/test_interruption.py
