@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from torchmelinv._utils.options import named_options
 from torchmelinv._utils.optional import require
+from torchmelinv._utils.options import named_options
 from torchmelinv._utils.text import printable
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.comparison import Comparison
@@ -89,7 +89,9 @@ def check_page(path: str | Path) -> None:
     require("soundfile")
     path = Path(path)
     if path.is_file() and not _is_file(path):
-        raise InputError(f"{path} is a file; the page must be a file that ends in .html, or a folder")
+        raise InputError(
+            f"{path} is a file; the page must be a file that ends in .html, or a folder"
+        )
     check_writable(path if _is_file(path) else path / "index.html")
 
 
