@@ -10,7 +10,9 @@ from pathlib import Path
 
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.evaluation import ScoredPair
-from torchmelinv.metrics.scores import INTERVAL, METRICS, bootstrap_mean
+from torchmelinv.corpus.pairs import SIDES
+from torchmelinv.metrics.glossary import METRICS
+from torchmelinv.metrics.scores import INTERVAL, bootstrap_mean
 
 __all__ = [
     "ComparedItem",
@@ -154,6 +156,8 @@ class Comparison:
         summary: One entry for each metric and system.
         differences: One entry for each metric and each pair of systems, a before b in `systems`.
         convention: The convention in which mels are compared, and may be drawn.
+        absent: For each system, how many names have no generated file, and how many no reference.
+            Those are in `items` only if another system has both files.
         interval: How the intervals were computed.
 
     Example:
@@ -174,6 +178,7 @@ class Comparison:
     summary: tuple[SystemSummary, ...] = ()
     differences: tuple[PairedDifference, ...] = ()
     convention: MelConvention | None = None
+    absent: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     interval: str = INTERVAL
 
     def summary_of(self, system: str, metric: str) -> SystemSummary:
@@ -205,7 +210,9 @@ class Comparison:
         each = next(
             e for e in self.differences if (e.system, e.other, e.metric) == (other, system, metric)
         )
-        return PairedDifference(system, other, metric, -each.mean, -each.high, -each.low, each.n)
+        return PairedDifference(
+            system, other, metric, 0 - each.mean, 0 - each.high, 0 - each.low, each.n
+        )
 
 
 def metric_info(name: str) -> MetricInfo:
@@ -246,6 +253,14 @@ def compare(
         0.9
     """
     pairs = {system: {each.pair.name: each for each in rows} for system, rows in scored.items()}
+    absent = {
+        system: {f"no_{side}": sum(row.pair.lacks(side) for row in rows.values()) for side in SIDES}
+        for system, rows in pairs.items()
+    }
+    pairs = {
+        system: {name: row for name, row in rows.items() if not any(map(row.pair.lacks, SIDES))}
+        for system, rows in pairs.items()
+    }
     systems = tuple(pairs)
     names = sorted({name for by_name in pairs.values() for name in by_name})
     items = [
@@ -264,7 +279,9 @@ def compare(
             differences.append(
                 PairedDifference(first, second, metric.name, mean.mean, mean.low, mean.high, mean.n)
             )
-    return Comparison(systems, metrics, items, tuple(summary), tuple(differences), convention)
+    return Comparison(
+        systems, metrics, items, tuple(summary), tuple(differences), convention, absent
+    )
 
 
 def _item(name: str, rows: Mapping[str, ScoredPair]) -> ComparedItem:
