@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.browser.comparisons import RECORD_SOUNDS, make_comparison
+from torchmelinv.corpus import Pair, ScoredPair, compare
 from torchmelinv.page import write_page
 
 HOSTILE = "<script>alert(1)</script>"
@@ -226,3 +227,17 @@ def test_a_folder_holds_files_that_other_programs_play(tmp_path: Path, page: Any
     page.goto(index.as_uri())
     page.click("#play")
     wait_until(page, lambda: position(page) > 0.05)
+
+
+def test_without_any_score_there_is_still_sound(tmp_path: Path, page: Any) -> None:
+    made = make_comparison(tmp_path, ["a"])
+    pairs = {
+        system: [ScoredPair(Pair("a", path, made.items[0].reference), error="too short")]
+        for system, path in made.items[0].generated.items()
+    }
+    page.goto(write_page(compare(pairs), tmp_path / "report.html").as_uri())
+    assert "ours: too short" in page.inner_text("#notes")
+    assert page.locator("#summary").is_hidden()
+    assert page.locator(".track").count() == 3
+    page.click("#play")
+    wait_until(page, lambda: position(page) > 0)

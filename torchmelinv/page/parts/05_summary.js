@@ -101,7 +101,7 @@ function swarm(positions) {
 }
 
 function drawPlot() {
-  const metric = METRICS[state.metric];
+  const metric = metricNow();
   const systems = scoredSystems();
   const width = Math.max(240, byId("plot").clientWidth);
   const rows = systems.map((system) => ({
@@ -169,7 +169,7 @@ function chooseNearest(event, plot, points) {
 }
 
 function drawDifferences() {
-  const metric = METRICS[state.metric];
+  const metric = metricNow();
   const rows = DATA.differences.filter((difference) => difference.metric === state.metric);
   const same = rows.every(({ n }) => n === rows[0].n);
   const row = ({ a, b, mean, low, high, n }) => {
@@ -197,6 +197,7 @@ function drawDifferences() {
 }
 
 function startSummary() {
+  byId("summary").closest("section").hidden = METRICS.length === 0;
   drawSummary();
   on("metric", () => {
     markMetric();
