@@ -25,7 +25,7 @@ function changed(topic) {
 
 // The chosen metric; without any score there is none.
 function metricNow() {
-  return METRICS[state.metric] ?? { label: "", unit: "", digits: 0, better: "higher" };
+  return METRICS[state.metric] ?? { label: "", unit: "", digits: 0, better: "higher", description: "" };
 }
 
 function score(item, system, metric = state.metric) {

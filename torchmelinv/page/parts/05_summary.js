@@ -38,7 +38,7 @@ function drawSummary() {
             "aria-pressed": "false",
             onclick: () => chooseMetric(index),
           },
-          `${heading(metric)} `,
+          `${heading(metric)} `,
           element("span", { class: "arrow", title: BETTER[metric.better] }, ARROWS[metric.better]),
         ),
       ),
@@ -112,6 +112,7 @@ function drawPlot() {
   }));
   byId("distribution-title").textContent = `${heading(metric)} (${BETTER[metric.better]})`;
   const values = rows.flatMap((row) => row.dots.map((dot) => dot.value));
+  byId("description").textContent = metric.description;
   if (!values.length) return byId("plot").replaceChildren();
   let [low, high] = [Math.min(...values), Math.max(...values)];
   const margin = (high - low || Math.abs(high) || 1) * 0.04;
@@ -190,7 +191,7 @@ function drawDifferences() {
       "caption",
       {},
       `Mean difference on the same ${same && rows.length ? plural(rows[0].n, "item") : "items"}; ` +
-        "bold if its 95 % interval is on one side of 0",
+        "bold if its 95 % interval is on one side of 0",
     ),
     element("tbody", {}, ...rows.map(row)),
   );
