@@ -34,7 +34,6 @@ function drawSummary() {
           {
             type: "button",
             class: "plain",
-            title: metric.description,
             "aria-pressed": "false",
             onclick: () => chooseMetric(index),
           },
