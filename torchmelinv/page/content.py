@@ -106,17 +106,13 @@ def _frequencies(convention: MelConvention | None) -> list[dict[str, Any]]:
 def scores_and_notes(comparison: Comparison, index: int) -> dict[str, Any]:
     """Return the scores of an item, (metrics, systems), and what there is to say about it."""
     item = comparison.items[index]
-    offset = len(system_names(comparison)) - len(comparison.systems)
-    columns = [item.scores.get(system, {}) for system in comparison.systems]
+    # The reference has no scores, and a system may have the same name.
+    none: list[float | None] = [None] * (len(system_names(comparison)) - len(comparison.systems))
     scores = [
-        [None] * offset + [column.get(metric.name) for column in columns]
+        none + [item.scores.get(system, {}).get(metric.name) for system in comparison.systems]
         for metric in comparison.metrics
     ]
     notes = [f"{system}: {note}" for system, notes in item.notes.items() for note in notes]
     notes += [f"{system}: {error}" for system, error in item.errors.items()]
-    return plain({"name": printable(item.name), "scores": scores, "notes": map_printable(notes)})
-
-
-def map_printable(texts: list[str]) -> list[str]:
-    """Escape what cannot be printed in each text."""
-    return [printable(text) for text in texts]
+    notes = [printable(note) for note in notes]
+    return plain({"name": printable(item.name), "scores": scores, "notes": notes})

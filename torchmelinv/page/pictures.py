@@ -24,7 +24,7 @@ def _average(mel: NDArray[np.float32], size: int, axis: int) -> NDArray[np.float
     edges = np.linspace(0, mel.shape[axis], size + 1).round().astype(int)
     counts = np.diff(edges).astype(np.float32)
     sums = np.add.reduceat(mel, edges[:-1], axis)
-    return sums / (counts[:, None] if axis == 0 else counts)
+    return np.asarray(sums / (counts[:, None] if axis == 0 else counts), dtype=np.float32)
 
 
 def draw_mel(mel: Tensor, power: float, peak: float) -> bytes:

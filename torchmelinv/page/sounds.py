@@ -1,4 +1,4 @@
-"""Waveforms as small files that every browser plays: FLAC, or Ogg Vorbis where FLAC is too large."""
+"""Waveforms as small files that browsers play: FLAC, or Ogg Vorbis where FLAC is too large."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from torchmelinv._utils.text import printable
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.comparison import Comparison
 from torchmelinv.errors import InputError
-from torchmelinv.io.disk_errors import check_writable
+from torchmelinv.io.disk_errors import check_writable, write_error
 from torchmelinv.io.mels import MEL_SUFFIXES
 from torchmelinv.io.paths import atomic_write
 from torchmelinv.page.clips import Clip, make_clips
@@ -61,10 +61,14 @@ class _Folder:
 
     def add(self, kind: str, name: str, suffix: str, data: bytes) -> str:
         """Write a file."""
-        path = f"{kind}/{name}{suffix}"
-        with atomic_write(self.folder / path) as temporary:
-            temporary.write_bytes(data)
-        return path
+        path = self.folder / kind / f"{name}{suffix}"
+        # Not by `atomic_write`, which waits for the disk each time: index.html comes last.
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except OSError as error:
+            raise write_error(path, error) from None
+        return f"{kind}/{path.name}"
 
 
 def _is_file(path: Path) -> bool:
@@ -142,24 +146,18 @@ def write_page(
     embedded = _is_file(path)
     encoding = VORBIS if embedded and _n_samples(comparison) > MAX_LOSSLESS else FLAC
     page = path if embedded else path / "index.html"
-    with atomic_write(page) as temporary, temporary.open("wb") as stream:
-        with _clip_blocks(embedded) as blocks:
-            store: _Store = _Blocks(blocks) if embedded else _Folder(path)
-            items = list(_items(comparison, store, encoding, progress))
-            content = {**tables(comparison, encoding), "items": items}
-            start, end = page_around(heading, content, embedded)
+    # Blocks wait in a file of their own: the tables, which come before them, are known last.
+    with atomic_write(page) as temporary, tempfile.TemporaryFile() as blocks:
+        store: _Store = _Blocks(blocks) if embedded else _Folder(path)
+        items = list(_items(comparison, store, encoding, progress))
+        content = {**tables(comparison, encoding), "items": items}
+        start, end = page_around(heading, content, embedded)
+        with temporary.open("wb") as stream:
             stream.write(start.encode())
             blocks.seek(0)
             shutil.copyfileobj(blocks, stream)
             stream.write(end.encode())
     return page
-
-
-@contextlib.contextmanager
-def _clip_blocks(embedded: bool) -> Iterator[IO[bytes]]:
-    """Open a temporary file for blocks: the page's tables, which come first, are known last."""
-    with tempfile.TemporaryFile() as stream:
-        yield stream
 
 
 def _title(comparison: Comparison) -> str:

@@ -21,9 +21,11 @@ function shape(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-// A name from outside: its letters may run from right to left without moving the others.
+// A name from outside: its letters may run from right to left without moving the others, and its
+// lines break behind separators first.
 function named(name) {
-  return element("bdi", {}, name);
+  const parts = name.split(/(?<=[/_.-])/);
+  return element("bdi", {}, ...parts.flatMap((part, k) => (k ? [element("wbr"), part] : [part])));
 }
 
 function format(value, digits) {

@@ -117,10 +117,11 @@ function drawPlot() {
   const margin = (high - low || Math.abs(high) || 1) * 0.04;
   [low, high] = [low - margin, high + margin];
   const x = (value) => 6 + ((value - low) / (high - low)) * (width - 12);
+  const anchor = (place) => (place < 20 ? "start" : place > width - 20 ? "end" : "middle");
   const height = ROW * rows.length + 22;
   const parts = ticks(low, high, width < 400 ? 4 : 7).flatMap(({ value, text }) => [
     shape("line", { class: "grid", x1: x(value), x2: x(value), y1: 0, y2: height - 20 }),
-    shape("text", { x: x(value), y: height - 5, "text-anchor": "middle" }, text),
+    shape("text", { x: x(value), y: height - 5, "text-anchor": anchor(x(value)) }, text),
   ]);
   rows.forEach((row, index) => {
     const base = ROW * index + 37;

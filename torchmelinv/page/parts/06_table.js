@@ -172,6 +172,9 @@ function startTable(chosen) {
     state.filter = byId("filter").value;
     arrange();
   });
+  byId("filter").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") byId("filter").blur(); // so that keys play again
+  });
   byId("more").addEventListener("click", () => {
     limit += PART;
     drawRows();

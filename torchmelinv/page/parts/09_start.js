@@ -48,9 +48,10 @@ function chooseFromTable(item, system) {
   if (item !== state.item) chooseItem(item);
   if (system !== null) player.select(system);
   // On a narrow screen the player is below the table.
-  if (byId("listen").getBoundingClientRect().top > innerHeight - 160) {
+  const [list, listen] = [byId("items").closest(".list"), byId("listen")];
+  if (listen.getBoundingClientRect().top >= list.getBoundingClientRect().bottom) {
     byId("item-name").focus({ preventScroll: true });
-    byId("listen").scrollIntoView();
+    listen.scrollIntoView();
   }
 }
 
