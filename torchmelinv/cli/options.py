@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import argparse
 
+from torchmelinv._utils.validation import check_number
+from torchmelinv.cli.convention_fields import add_field_options, fields_from
 from torchmelinv.conventions import MelConvention, MfccConvention
-from torchmelinv.conventions.presets import as_convention, as_mfcc_convention, preset
+from torchmelinv.conventions.presets import (
+    as_convention,
+    as_mfcc_convention,
+    preset,
+    preset_info,
+    preset_names,
+)
+from torchmelinv.corpus.output_level import OutputLevel, default_level
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import SUBTYPES
+from torchmelinv.io.mels import MEL_SUFFIXES, MelLayout
 from torchmelinv.io.paths import existing_file
+from torchmelinv.io.picture_files import Picture
+from torchmelinv.io.statistics_files import read_band_statistics
 from torchmelinv.magnitude import MAGNITUDES
 from torchmelinv.phase import PHASES
 from torchmelinv.phase.initial_phase import INITS
@@ -31,15 +43,71 @@ def add_mel_file_options(parser: argparse.ArgumentParser, output: str) -> None:
         "input",
         nargs="+",
         metavar="INPUT",
-        help="npy, npz, pt or safetensors files, or folders of them",
+        help=f"mel files ({', '.join(suffix[1:] for suffix in MEL_SUFFIXES)}), folders of them, or "
+        "- for npy on stdin",
     )
     parser.add_argument(
         "-o",
         "--out",
         required=True,
         metavar="OUT",
-        help=f"{output} for a single input, otherwise a folder",
+        help=f"{output} for a single input, or - for stdout; otherwise a folder",
     )
+    add_layout_options(parser)
+
+
+def add_layout_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--key` and `--frames-first`, which `layout_from` reads."""
+    parser.add_argument(
+        "--key",
+        metavar="NAME",
+        help="which array of a file is the mel: its name (npz, h5, safetensors), key (pt), column "
+        "(parquet, arrow), field (tar) or utterance (ark); a pattern such as '*' takes many "
+        "(default: the only one, or the only one with a name such as mel)",
+    )
+    parser.add_argument(
+        "--frames-first",
+        action="store_true",
+        help="mels are (n_frames, n_mels), as ESPnet, ParallelWaveGAN, FastSpeech 2 and SpeechT5 "
+        "store them; those of Kaldi archives always are",
+    )
+
+
+def layout_from(options: argparse.Namespace) -> MelLayout:
+    """Return how mels lie in their files; the preset gives the scale of pictures."""
+    name = getattr(options, "convention", None)
+    picture = preset_info(name).picture if name in preset_names() else None
+    scale = Picture(**picture) if picture else None
+    return MelLayout(options.key, options.frames_first, scale)
+
+
+def add_level_options(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add `--peak` and `--loudness`, which `level_from` reads."""
+    levels = parser.add_mutually_exclusive_group()
+    levels.add_argument(
+        "--peak",
+        type=float,
+        metavar="DBFS",
+        help="scale the audio to this peak in dB relative to full scale, such as -1",
+    )
+    levels.add_argument(
+        "--loudness",
+        type=float,
+        metavar="LUFS",
+        help="scale the audio to this loudness (ITU-R BS.1770), such as -23, with a peak of -1 dBFS "
+        f"at most (default: {default})",
+    )
+
+
+def level_from(options: argparse.Namespace, convention: MelConvention | None) -> OutputLevel | None:
+    """Return the level of written audio: as given, or the default of the mels' convention."""
+    for kind, value in (("peak", options.peak), ("loudness", options.loudness)):
+        if value is not None:
+            check_number(f"--{kind}", value)
+            if value > 0:
+                raise InputError(f"--{kind} is {value:g}; it must be at most 0")
+            return OutputLevel(kind, value)  # type: ignore[arg-type]
+    return default_level(convention) if convention else None
 
 
 def add_convention_options(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +124,13 @@ def add_convention_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the mel is normalized further, as the preset's acoustic model expects",
     )
+    parser.add_argument(
+        "--stats",
+        metavar="FILE",
+        help="mean and scale of each band with which the mel was normalized last: h5, npz, npy or "
+        "pt with mean and scale, ESPnet's feats_stats.npz, or an array (2, n_mels)",
+    )
+    add_field_options(parser)
 
 
 def add_inverter_options(parser: argparse.ArgumentParser) -> None:
@@ -114,19 +189,41 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
 
 def convention_from(options: argparse.Namespace) -> MelConvention:
     """Return the convention of the mels."""
-    if options.model_space and options.convention.lower().endswith(".json"):
+    is_file = options.convention.lower().endswith(".json")
+    if options.model_space and is_file:
         raise InputError(
             "--model-space needs a preset's name; a JSON file already defines the mel completely"
         )
-    if options.model_space:
-        return preset(options.convention, model_space=True)
-    mfcc = mfcc_convention_from(options)
-    return mfcc.mel if mfcc else as_convention(options.convention)
+    if mfcc := mfcc_convention_from(options):
+        return mfcc.mel
+    fields, level = fields_from(options)
+    if options.stats is not None:
+        mean, scale = read_band_statistics(options.stats)
+        level = {"band_mean": mean.tolist(), "band_scale": scale.tolist(), **level}
+    if is_file:
+        convention = as_convention(options.convention).replace(**fields)
+    else:
+        names = ("band_mean", "band_scale") if options.model_space else ()
+        statistics = {name: level[name] for name in names if name in level}
+        convention = preset(
+            options.convention, model_space=options.model_space, **statistics, **fields
+        )
+    return (
+        convention.replace(level={**convention.level.to_dict(), **level}) if level else convention
+    )
 
 
 def mfcc_convention_from(options: argparse.Namespace) -> MfccConvention | None:
     """Return the convention of the MFCCs, None without `--mfcc`."""
-    return as_mfcc_convention(options.convention) if getattr(options, "mfcc", False) else None
+    if not getattr(options, "mfcc", False):
+        return None
+    mfcc = as_mfcc_convention(options.convention)
+    fields, level = fields_from(options)
+    if options.stats is not None:
+        raise InputError("--stats are those of mels; MFCCs take none")
+    if not fields and not level:
+        return mfcc
+    return mfcc.replace(mel=mfcc.mel.replace(level={**mfcc.mel.level.to_dict(), **level}, **fields))
 
 
 def inverter_from(options: argparse.Namespace) -> MelInverter:

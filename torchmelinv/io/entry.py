@@ -15,6 +15,7 @@ class MelEntry(NamedTuple):
         path: The file that holds the mel.
         name: Name of the mel in that file; empty for the only mel of a file.
         place: Byte or row at which the file's reader finds the mel; −1 if the name is enough.
+        n_values: Number of values of the mel, if the file's directory shows it; otherwise 0.
 
     Example:
         >>> from pathlib import Path
@@ -26,3 +27,4 @@ class MelEntry(NamedTuple):
     path: Path
     name: str = ""
     place: int = -1
+    n_values: int = 0

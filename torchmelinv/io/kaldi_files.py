@@ -101,8 +101,9 @@ def ark_entries(path: Path) -> Iterator[MelEntry]:
         size = stream_size(stream)
         while (name := _read_name(stream)) is not None:
             place = stream.tell()
-            stream.seek(_read_header(stream, size).nbytes, 1)
-            yield MelEntry(path, name, place)
+            header = _read_header(stream, size)
+            stream.seek(header.nbytes, 1)
+            yield MelEntry(path, name, place, header.rows * header.columns)
 
 
 def scp_entries(path: Path) -> Iterator[MelEntry]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from torchmelinv._utils.optional import require
@@ -29,6 +30,7 @@ from torchmelinv.io.tar_files import field_with_suffix, read_member, tar_fields
 from torchmelinv.io.torch_files import read_torch
 
 __all__ = [
+    "ARRAY_SUFFIXES",
     "MEL_NAMES",
     "MEL_SUFFIXES",
     "MelEntry",
@@ -36,6 +38,7 @@ __all__ = [
     "find_mels",
     "mel_entries",
     "mel_shape",
+    "read_arrays",
     "read_mel",
     "write_mel",
 ]
@@ -50,6 +53,7 @@ _ARRAYS: dict[str, Callable[[Path | Member, Choose], Tensor]] = {
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
 }
+ARRAY_SUFFIXES = tuple(_ARRAYS)
 # Files of many mels, each of which has a name; Kaldi's are (n_frames, n_mels) by definition.
 _KALDI = {".ark": ark_entries, ".scp": scp_entries}
 _TABLES = (".parquet", ".arrow")
@@ -78,6 +82,7 @@ MEL_NAMES = (
     "input_features",
 )
 _SHOWN = 12  # names in an error
+_MOST_SMALL = 64  # arrays of a file that is read as a whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +181,7 @@ def mel_entries(path: str | Path, layout: MelLayout = _DEFAULT) -> list[MelEntry
     """
     path = existing_file(path)
     suffix = _known_suffix(path)
-    if suffix in _ARRAYS and not layout.selects_many or suffix == _PICTURE:
+    if (suffix in _ARRAYS and not layout.selects_many) or suffix == _PICTURE:
         return [MelEntry(path)]
     with _reading(path):
         entries = list(_list_entries(path, suffix, layout.key))
@@ -291,13 +296,30 @@ def read_mel(
     return _oriented(mel, layout.frames_first)
 
 
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a small npy, npz, pt, safetensors or HDF5 file, in float64."""
+    suffix = _known_suffix(path)
+    if suffix not in _ARRAYS:
+        raise FileError(f"{path} ends in {path.suffix!r}; it must be {' '.join(ARRAY_SUFFIXES)}")
+    with _reading(path):
+        names = _array_names(path, suffix)
+    if len(names) > _MOST_SMALL:
+        raise FileError(f"{path} holds {len(names)} arrays; it must hold at most {_MOST_SMALL}")
+    arrays = {str(name): _read_arrays(path, suffix, str(name) or None, _DEFAULT) for name in names}
+    return {name: array.double().numpy() for name, array in arrays.items()}
+
+
 def _oriented(mel: Tensor, frames_first: bool) -> Tensor:
     """Return a mel as (…, n_mels, n_frames)."""
     return mel.mT.contiguous() if frames_first and mel.ndim > 1 else mel
 
 
 def _read_arrays(
-    path: Path | Member, suffix: str, key: str | None, layout: MelLayout, choose: Choose | None = None
+    path: Path | Member,
+    suffix: str,
+    key: str | None,
+    layout: MelLayout,
+    choose: Choose | None = None,
 ) -> Tensor:
     with _reading(path):
         if suffix == _PICTURE:

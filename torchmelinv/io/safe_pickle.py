@@ -176,7 +176,7 @@ def _fill_array(array: _NumpyArray, state: Any) -> None:
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "collections OrderedDict": lambda: {},
+    "collections OrderedDict": dict,
     "torch Size": _size,
     "torch device": lambda *_: _Object(),
     "torch._utils _rebuild_parameter": _rebuild_parameter,
@@ -319,7 +319,9 @@ class _Walk:
 
     def _reduce(self) -> None:
         arguments, function = self._stack.pop(), self._stack.pop()
-        if type(arguments) is not tuple or not any(function is each for each in _FUNCTIONS.values()):
+        if type(arguments) is not tuple or not any(
+            function is each for each in _FUNCTIONS.values()
+        ):
             _refuse()
         self._stack.append(function(*arguments))
 

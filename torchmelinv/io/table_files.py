@@ -128,7 +128,8 @@ def table_entries(path: Path, column: str) -> Iterator[MelEntry]:
         row = 0
         for group in table.groups(naming or column):
             for value in group.to_pylist() if naming else [None] * len(group):
-                yield MelEntry(path, str(value) if value is not None else str(row), row)
+                name = f"{path.stem}_{row}" if value is None else str(value)
+                yield MelEntry(path, name, row)
                 row += 1
 
 

@@ -34,7 +34,9 @@ def tar_fields(path: Path) -> dict[str, list[MelEntry]]:
             archive.members = []  # else tarfile keeps them all
             if member.isreg() and not member.sparse:
                 sample, field = _split(member.name)
-                fields.setdefault(field, []).append(MelEntry(path, sample, member.offset))
+                fields.setdefault(field, []).append(
+                    MelEntry(path, sample, member.offset, member.size // 4)
+                )
     return fields
 
 
