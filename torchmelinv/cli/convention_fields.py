@@ -1,7 +1,7 @@
 """Fields of a convention on the command line, derived from the record and its docstring.
 
-Each number of `MelConvention` has an option of its name. ``--set FIELD=VALUE`` sets any other field,
-and fields of the compression as ``level.FIELD``.
+Each number of `MelConvention` has an option of its name. ``--set FIELD=VALUE`` sets any other
+field, and fields of the compression as ``level.FIELD``.
 """
 
 from __future__ import annotations
@@ -70,16 +70,15 @@ def fields_from(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, 
     level: dict[str, Any] = {}
     for text in getattr(options, "field_values", ()):
         name, equals, value = text.partition("=")
-        target, record, short_name = fields, MelConvention, name
-        if name.startswith(_LEVEL):
-            target, record, short_name = level, Compression, name.removeprefix(_LEVEL)
+        is_level, short_name = name.startswith(_LEVEL), name.removeprefix(_LEVEL)
+        record = Compression if is_level else MelConvention
         known = [field.name for field in dataclasses.fields(record)]
         if not equals or short_name not in known or name == "level":
             hint = nearest(short_name, known)
             raise InputError(
                 f"--set {text!r} sets no field; write FIELD=VALUE or {_LEVEL}FIELD=VALUE{hint}"
             )
-        target[short_name] = _value(value)
+        (level if is_level else fields)[short_name] = _value(value)
     return fields, level
 
 

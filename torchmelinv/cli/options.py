@@ -31,6 +31,7 @@ from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.restoration.statistics import MelStatistics
 
 INVERTER_OPTIONS = ("magnitude", "phase", "n_iter", "init", "seed")
+_QUIETEST = 100.0  # dB below full scale
 _MATCHING = {
     "match_variance": MatchVariance,
     "match_modulation_spectrum": MatchModulationSpectrum,
@@ -94,8 +95,8 @@ def add_level_options(parser: argparse.ArgumentParser, default: str) -> None:
         "--loudness",
         type=float,
         metavar="LUFS",
-        help="scale the audio to this loudness (ITU-R BS.1770), such as -23, with a peak of -1 dBFS "
-        f"at most (default: {default})",
+        help="scale the audio to this loudness (ITU-R BS.1770), such as -23, with a peak of at "
+        f"most -1 dBFS (default: {default})",
     )
 
 
@@ -103,9 +104,7 @@ def level_from(options: argparse.Namespace, convention: MelConvention | None) ->
     """Return the level of written audio: as given, or the default of the mels' convention."""
     for kind, value in (("peak", options.peak), ("loudness", options.loudness)):
         if value is not None:
-            check_number(f"--{kind}", value)
-            if value > 0:
-                raise InputError(f"--{kind} is {value:g}; it must be at most 0")
+            check_number(f"--{kind}", value, -_QUIETEST, 0)
             return OutputLevel(kind, value)  # type: ignore[arg-type]
     return default_level(convention) if convention else None
 

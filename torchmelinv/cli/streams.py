@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from torchmelinv.errors import InputError
 
@@ -64,7 +65,7 @@ def with_streams(
     return run_with_streams
 
 
-def _send(folder: Path, target: Path, stream: object) -> int:
+def _send(folder: Path, target: Path, stream: BinaryIO) -> int:
     """Copy the output to stdout; refuse several outputs."""
     if not target.exists():
         n_files = len(list(folder.glob(f"{target.stem}_*")))
@@ -72,5 +73,5 @@ def _send(folder: Path, target: Path, stream: object) -> int:
             f"the input holds {n_files} mels, and a stream takes one file; give -o FOLDER"
         )
     with target.open("rb") as file:
-        shutil.copyfileobj(file, stream)  # type: ignore[misc]
+        shutil.copyfileobj(file, stream)
     return 0

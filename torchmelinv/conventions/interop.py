@@ -185,7 +185,7 @@ def from_librosa(
             raise ConventionError("from_librosa takes ref or level, not both; leave out ref")
         if power != 2:
             raise ConventionError(
-                f"ref describes librosa.power_to_db, which takes a power mel, and power is {power}; "
+                f"ref describes librosa.power_to_db of a power mel, and power is {power}; "
                 "for amplitude_to_db of a magnitude mel write level=Compression(log='log10', "
                 "floor=1e-5, multiplier=20, dynamic_range=80, reference_max=True)"
             )

@@ -84,6 +84,15 @@ def split_mels(mel: Tensor, channels: bool) -> Tensor:
     return mel.reshape(-1, *mel.shape[-3:])
 
 
+def _path_of(given: Tensor | str | Path | MelEntry | Task) -> str | Path | None:
+    """Return the path of a source, None for a tensor."""
+    if isinstance(given, Task):
+        return given.source
+    if isinstance(given, MelEntry):
+        return given.path
+    return None if isinstance(given, Tensor) else given
+
+
 def load_mels(
     source: MelSource,
     convention: MelConvention,
@@ -107,24 +116,24 @@ def load_mels(
     Returns:
         The mels; a single item with `error` if something is wrong.
     """
-    is_named = isinstance(source, tuple) and not isinstance(source, MelEntry)
-    name, given = source if is_named else (source, source)
+    name, given = source if isinstance(source, tuple) else (source, source)
     task = given if isinstance(given, Task) else None
-    path = given.source if task else given.path if isinstance(given, MelEntry) else given
+    path = _path_of(given)
     try:
-        with memory_errors("the mel" if isinstance(path, Tensor) else path):
-            if task:
-                values = task.read()
-            elif isinstance(path, Tensor):
-                values = path
+        with memory_errors("the mel" if path is None else path):
+            if isinstance(given, Task):
+                values = given.read()
+            elif isinstance(given, Tensor):
+                values = given
+            elif isinstance(given, MelEntry):
+                values = read_mel(given.path, layout or MelLayout(), given)
             else:
-                entry = given if isinstance(given, MelEntry) else None
-                values = read_mel(path, layout or MelLayout(), entry)
+                values = read_mel(given, layout or MelLayout())
             mel = check_mel_shape(mfcc_to_mel(values, mfcc) if mfcc else values, convention)
             mels = split_mels(mel.detach().float(), channels)
             doubt = find_value_problem(mel, convention)
     except TorchmelinvError as error:
-        reason = str(error) if isinstance(path, Tensor) else str(error).removeprefix(f"{path} ")
+        reason = str(error) if path is None else str(error).removeprefix(f"{path} ")
         return [MelItem(name, torch.empty(0), error=reason)]
     warnings = (doubt,) if doubt else ()
     indices = task.indices(len(mels)) if task else range(len(mels))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import NamedTuple
 
 __all__ = ["MelEntry"]
 
 
-class MelEntry(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class MelEntry:
     """One mel of a file that holds many, or the only one of a file.
 
     Args:

@@ -1,8 +1,8 @@
 """Matrices of Kaldi archives (ark) and of the scripts that list them (scp), as untrusted input.
 
 An archive is a sequence of an utterance's name, a space and a binary matrix (n_frames, n_mels):
-float, double, or compressed to one or two bytes a value. A script has a line for each utterance: its
-name, and the archive and position of its matrix. Kaldi would also run a line that is a shell
+float, double, or compressed to one or two bytes a value. A script has a line for each utterance:
+its name, and the archive and position of its matrix. Kaldi would also run a line that is a shell
 command; here it is refused.
 
 References:
@@ -27,7 +27,7 @@ from torchmelinv.io.plain_files import open_plain, stream_size
 from torchmelinv.io.safe_load import native_tensor
 
 _MOST_NAME = 4096  # bytes
-_PLAIN = {b"FM ": np.dtype("<f4"), b"DM ": np.dtype("<f8")}
+_PLAIN: dict[bytes, np.dtype[Any]] = {b"FM ": np.dtype("<f4"), b"DM ": np.dtype("<f8")}
 # token: (bytes of a value, whether each column has a header of four 16-bit numbers)
 _COMPRESSED = {b"CM ": (1, True), b"CM2 ": (2, False), b"CM3 ": (1, False)}
 _OTHERS = (

@@ -207,11 +207,13 @@ def _list_entries(path: Path, suffix: str, key: str | None) -> Iterable[MelEntry
 def _choose_field(path: Path, key: str | None, names: Sequence[str]) -> str:
     """Return the column or field that holds the mels."""
     named = [name for name in names if name.partition(".")[0].lower() in MEL_NAMES]
-    for candidates in ([key] if key in names else [], names if key is None else [], named):
-        if len(candidates) == 1 and (key is None or candidates == [key]):
-            return candidates[0]
     if key is not None:
-        raise _no_key(path, key, names)
+        if key not in names:
+            raise _no_key(path, key, names)
+        return key
+    for candidates in (names, named):
+        if len(candidates) == 1:
+            return candidates[0]
     raise FileError(
         f"{path} has mels or pictures in {_names(names)}; choose one by its key (--key NAME)"
     )

@@ -58,7 +58,7 @@ class Member(io.BytesIO):
         return self.name
 
 
-def open_plain(path: str | Path | Member) -> BinaryIO:
+def open_plain(path: str | Path | Member) -> io.BufferedReader | Member:
     """Open a plain file for reading.
 
     Args:

@@ -53,16 +53,16 @@ def read_band_statistics(path: str | Path) -> tuple[NDArray[Any], NDArray[Any]]:
     path = existing_file(path)
     if path.suffix.lower() in _PICKLES:
         raise FileError(
-            f"{path} is a pickle, which is never loaded: it could run any code. In the program that "
-            "made it, save plain numbers: np.save('stats.npy', "
+            f"{path} is a pickle, which is never loaded: it could run any code. In the program "
+            "that made it, save plain numbers: np.save('stats.npy', "
             "np.stack([scaler.mean_, scaler.scale_]))"
         )
     arrays = {name.rpartition("/")[2]: array for name, array in read_arrays(path).items()}
     mean, scale = _mean_and_scale(path, arrays)
     if mean.ndim != 1 or mean.shape != scale.shape:
         raise FileError(
-            f"{path} has a mean of shape {mean.shape} and a scale of shape {scale.shape}; both must "
-            "be (n_mels,)"
+            f"{path} has a mean of shape {mean.shape} and a scale of shape {scale.shape}; both "
+            "must be (n_mels,)"
         )
     return mean, scale
 

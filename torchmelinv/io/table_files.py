@@ -1,7 +1,7 @@
-"""Mels of Arrow and Parquet tables, such as the files of Hugging Face `datasets`, as untrusted input.
+"""Mels of Arrow and Parquet tables, such as those of Hugging Face `datasets`, as untrusted input.
 
-A row is a mel: lists of lists of numbers, or the bytes of an npy file or of a picture, as `datasets`
-stores features of those kinds. Each row is checked by the library before its values are used.
+A row is a mel: lists of lists of numbers, or the bytes of an npy file or of a picture. The library
+checks each row before its values are used.
 """
 
 from __future__ import annotations
@@ -67,8 +67,7 @@ class _Table:
         names = self.schema().names
         if self.parquet:
             file = self._parquet()
-            index = range(file.num_row_groups) if only is None else [only]
-            for group in index:
+            for group in range(file.num_row_groups) if only is None else (only,):
                 self._check_group(file.metadata.row_group(group))
                 yield self._checked(file.read_row_group(group, columns=[column])[column])
             return

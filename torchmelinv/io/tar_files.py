@@ -1,7 +1,7 @@
 """Mels of WebDataset archives (tar), as untrusted input. Nothing is extracted to the disk.
 
-The files of an archive whose names differ only behind the first dot are one sample: its name is what
-stands before the dot, and the rest names a field, such as ``mel.npy``.
+The files of an archive whose names differ only behind the first dot are one sample: its name is
+what stands before the dot, and the rest names a field, such as ``mel.npy``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def tar_fields(path: Path) -> dict[str, list[MelEntry]]:
         for count, member in enumerate(archive):
             if count >= _MOST_MEMBERS:
                 raise ValueError(f"it holds more than {_MOST_MEMBERS} files")
-            archive.members = []  # else tarfile keeps them all
+            archive.members = []  # type: ignore[attr-defined]  # else tarfile keeps them all
             if member.isreg() and not member.sparse:
                 sample, field = _split(member.name)
                 fields.setdefault(field, []).append(

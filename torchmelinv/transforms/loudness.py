@@ -1,7 +1,8 @@
 """The loudness of a waveform by ITU-R BS.1770, in LUFS.
 
-Each channel passes a filter that imitates the head and one that ignores rumble. Blocks of 0.4 s that
-overlap by 75 % count if they are above −70 LUFS and at most 10 LU below the mean of such blocks.
+Each channel passes a filter that imitates the head and one that ignores rumble. Blocks of 0.4 s
+that overlap by 75 % count if they are above −70 LUFS and at most 10 LU below the mean of such
+blocks.
 
 References:
     ITU-R BS.1770-4, "Algorithms to measure audio programme loudness and true-peak audio level",
