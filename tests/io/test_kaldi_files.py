@@ -27,7 +27,9 @@ def test_archives_and_scripts_of_kaldiio(tmp_path, method, dtype):
         assert [entry.n_values for entry in entries] in ([160, 168, 176], [0, 0, 0])
         for entry in entries:
             expected = kaldiio.load_scp(str(scp))[entry.name]
-            assert np.allclose(read_mel(entry.path, MelLayout(), entry).numpy().T, expected, 1e-6)
+            assert np.allclose(
+                read_mel(entry.path, MelLayout(), entry).numpy().T, expected, atol=1e-5
+            )
 
 
 def test_one_utterance_by_its_name(tmp_path):
@@ -53,7 +55,7 @@ def test_paths_of_a_script_are_relative_to_its_folder(tmp_path):
     [
         ("a touch made |", "shell command, which is never run"),
         ("a | touch made", "shell command"),
-        ("a touch made |:12", "path:position"),
+        ("a touch made |:12", "does not exist"),
         ("a x.wav", "path:position"),
         ("a x.ark:1[0:3]", "path:position"),
         ("a", "path:position"),

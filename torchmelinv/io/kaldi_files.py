@@ -149,8 +149,8 @@ def read_matrix(path: Path, entry: MelEntry) -> Tensor:
         if len(content) < header.nbytes:
             raise ValueError("it changed while it was read; wait until it is complete")
     if header.token in _PLAIN:
-        values = np.frombuffer(content, _PLAIN[header.token])
-        return native_tensor(values.reshape(header.rows, header.columns)).clone()
+        values = np.frombuffer(bytearray(content), _PLAIN[header.token])
+        return native_tensor(values.reshape(header.rows, header.columns))
     return torch.from_numpy(_decompress(content, header))
 
 

@@ -173,7 +173,7 @@ def read_torch(path: Path | Member, choose: Choose) -> Tensor:
     if isinstance(mel, StoredTensor):
         return archive.tensor(mel)
     if isinstance(mel, np.ndarray):
-        return native_tensor(mel).clone()
+        return native_tensor(mel.copy())
     if _dimensions(mel) > 1:
         return _from_list(mel, archive.size)
     raise ValueError(
