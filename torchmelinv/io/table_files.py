@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from torchmelinv._utils.optional import require
+from torchmelinv.errors import DependencyError
 from torchmelinv.io.entry import MelEntry
 from torchmelinv.io.memory import check_memory
 from torchmelinv.io.plain_files import Member, open_plain, stream_size
@@ -24,12 +25,20 @@ from torchmelinv.io.safe_load import Shape, most_bytes, native_tensor
 # Columns whose values name the rows, the first that is there.
 _NAMES = ("id", "utt_id", "utterance_id", "__key__", "key", "name", "file", "path", "audio_id")
 _EXTRA = "arrow"
+_SAFE = (14, 0, 1)
 _PICTURE, _NPY = b"\x89PNG", b"\x93NUMPY"
 
 
 def _pyarrow() -> Any:
     """Return pyarrow; versions before 14.0.1 run code that a file holds."""
-    return require("pyarrow", _EXTRA)
+    pyarrow = require("pyarrow", _EXTRA)
+    version = tuple(int(part) for part in pyarrow.__version__.split(".")[:3] if part.isdecimal())
+    if version < _SAFE:
+        raise DependencyError(
+            f"pyarrow {pyarrow.__version__} runs code that a file holds; "
+            f"`pip install 'torchmelinv[{_EXTRA}]'` provides a newer one"
+        )
+    return pyarrow
 
 
 class _Table:
