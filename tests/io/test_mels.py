@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from torchmelinv.errors import DependencyError, FileError
-from torchmelinv.io.mels import MEL_SUFFIXES, find_mels, mel_shape, read_mel, write_mel
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mels import find_mels, mel_shape, read_mel, write_mel
 
 
 @pytest.fixture

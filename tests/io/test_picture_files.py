@@ -58,7 +58,7 @@ def test_other_pictures_and_conventions_are_refused(tmp_path):
     with pytest.raises(FileError, match="states no scale"):
         read_mel(path)
     Image.fromarray(RANDOM.integers(0, 255, (8, 9), dtype=np.uint8)).save(path, format="JPEG")
-    with pytest.raises(FileError, match="cannot be read as .png"):
+    with pytest.raises(FileError, match=r"cannot be read as \.png"):
         read_mel(path, layout_of("riffusion"))
 
 

@@ -40,7 +40,7 @@ def test_tensors_and_several_fields(tmp_path):
         for n, mel in enumerate(MELS)
     ]
     write(tmp_path / "x.tar", samples)
-    with pytest.raises(FileError, match="in 'f0.npy', 'target.pth'; choose one by its key|in '"):
+    with pytest.raises(FileError, match=r"in '.*', '.*'; choose one by its key"):
         mel_entries(tmp_path / "x.tar")
     layout = MelLayout(key="target.pth")
     entry = mel_entries(tmp_path / "x.tar", layout)[1]
@@ -58,7 +58,7 @@ def test_archives_that_are_damaged_or_lead_elsewhere(tmp_path):
             member = tarfile.TarInfo("a.mel.npy")
             member.type, member.linkname = kind, str(tmp_path / "secret.npy")
             archive.addfile(member)
-        with pytest.raises(FileError, match="nothing|holds"):
+        with pytest.raises(FileError, match=r"nothing|holds"):
             mel_entries(path)
     with tarfile.open(path, "w") as archive:
         member = tarfile.TarInfo("../../a.mel.npy")

@@ -10,7 +10,7 @@ from typing import Any
 
 from torchmelinv.cli.console import EXIT_OK, failures, print_json
 from torchmelinv.cli.describe import WIDTH, describe_compression, format_fields
-from torchmelinv.cli.options import add_json_option, add_layout_options, layout_from
+from torchmelinv.cli.from_options import layout_from
 from torchmelinv.cli.streams import with_streams
 from torchmelinv.identification import Candidate, Identification
 from torchmelinv.identification.identify import identify
@@ -31,19 +31,7 @@ _RATE = (
 )
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "identify",
-        help="find the convention of a mel",
-        description="Show shape, logarithm and floor of a mel file, which presets fit, and why.",
-    )
-    parser.add_argument("mel", metavar="MEL", help="a mel file, or - for npy on stdin")
-    add_layout_options(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=with_streams(run, "mel", read=".npy", write=""))
-
-
+@with_streams("mel", read=".npy", write="")
 def run(options: argparse.Namespace) -> int:
     """Identify the mel and return the exit code."""
     path = existing_file(options.mel)

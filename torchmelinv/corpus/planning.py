@@ -12,16 +12,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from torchmelinv.errors import FileError, InputError, TorchmelinvError
-from torchmelinv.io.audio import AUDIO_FORMATS, AUDIO_SUFFIXES
-from torchmelinv.io.mels import (
-    ARRAY_SUFFIXES,
-    MEL_SUFFIXES,
-    MelEntry,
-    MelLayout,
-    find_mels,
-    mel_entries,
-    read_mel,
-)
+from torchmelinv.io.audio_formats import AUDIO_FORMATS, AUDIO_SUFFIXES
+from torchmelinv.io.mel_formats import ARRAY_SUFFIXES, MEL_SUFFIXES
+from torchmelinv.io.mels import MelEntry, MelLayout, find_mels, mel_entries, read_mel
 from torchmelinv.io.paths import check_exists
 from torchmelinv.io.safe_load import npy_shape
 

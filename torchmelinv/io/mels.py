@@ -19,6 +19,13 @@ from torchmelinv.errors import DependencyError, FileError, short
 from torchmelinv.io.entry import MelEntry
 from torchmelinv.io.hdf5_files import read_hdf5
 from torchmelinv.io.kaldi_files import ark_entries, read_matrix, scp_entries
+from torchmelinv.io.mel_formats import (
+    ARRAY_SUFFIXES,
+    MEL_SUFFIXES,
+    PICTURE_SUFFIX,
+    TABLE_SUFFIXES,
+    TAR_SUFFIX,
+)
 from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.paths import atomic_write, existing_file, find_files
 from torchmelinv.io.picture_files import Picture, read_picture
@@ -30,9 +37,7 @@ from torchmelinv.io.tar_files import field_with_suffix, read_member, tar_fields
 from torchmelinv.io.torch_files import read_torch
 
 __all__ = [
-    "ARRAY_SUFFIXES",
     "MEL_NAMES",
-    "MEL_SUFFIXES",
     "MelEntry",
     "MelLayout",
     "find_mels",
@@ -53,13 +58,7 @@ _ARRAYS: dict[str, Callable[[Path | Member, Choose], Tensor]] = {
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
 }
-ARRAY_SUFFIXES = tuple(_ARRAYS)
-# Files of many mels, each of which has a name; Kaldi's are (n_frames, n_mels) by definition.
 _KALDI = {".ark": ark_entries, ".scp": scp_entries}
-_TABLES = (".parquet", ".arrow")
-_TAR = ".tar"
-_PICTURE = ".png"
-MEL_SUFFIXES = (*_ARRAYS, *_KALDI, *_TABLES, _TAR, _PICTURE)
 # suffix: (module that must load before the file is read, the extra that installs it)
 _PACKAGES = {
     ".safetensors": ("safetensors", None),
@@ -181,7 +180,7 @@ def mel_entries(path: str | Path, layout: MelLayout = _DEFAULT) -> list[MelEntry
     """
     path = existing_file(path)
     suffix = _known_suffix(path)
-    if (suffix in _ARRAYS and not layout.selects_many) or suffix == _PICTURE:
+    if (suffix in _ARRAYS and not layout.selects_many) or suffix == PICTURE_SUFFIX:
         return [MelEntry(path)]
     with _reading(path):
         entries = list(_list_entries(path, suffix, layout.key))
@@ -191,11 +190,11 @@ def mel_entries(path: str | Path, layout: MelLayout = _DEFAULT) -> list[MelEntry
 
 
 def _list_entries(path: Path, suffix: str, key: str | None) -> Iterable[MelEntry]:
-    if suffix in _TABLES:
+    if suffix in TABLE_SUFFIXES:
         return table_entries(path, _choose_field(path, key, table_columns(path)))
-    if suffix == _TAR:
+    if suffix == TAR_SUFFIX:
         fields = tar_fields(path)
-        mels = field_with_suffix(list(fields), (*_ARRAYS, _PICTURE))
+        mels = field_with_suffix(list(fields), (*_ARRAYS, PICTURE_SUFFIX))
         return fields[_choose_field(path, key, mels)]
     if suffix in _KALDI:
         entries = list(_KALDI[suffix](path))
@@ -278,7 +277,7 @@ def read_mel(
     """
     path = existing_file(path)
     suffix = _known_suffix(path)
-    if suffix in _ARRAYS or suffix == _PICTURE:
+    if suffix in _ARRAYS or suffix == PICTURE_SUFFIX:
         key = entry.name if entry is not None and entry.name else layout.key
         return _oriented(_read_arrays(path, suffix, key, layout), layout.frames_first)
     if entry is None:
@@ -289,7 +288,7 @@ def read_mel(
     with _reading(path):
         if suffix in _KALDI:
             return _oriented(read_matrix(entry.path, entry), frames_first=True)
-        if suffix == _TAR:
+        if suffix == TAR_SUFFIX:
             mel: Tensor | Member = read_member(path, entry)
         else:
             mel = read_row(path, _choose_field(path, layout.key, table_columns(path)), entry)
@@ -324,7 +323,7 @@ def _read_arrays(
     choose: Choose | None = None,
 ) -> Tensor:
     with _reading(path):
-        if suffix == _PICTURE:
+        if suffix == PICTURE_SUFFIX:
             if layout.picture is None:
                 raise FileError(
                     f"{path} is a picture, and this convention states no scale for its pixels; "
@@ -422,9 +421,9 @@ def find_mels(folder: str | Path) -> list[Path]:
     is left out. Pictures count only if the folder has no other mel file. Of a dataset that Hugging
     Face `datasets` saved, its own files count, not those of its cache.
     """
-    suffixes = [suffix for suffix in MEL_SUFFIXES if suffix not in (".scp", _PICTURE)]
+    suffixes = [suffix for suffix in MEL_SUFFIXES if suffix not in (".scp", PICTURE_SUFFIX)]
     paths = [path for path in find_files(folder, suffixes) if _belongs(path)]
-    return paths or find_files(folder, [_PICTURE])
+    return paths or find_files(folder, [PICTURE_SUFFIX])
 
 
 def _belongs(path: Path) -> bool:
