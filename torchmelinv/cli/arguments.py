@@ -167,6 +167,7 @@ def _add_evaluate(commands: Any) -> None:
         "name: that of the folder). Differences are those to the first system",
     )
     add_convention_options(parser, required=False)
+    add_layout_options(parser)
     add_device_option(parser, best=True)
     parser.add_argument(
         "--glossary",

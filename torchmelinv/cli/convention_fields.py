@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import inspect
 import json
+import math
 import re
 from typing import Any
 
@@ -96,6 +97,7 @@ def _value(text: str) -> Any:
 def _number(option: str, text: str) -> int | float:
     """Return a number, an integer if it has no fraction."""
     value = _value(text)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
         raise InputError(f"{option} is {text!r}; it must be a number")
     return int(value) if value == int(value) else value
