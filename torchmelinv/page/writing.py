@@ -18,7 +18,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.comparison import Comparison
 from torchmelinv.errors import InputError
 from torchmelinv.io.disk_errors import check_writable, write_error
-from torchmelinv.io.mels import MEL_SUFFIXES
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
 from torchmelinv.io.paths import atomic_write
 from torchmelinv.page.clips import Clip, make_clips
 from torchmelinv.page.content import scores_and_notes, system_names, tables
