@@ -48,10 +48,10 @@ def parameters(value: Any) -> list[str]:
         return list(value._fields)
     if dataclasses.is_dataclass(value):
         return [field.name for field in dataclasses.fields(value) if field.init]
-    if inspect.isclass(value) and "__init__" not in vars(value):
-        # A base class documents its own; a private one has no page.
-        if not getattr(value.__init__, "__qualname__", "").startswith("_"):
-            return []
+    # A base class documents its own constructor; a private base has no page.
+    private_base = getattr(value.__init__, "__qualname__", "").startswith("_")
+    if inspect.isclass(value) and "__init__" not in vars(value) and not private_base:
+        return []
     names = inspect.signature(value).parameters
     return [name for name in names if name not in ("self", "args")]
 
