@@ -46,7 +46,7 @@ def table():
 
 
 def parquet(path) -> None:
-    pyarrow, content = table()
+    _, content = table()
     pytest.importorskip("pyarrow.parquet").write_table(content, path)
 
 
