@@ -201,6 +201,11 @@ def _add_evaluate(commands: Any) -> None:
     )
     parser.add_argument("--csv", metavar="FILE", help="write the scores of each pair to this file")
     parser.add_argument(
+        "--html",
+        metavar="FILE.html|DIR",
+        help="write a page to listen to and compare, as one file or as a folder",
+    )
+    parser.add_argument(
         "--plot",
         metavar="FIGURE",
         help="plot the distribution of each metric to this png, pdf or svg file",

@@ -39,6 +39,7 @@ from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.metrics.perceptual import PACKAGES
+from torchmelinv.page import check_page, write_page
 
 _MAX_NOTES = 20  # printed; --json has all
 _MAX_NAMES = 3  # of absent files
@@ -103,6 +104,8 @@ def _check_options(options: argparse.Namespace) -> None:
     with failures():
         for path in filter(None, (options.plot, options.csv)):
             check_writable(path)
+        if options.html:
+            check_page(options.html)
 
 
 def _best_device() -> str:
@@ -195,7 +198,7 @@ def _write(options: argparse.Namespace, comparison: Comparison) -> None:
     figure_path = options.plot if comparison.metrics else None
     if options.json:
         info = {"reference": options.reference, "convention": options.convention}
-        files = {"csv": options.csv, "plot": figure_path}
+        files = {"csv": options.csv, "html": options.html, "plot": figure_path}
         print_json({**info, **files, **comparison_to_dict(comparison)})
     elif comparison.metrics:
         terminal = shutil.get_terminal_size((WIDTH, 0)).columns if sys.stdout.isatty() else WIDTH
@@ -204,6 +207,8 @@ def _write(options: argparse.Namespace, comparison: Comparison) -> None:
     with failures():
         if options.csv:
             write_comparison_csv(comparison, options.csv)
+        if options.html:
+            write_page(comparison, options.html)
         if figure_path:
             names = ", ".join(comparison.systems)
             title = f"{names} against {options.reference}, {options.convention}"

@@ -105,7 +105,7 @@ def add_inverter_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phase",
         choices=sorted(get_args(PhaseName)),
-        help="phase method (default: mel_consistent)",
+        help="phase method (default: coarse_to_fine)",
     )
     parser.add_argument(
         "--n-iter", type=int, metavar="N", help="iterations of the phase method (default: 32)"

@@ -88,16 +88,16 @@ METRICS = {
         "log-mel L1",
         3,
         description="Mean |ln m̂ − ln m| of magnitude mels above 1e-5, the mel distance of "
-        "HiFi-GAN's papers. An inversion has about 0.04, librosa's Griffin-Lim 0.16; vocoders report 0.1 to 0.4. Quiet "
-        "frames count as much as loud ones. Frame by frame.",
+        "HiFi-GAN's papers. An inversion has about 0.04, librosa's Griffin-Lim 0.16; vocoders "
+        "report 0.1 to 0.4. Quiet frames count as much as loud ones. Frame by frame.",
     ),
     "mel_cepstral_distortion_db": Metric(
         "MCD, dB",
         2,
         description="Mel-cepstral distortion, frame by frame: Kubichek's 10 √2 / ln 10 times the "
         "distance of the cepstra 1 to 24 of the log mel, so without the level. An inversion has "
-        "about 0.3, Griffin-Lim 1.2; 4 to 8 are usual for synthesis. Other definitions of the cepstra (WORLD, "
-        "SPTK, MFCCs) give other numbers: compare only numbers of one tool.",
+        "about 0.3, Griffin-Lim 1.2. Papers report 4 to 8 for synthesis, from other cepstra (WORLD, "
+        "SPTK, MFCCs), whose numbers differ: compare only numbers of one tool.",
     ),
     "aligned_mel_cepstral_distortion_db": Metric(
         "MCD aligned, dB",
