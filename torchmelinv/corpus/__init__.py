@@ -2,7 +2,8 @@
 
 `invert_many` inverts a stream of mels. A job over files is `plan`, `share_tasks`, `Manifest`,
 `split_tasks` and `invert_files`: the parts of ``torchmelinv invert``. `pair_files`, `evaluate` and
-`mean_scores` are the parts of ``torchmelinv evaluate``.
+`mean_scores` are the parts of ``torchmelinv evaluate``. `InvertBatch` and `EvaluateBatch` do the
+same to the rows of a table, for Ray Data and for the package ``datasets``.
 """
 
 from torchmelinv.corpus.evaluation import ScoredPair, evaluate, mean_scores
@@ -14,8 +15,11 @@ from torchmelinv.corpus.planning import Task, plan
 from torchmelinv.corpus.roundtrip import Roundtrip, measure_roundtrip
 from torchmelinv.corpus.sharding import World, launched_world, shard
 from torchmelinv.corpus.sharing import share_tasks
+from torchmelinv.corpus.table_batches import EvaluateBatch, InvertBatch
 
 __all__ = [
+    "EvaluateBatch",
+    "InvertBatch",
     "Inverted",
     "Manifest",
     "Outcome",
