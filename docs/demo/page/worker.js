@@ -1,5 +1,5 @@
-// ONNX Runtime Web, outside the page's thread. Messages: {id, model, input, shape} with a model's
-// address; answers: {id, status}, then {id, output, shape, seconds} or {id, error}.
+// ONNX Runtime Web, outside the page's thread. Messages: {model, input, shape, work} with a model's
+// address and a word for its work; answers: {status}, then {output, shape, seconds} or {error}.
 
 import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
 
@@ -26,8 +26,8 @@ async function sessionOf(address, status) {
   return sessions.get(address);
 }
 
-self.onmessage = async ({ data: { id, model, input, shape, work } }) => {
-  const status = (text) => self.postMessage({ id, status: text });
+self.onmessage = async ({ data: { model, input, shape, work } }) => {
+  const status = (text) => self.postMessage({ status: text });
   try {
     const session = await sessionOf(model, status);
     status(work);
@@ -36,8 +36,8 @@ self.onmessage = async ({ data: { id, model, input, shape, work } }) => {
     const results = await session.run({ [session.inputNames[0]]: tensor });
     const result = results[session.outputNames[0]];
     const seconds = (performance.now() - start) / 1000;
-    self.postMessage({ id, output: result.data, shape: result.dims, seconds });
+    self.postMessage({ output: result.data, shape: result.dims, seconds });
   } catch (error) {
-    self.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
+    self.postMessage({ error: error instanceof Error ? error.message : String(error) });
   }
 };
