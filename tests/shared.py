@@ -1,13 +1,25 @@
-"""Recordings and mels beside the checkout, never in it. Tests that need them skip without them."""
+"""The checkout, and recordings and mels beside it, never in it. Tests skip without those."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pyproject() -> dict[str, Any]:
+    """Return the content of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def _folder(path: Path) -> Path | None:

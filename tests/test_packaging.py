@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -15,9 +17,11 @@ from typing import Any
 
 import pytest
 import yaml
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
 
 import torchmelinv
-from tests.shared import ROOT
+from tests.shared import ROOT, pyproject
 
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 # The schema of the Citation File Format, version 1.2.0.
@@ -67,6 +71,28 @@ def test_references_can_be_found(reference: dict[str, Any]) -> None:
         assert re.fullmatch(r"10\.\d{4,}/\S+", reference["doi"])
 
 
+def test_conda_recipe_has_the_dependencies_of_the_package() -> None:
+    text = (ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8")
+    recipe = yaml.safe_load(text)
+    project = ProjectMetadata(str(ROOT), PluginManager()).core
+    assert recipe["context"]["version"] == torchmelinv.__version__
+    assert f">={recipe['context']['python_min']}" == project.requires_python
+    names = {"pytorch": "torch", "pysoundfile": "soundfile", "soxr-python": "soxr"}
+    conda = [each.split(" ") for each in recipe["requirements"]["run"][1:]]
+    assert {f"{names.get(name, name)}{bound}" for name, bound in conda} == set(project.dependencies)
+    scripts = [f"{name} = {function}" for name, function in project.scripts.items()]
+    assert recipe["build"]["python"]["entry_points"] == scripts
+
+
+def test_a_tag_publishes_the_version_of_the_package_alone() -> None:
+    release = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    assert 'make dist TAG="$GITHUB_REF_NAME"' in release
+    if shutil.which("make"):
+        command = ["make", "--dry-run", "dist", "TAG=v0.0.0"]
+        plan = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        assert 'test "v0.0.0" = "v$(' in plan.stdout
+
+
 def build_wheel(folder: Path) -> Path:
     """Build a wheel of this checkout without the network."""
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
@@ -89,21 +115,25 @@ def test_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"torchmelinv", info}
 
 
-@pytest.mark.slow
-def test_wheel_works_in_an_empty_environment_with_the_newest_torch_and_no_torchaudio(
-    tmp_path: Path,
-) -> None:
-    wheel = build_wheel(tmp_path)
-    venv.create(tmp_path / "empty", with_pip=True)
-    python = str(next((tmp_path / "empty").glob("*/python")))
-    hidden = {"PYTHONPATH", "PIP_CONSTRAINT"}
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+class Environment:
+    """A virtual environment without the packages of this one.
 
-    def run(*arguments: str) -> str:
+    Args:
+        folder: Where it is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder / "environment", with_pip=True)
+        self.python = str(next((folder / "environment").glob("*/python")))
+        self.folder = folder
+
+    def run(self, *arguments: str) -> str:
+        """Run its Python and return what that prints."""
+        hidden = {"PYTHONPATH", "PIP_CONSTRAINT"}
         process = subprocess.run(
-            [python, *arguments],
-            cwd=tmp_path,
-            env=environment,
+            [self.python, *arguments],
+            cwd=self.folder,
+            env={name: value for name, value in os.environ.items() if name not in hidden},
             capture_output=True,
             text=True,
             check=False,
@@ -111,12 +141,60 @@ def test_wheel_works_in_an_empty_environment_with_the_newest_torch_and_no_torcha
         assert process.returncode == 0, process.stdout + process.stderr
         return process.stdout
 
-    run("-m", "pip", "install", "--quiet", "torch", "numpy", "soundfile", "soxr", "tqdm")
-    run("-m", "pip", "install", "--quiet", "--no-deps", str(wheel))
-    imports = "from torchmelinv.demo import signal; from torchmelinv.io.audio import write_audio"
-    run("-c", f"{imports}; write_audio('voice.wav', signal(1.0), 22050)")
-    assert str(tmp_path) in run("-c", "import torchmelinv; print(torchmelinv.__file__)")
-    assert "hifigan_22k" in run("-m", "torchmelinv", "presets")
+    def install(self, *arguments: str) -> None:
+        """Install packages."""
+        self.run("-m", "pip", "install", "--quiet", *arguments)
+
+    def would_install(self, package: str) -> set[str]:
+        """Return the packages that pip would install or replace for a package."""
+        self.install("--dry-run", "--report", "report.json", package)
+        report = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        return {item["metadata"]["name"].lower() for item in report["install"]}
+
+
+# Inversion, gradients and a stream, as a user's program would call them. Warnings are errors.
+PROGRAM = """
+import torch, torchmelinv as tmi
+from torchmelinv.io.audio import write_audio
+from torchmelinv.synthetic_voice import signal
+voice = signal(1.0)
+mel = tmi.MelSpectrogram("hifigan_22k")(voice).requires_grad_()
+waveform = tmi.MelInverter("hifigan_22k", n_iter=8)(mel)
+waveform.square().mean().backward()
+assert waveform.isfinite().all() and mel.grad.isfinite().all() and mel.grad.any()
+stream = tmi.StreamingInverter("hifigan_22k")
+assert torch.cat([stream.push(mel.detach()), stream.flush()], -1).isfinite().all()
+write_audio("voice.wav", voice, 22050)
+print(torch.__version__, tmi.__file__)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "constraints", [["-c", str(ROOT / "constraints-lowest.txt")], []], ids=["lowest", "newest"]
+)
+def test_wheel_works_beside_a_torch_that_stays_as_it_is(
+    tmp_path: Path, constraints: list[str]
+) -> None:
+    environment, wheel = Environment(tmp_path), str(build_wheel(tmp_path))
+    environment.install("torch", "numpy", *constraints)
+    before = environment.run("-c", "import torch; print(torch.__version__)").strip()
+    others = {"torchmelinv", "soundfile", "soxr", "tqdm", "cffi", "pycparser"}
+    assert "torchmelinv" in environment.would_install(wheel) <= others
+    environment.install(wheel, *constraints)
+    version, file = environment.run("-W", "error", "-c", PROGRAM).split()
+    assert version == before
+    assert Path(file).is_relative_to(tmp_path)
+    assert "hifigan_22k" in environment.run("-m", "torchmelinv", "presets")
     roundtrip = ["roundtrip", "voice.wav", "--convention", "hifigan_22k", "-o", "back.wav"]
-    assert "mel error" in run("-m", "torchmelinv", *roundtrip)
+    assert "mel error" in environment.run("-W", "error", "-m", "torchmelinv", *roundtrip)
     assert (tmp_path / "back.wav").stat().st_size > 1000
+
+
+def test_the_lowest_versions_are_those_of_the_package() -> None:
+    bounds = [line.split(">=") for line in pyproject()["project"]["dependencies"]]
+    lines = (ROOT / "constraints-lowest.txt").read_text(encoding="utf-8").splitlines()
+    assert {f"{name}=={version}.*" for name, version in bounds} <= {
+        line.partition(";")[0] for line in lines
+    }
+    assert not {name for name, _ in bounds} & {"torchaudio", "torchvision"}

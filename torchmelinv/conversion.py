@@ -174,7 +174,7 @@ def convert(
     source: _Mel,
     target: _Mel,
     magnitude: MagnitudeName = "entropic",
-    phase: PhaseName | PhaseMethod = "mel_consistent",
+    phase: PhaseName | PhaseMethod = "coarse_to_fine",
     n_iter: int = 32,
     *,
     lengths: Tensor | None = None,

@@ -71,8 +71,8 @@ class MelInverter(Module):
     """Invert mel spectrograms to waveforms, without a trained vocoder.
 
     The mel is decompressed, and sharpened if it was smoothed; `magnitude` finds an initial linear
-    spectrogram for it, and `phase` finds the waveform. The phase methods ``"mel_consistent"``, the
-    default, and ``"coarse_to_fine"`` hold the waveform to the mel itself; all others hold it to
+    spectrogram for it, and `phase` finds the waveform. The phase methods ``"coarse_to_fine"``, the
+    default, and ``"mel_consistent"`` hold the waveform to the mel itself; all others hold it to
     that magnitude.
 
     The module has no parameters and nothing to save. Its tables follow the mel's device and dtype;
@@ -86,7 +86,7 @@ class MelInverter(Module):
             file.
         magnitude: Inverse of the filterbank: ``"entropic"`` (minimum cross-entropy from a smooth
             envelope), ``"least_distance"``, ``"nnls"``, ``"pinv"`` or ``"transpose"``.
-        phase: Phase method: ``"mel_consistent"``, ``"coarse_to_fine"``, ``"griffin_lim"``,
+        phase: Phase method: ``"coarse_to_fine"``, ``"mel_consistent"``, ``"griffin_lim"``,
             ``"fast_griffin_lim"``, ``"accelerated_griffin_lim"``, ``"admm"``, ``"raar"``, ``"lws"``
             or ``"rtisi_la"``; or an object of `torchmelinv.phases` or of a subclass of
             `PhaseMethod`, such as ``ADMM(rho=0.3)``.
@@ -151,7 +151,7 @@ class MelInverter(Module):
         self,
         convention: MelConvention | str | os.PathLike[str],
         magnitude: MagnitudeName = "entropic",
-        phase: PhaseName | PhaseMethod = "mel_consistent",
+        phase: PhaseName | PhaseMethod = "coarse_to_fine",
         n_iter: int = 32,
         *,
         init: InitName = "pghi",

@@ -37,9 +37,20 @@ def test_packages_that_are_missing_or_do_not_load(monkeypatch):
     monkeypatch.setattr(module, "available_memory", lambda: math.inf)
     monkeypatch.setattr(module, "cache_folder", lambda: None)
     report = environment()
-    assert report["torchaudio"].startswith("does not load (")
+    assert report["torchaudio"] == report["soxr"] == "not installed"
     assert report["available memory"] == "unknown"
     assert "no home" in report["cache folder"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("undefined symbol: _ZN3c10"), ModuleNotFoundError("No module", name="torio")]
+)
+def test_a_torchaudio_of_another_torch_does_not_load(monkeypatch, error):
+    def fail(name):
+        raise error
+
+    monkeypatch.setattr(module.importlib, "import_module", fail)
+    assert module._loads("torchaudio").startswith("does not load (")
 
 
 @pytest.mark.parametrize("line", ['pesq>=1; extra == "metrics"', "pesq>=1 ; extra == 'metrics'"])

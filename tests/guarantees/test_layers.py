@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import tomllib
 from pathlib import Path
 
 import importlinter.cli
 import pytest
 
-from tests.shared import ROOT
+from tests.shared import ROOT, pyproject
 
 MODULES = sorted((ROOT / "torchmelinv").rglob("*.py"))
 MAX_CODE_LINES = 300  # a longer file holds two concepts
@@ -25,8 +24,7 @@ def name(module: Path) -> str:
 
 def layers() -> list[set[str]]:
     """Return the modules of each layer in pyproject.toml, top first."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    contracts = settings["tool"]["importlinter"]["contracts"]
+    contracts = pyproject()["tool"]["importlinter"]["contracts"]
     rows = next(contract["layers"] for contract in contracts if contract["id"] == "layers")
     return [set(re.findall(r"\w+", row)) for row in rows]
 

@@ -6,6 +6,7 @@ tensor, which may be symbols. Caches, in-place steps and loops that stop by valu
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,9 +31,9 @@ def with_own_code(wrapper: F, function: Callable[..., Any]) -> F:
     `torch.compile` counts recompilations by code object, up to 8. Wrappers that a decorator makes
     would share one.
     """
-    wrapper.__code__ = wrapper.__code__.replace(
-        co_name=function.__name__, co_qualname=function.__qualname__
-    )
+    wrapper.__code__ = wrapper.__code__.replace(co_name=function.__name__)
+    if sys.version_info >= (3, 11):
+        wrapper.__code__ = wrapper.__code__.replace(co_qualname=function.__qualname__)
     return wrapper
 
 

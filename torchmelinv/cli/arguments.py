@@ -143,31 +143,59 @@ def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="scores of generated files against references",
-        description="Score generated files against their references. Files are paired by their "
-        "relative path without suffix. Two waveforms have all metrics; of two mels, or a mel and a "
-        "waveform, the mels are compared. The channels of audio are mixed to one. PESQ and ESTOI "
-        "need the extra 'metrics', and --opinion the extra 'mos'.",
+        description="Score the files of one or several systems against their references. Files "
+        "are paired by their relative path without suffix. Two waveforms have all metrics; of two "
+        "mels, or a mel and a waveform, the mels are compared. The channels of audio are mixed to "
+        "one. Metrics compare frame by frame, and those called aligned after dynamic time warping "
+        "of mel cepstra. PESQ and ESTOI need the extra 'metrics', and --opinion the extra 'mos'.",
     )
     parser.add_argument(
-        "--reference",
-        required=True,
-        metavar="DIR",
-        help="folder of audio or mel files, or one file",
+        "--reference", metavar="DIR", help="folder of audio or mel files, or one file"
     )
     parser.add_argument(
         "--generated",
-        required=True,
-        metavar="DIR",
-        help="folder of the files to score, or one file",
+        action="append",
+        metavar="[NAME=]DIR",
+        help="folder of the files of a system, or one file; give it once for each system (default "
+        "name: that of the folder). Differences are those to the first system",
     )
-    add_convention_options(parser)
-    add_device_option(parser)
+    add_convention_options(parser, required=False)
+    add_device_option(parser, best=True)
+    parser.add_argument(
+        "--glossary",
+        action="store_true",
+        help="print what each metric measures and what a good number is",
+    )
+    parser.add_argument(
+        "--inverted-reference",
+        metavar="DIR",
+        help="add the references, inverted from their own mels to this folder with the defaults of "
+        "`invert`, as a system: what the mel and the inversion lose",
+    )
     parser.add_argument(
         "--opinion",
         action="store_true",
         help="add DistillMOS, DNSMOS and PLCMOS, of the generated waveforms and of the references. "
         "They were learned from speech and know neither text nor reference: a flawed waveform can "
         "score higher than the recording",
+    )
+    parser.add_argument(
+        "--si-sdr",
+        action="store_true",
+        help="add the SI-SDR, for waveforms that keep the phase of the reference; audio from a mel "
+        "does not",
+    )
+    parser.add_argument(
+        "--scores",
+        metavar="DIR",
+        help="keep the scores of each pair in this folder: a later run computes only what is "
+        "missing, and the ranks of a launcher such as torchrun share the work",
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write the scores of each pair to this file")
+    parser.add_argument(
+        "--html",
+        metavar="FILE.html|DIR",
+        help="write a page to listen to and compare, as one file or as a folder",
     )
     parser.add_argument(
         "--plot",

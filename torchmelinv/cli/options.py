@@ -32,11 +32,11 @@ def add_mel_file_options(parser: argparse.ArgumentParser, output: str) -> None:
     )
 
 
-def add_convention_options(parser: argparse.ArgumentParser) -> None:
+def add_convention_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add `--convention` and `--model-space`, which `convention_from` reads."""
     parser.add_argument(
         "--convention",
-        required=True,
+        required=required,
         metavar="NAME|FILE.json",
         help="convention of the mel: a preset (see `torchmelinv presets`), its JSON file, or a "
         "HiFi-GAN style config.json",
@@ -59,7 +59,7 @@ def add_inverter_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phase",
         choices=sorted(get_args(PhaseName)),
-        help="phase method (default: mel_consistent)",
+        help="phase method (default: coarse_to_fine)",
     )
     parser.add_argument(
         "--n-iter", type=int, metavar="N", help="iterations of the phase method (default: 32)"
@@ -87,9 +87,14 @@ def add_inverter_options(parser: argparse.ArgumentParser) -> None:
     add_device_option(parser)
 
 
-def add_device_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--device`."""
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: cpu)")
+def add_device_option(parser: argparse.ArgumentParser, best: bool = False) -> None:
+    """Add `--device`; with `best`, its default is None, for CUDA where there is a device."""
+    default = "cuda where there is one, otherwise cpu" if best else "cpu"
+    parser.add_argument(
+        "--device",
+        default=None if best else "cpu",
+        help=f"cpu, cuda, cuda:1, mps (default: {default})",
+    )
 
 
 def add_subtype_option(parser: argparse.ArgumentParser) -> None:

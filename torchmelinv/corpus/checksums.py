@@ -10,12 +10,16 @@ from pathlib import Path
 from torchmelinv.io.plain_files import open_plain
 
 _MOST_FILES = 64  # that are remembered
+_BLOCK = 2**20  # bytes that are read at once
 
 
 def sha256_of(path: Path) -> str:
     """Return the checksum of a plain file."""
+    digest = hashlib.sha256()
     with open_plain(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 class Checksums:

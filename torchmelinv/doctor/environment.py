@@ -23,9 +23,11 @@ _EXTRA = re.compile(r"([\w.-]+).*;.*extra\s*==\s*[\"']([\w-]+)[\"']")
 
 
 def _loads(module: str) -> str:
-    """Return the version of a module, or why it does not load."""
+    """Return the version of a module, or why there is none."""
     try:
         loaded: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        return "not installed" if error.name == module else f"does not load ({error})"
     except Exception as error:  # torchaudio beside another torch raises errors of several kinds
         return f"does not load ({type(error).__name__}: {str(error).splitlines()[0][:200]})"
     version = str(getattr(loaded, "__version__", "unknown version"))
