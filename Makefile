@@ -2,22 +2,28 @@
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 AUDIO ?=
+TAG ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c $(CONSTRAINTS)
 INSTALLED := $(VENV)/.installed
 METRICS := $(VENV)/.metrics
+PLAYWRIGHT := $(VENV)/.playwright
+DOCS := $(VENV)/.docs
 
-.PHONY: help venv demo test slow attack lint bench bench-gpu notebooks
+.PHONY: help venv demo test slow browser attack lint bench bench-gpu notebooks docs dist
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [AUDIO=file.wav]  invert the mel of a recording or of a synthetic signal; writes demo_output/"
-	@echo "make test                   all tests except those marked slow"
+	@echo "make test                   all tests except those marked slow or browser"
 	@echo "make slow                   the tests marked slow"
+	@echo "make browser                the tests of HTML pages, in Chromium; installs it where apt-get can"
 	@echo "make attack                 ten thousand damaged files for each reader, kills, full disks"
 	@echo "make lint                   format, style, docstrings, types and layers"
-	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and README tables"
+	@echo "make docs [AUDIO=folder]    the site, with sounds of the recordings in a folder; writes docs/_build/html"
+	@echo "make dist [TAG=v1.2.3]      wheel and sdist of a clean checkout in dist/, as a release of that tag"
+	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and tables"
 	@echo "make bench-gpu              the same on a CUDA device; writes benchmarks/results/gpu-*.json"
 	@echo "make notebooks              run the notebooks and store their outputs"
 	@echo "PYTHON=python3.12 chooses the Python of .venv (now: $(PYTHON)), and"
@@ -38,16 +44,28 @@ $(METRICS): $(INSTALLED)
 	$(PIP_INSTALL) -e ".[metrics,mos]"
 	@touch $@
 
+# Playwright drives the system's Chromium and downloads no browser of its own.
+$(PLAYWRIGHT): $(INSTALLED)
+	$(PIP_INSTALL) playwright
+	@touch $@
+
+$(DOCS): $(INSTALLED)
+	$(PIP_INSTALL) -e ".[docs]"
+	@touch $@
+
 venv: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/python -m torchmelinv.demo $(if $(AUDIO),"$(AUDIO)") --out demo_output
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not browser"
 
 slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not browser"
+
+browser: $(PLAYWRIGHT)
+	chromium=$$(tests/browser/chromium.sh) && TORCHMELINV_CHROMIUM="$$chromium" $(BIN)/python -m pytest -m browser tests/browser
 
 attack: $(INSTALLED)
 	TORCHMELINV_ATTACK=5 $(BIN)/python -m pytest tests/fuzz tests/guarantees/test_corpus.py tests/cli/test_disks.py tests/cli/test_large_files.py tests/cli/test_interruption.py
@@ -58,6 +76,17 @@ lint: $(INSTALLED)
 	$(BIN)/pydoclint --quiet torchmelinv
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+docs: $(DOCS)
+	@mkdir -p docs/_generated
+	TORCHMELINV_DOCS_AUDIO="$(AUDIO)" $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(BIN)/python docs/check_site.py docs/_build/html
+
+dist: $(INSTALLED)
+	$(if $(TAG),test "$(TAG)" = "v$$($(BIN)/hatchling version)")
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
 
 bench: $(METRICS)
 	$(BIN)/python -m benchmarks.cpu

@@ -192,7 +192,7 @@ def _for_each_device(render: Callable[[Record], list[str]]) -> str:
 
 
 def render_short(_: Any) -> str:
-    """Return the tables of the README: whole calls."""
+    """Return the tables of the guide: whole calls."""
     columns = CALL | PEAK
 
     def render(record: Record) -> list[str]:

@@ -37,7 +37,7 @@ def render(record: Record) -> str:
 
 
 def render_short(record: Record) -> str:
-    """Return the short table of the README."""
+    """Return the short table of the guide."""
     columns = [(model, score) for model in MODELS.values() for score in ("distillmos", "dnsmos")]
     head = ["", *(f"{model}, {OPINION_METRICS[score].label}" for model, score in columns)]
     lines = []

@@ -1,4 +1,4 @@
-"""The tables of `results/quality.json`, and a short form for the main README."""
+"""The tables of `results/quality.json`, and a summary for the README."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks import quality_grids
 from benchmarks.markdown import paragraph, provenance, table
-from benchmarks.mels import BLUR, MELS, NOISE, describe
+from benchmarks.mels import MELS, describe
 from benchmarks.quality_grids import cells, headings, joined_cells, method_label, rows_in
 from benchmarks.records import Record
-from benchmarks.rows import ITERATIONS, Row
+from benchmarks.rows import CASCADE, ITERATIONS, Row
 from benchmarks.scores import mean
 from benchmarks.targets import OURS, speech_mean
 
@@ -122,26 +122,26 @@ def _explanation(record: Record) -> str:
     )
 
 
-def render_short(record: Record) -> str:
-    """Return the tables of the README: conventions, degraded mels, iterations."""
-    degradations = (
-        "Mels as a model may predict them: blurred by a Gaussian filter (standard deviation "
-        f"{BLUR:g} bands and frames) or with Gaussian noise (standard deviation {NOISE:g} nepers), "
-        "both on the log magnitude:"
-    )
-    explanation = (
-        f"{_explanation(record)} All tables are in [benchmarks/README.md](benchmarks/README.md), "
-        f"the scores of each clip in `benchmarks/results/quality.json`. {provenance(record)}."
-    )
-    parts = [
-        conventions_short(record),
-        paragraph(degradations),
-        degraded(record, (100,)),
-        "`mel_consistent` from `pghi`, clean `hifigan_22k` mels:",
-        iterations(record),
-        paragraph(explanation),
+def summary(record: Record) -> str:
+    """Return the table of the README: clean `hifigan_22k` mels, one line per method."""
+    section, versions = record["comparison"]["hifigan_22k"], record["versions"]
+    default = next(row for row in _clean(section) if row.method == "default")
+    labels = {
+        Row("clean", "librosa", "random", 32): f"librosa {versions['librosa']}",
+        Row("clean", "torchaudio", "random", 32): f"torchaudio {versions['torchaudio']}",
+        Row("clean", CASCADE, "random", 32): "torchmelinv, a magnitude, then fast Griffin-Lim",
+        default: "**torchmelinv, default**",
+        Row("clean", *OURS, 100): "torchmelinv",
+        Row("clean", "true+raar", "pghi", 100): "upper bound: the magnitude of the recording",
+    }
+    metrics = ("pesq_wb", "estoi", "mel_error_db", "seconds")
+    lines = [
+        [label, str(row.n_iter), *cells(speech_mean(section, row), metrics)]
+        for row, label in labels.items()
     ]
-    return "\n\n".join(parts) + "\n"
+    explanation = f"Mels of HiFi-GAN (80 bands). {_explanation(record)} {provenance(record)}."
+    head = ["", "iterations", *headings(metrics)]
+    return f"{table(head, lines)}\n\n{paragraph(explanation)}\n"
 
 
 def render_provenance(record: Record) -> str:
@@ -164,7 +164,8 @@ def _block(render: Callable[[Record], str]) -> Callable[[Record], str]:
 
 # name in the marker: function
 SECTIONS: dict[str, Callable[[Record], str]] = {
-    "quality": render_short,
+    "summary": summary,
+    "quality_short": _block(conventions_short),
     "quality_provenance": render_provenance,
     "quality_targets": _block(targets),
     "quality_conventions": _block(conventions),

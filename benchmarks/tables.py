@@ -19,8 +19,12 @@ from benchmarks import (
 from benchmarks.markdown import background, duration, paragraph, provenance, table
 from benchmarks.records import RESULTS, ROOT, Record, load
 from torchmelinv.cli.presets import preset_rows
+from torchmelinv.corpus import metric_info
+from torchmelinv.metrics import METRICS
 
-PAGES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
+PAGES = tuple(
+    ROOT / name for name in ("README.md", "benchmarks/README.md", "benchmarks/targets.md")
+)
 BLOCK = re.compile(r"(<!-- results:(\w+) -->\n).*?(<!-- /results -->)", re.DOTALL)
 TIMED_SUITES = ("cpu", "corpus", "gradients")
 
@@ -107,6 +111,13 @@ def render_presets(_: Record) -> str:
     return table(head, [[f"`{name}`", *rest] for name, *rest in lines]) + "\n"
 
 
+def render_glossary(_: Record) -> str:
+    """Return the metrics of `torchmelinv evaluate`."""
+    metrics = [metric_info(name) for name in METRICS if not name.startswith("reference_")]
+    lines = [[f"{each.heading}, `{each.name}`", each.description] for each in metrics]
+    return table(["metric", "what it measures, and what a good number is"], lines) + "\n"
+
+
 # name in the marker: (suite of the result file, if it needs one; function)
 RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "cpu": ("cpu", render_cpu),
@@ -120,24 +131,24 @@ RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "training": ("training", training_table.render),
     "speed_targets": ("", render_speed_targets),
     "presets": ("", render_presets),
+    "glossary": ("", render_glossary),
     "gpu": ("", gpu_table.render_short),  # its files are named after devices
     "gpu_all": ("", gpu_table.render),
     **{name: ("quality", render) for name, render in quality_tables.SECTIONS.items()},
 }
 
 
+def render(name: str) -> str:
+    """Return the Markdown of a table, or an empty string if its result file is missing."""
+    suite, renderer = RENDERERS[name]
+    if not suite:
+        return renderer({})
+    return renderer(load(suite)) if (RESULTS / f"{suite}.json").exists() else ""
+
+
 def fill(page: str) -> str:
     """Return a page with new text between its markers, or none where there is no result file."""
-
-    def render(match: re.Match[str]) -> str:
-        before, name, after = match.groups()
-        suite, renderer = RENDERERS[name]
-        if not suite:
-            return before + renderer({}) + after
-        exists = (RESULTS / f"{suite}.json").exists()
-        return before + (renderer(load(suite)) if exists else "") + after
-
-    return BLOCK.sub(render, page)
+    return BLOCK.sub(lambda match: match[1] + render(match[2]) + match[3], page)
 
 
 def write_pages() -> None:

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
 
 import torchmelinv
 from tests.shared import ROOT, pyproject
@@ -66,6 +69,28 @@ def test_references_can_be_found(reference: dict[str, Any]) -> None:
         assert {"collection-title", "start", "end"} <= set(reference)
     else:
         assert re.fullmatch(r"10\.\d{4,}/\S+", reference["doi"])
+
+
+def test_conda_recipe_has_the_dependencies_of_the_package() -> None:
+    text = (ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8")
+    recipe = yaml.safe_load(text)
+    project = ProjectMetadata(str(ROOT), PluginManager()).core
+    assert recipe["context"]["version"] == torchmelinv.__version__
+    assert f">={recipe['context']['python_min']}" == project.requires_python
+    names = {"pytorch": "torch", "pysoundfile": "soundfile", "soxr-python": "soxr"}
+    conda = [each.split(" ") for each in recipe["requirements"]["run"][1:]]
+    assert {f"{names.get(name, name)}{bound}" for name, bound in conda} == set(project.dependencies)
+    scripts = [f"{name} = {function}" for name, function in project.scripts.items()]
+    assert recipe["build"]["python"]["entry_points"] == scripts
+
+
+def test_a_tag_publishes_the_version_of_the_package_alone() -> None:
+    release = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    assert 'make dist TAG="$GITHUB_REF_NAME"' in release
+    if shutil.which("make"):
+        command = ["make", "--dry-run", "dist", "TAG=v0.0.0"]
+        plan = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        assert 'test "v0.0.0" = "v$(' in plan.stdout
 
 
 def build_wheel(folder: Path) -> Path:

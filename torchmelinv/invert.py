@@ -13,6 +13,7 @@ from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask, length_mask
 from torchmelinv._utils.black_box import needs_operator
+from torchmelinv._utils.method_names import InitName, RestorationName
 from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
@@ -34,11 +35,11 @@ from torchmelinv.invert_operator import invert_by_operator, register
 from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
 from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.phase import PhaseName, as_phase_method
-from torchmelinv.phase.initial_phase import InitName, check_init
+from torchmelinv.phase.initial_phase import check_init
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.pieces import LongMel, can_invert, invert_pieces, is_long, memory_of
 from torchmelinv.phase.reconstruct import LinearMel, check_held, reconstruct
-from torchmelinv.restoration.registry import RestorationName, as_restoration, restore_linear_mel
+from torchmelinv.restoration.registry import as_restoration, restore_linear_mel
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.solvers.iterate import Gradient, Solution, check_gradient
 from torchmelinv.transforms.compression import decompress
@@ -70,8 +71,8 @@ class MelInverter(Module):
     """Invert mel spectrograms to waveforms, without a trained vocoder.
 
     The mel is decompressed, and sharpened if it was smoothed; `magnitude` finds an initial linear
-    spectrogram for it, and `phase` finds the waveform. The phase methods ``"mel_consistent"``, the
-    default, and ``"coarse_to_fine"`` hold the waveform to the mel itself; all others hold it to
+    spectrogram for it, and `phase` finds the waveform. The phase methods ``"coarse_to_fine"``, the
+    default, and ``"mel_consistent"`` hold the waveform to the mel itself; all others hold it to
     that magnitude.
 
     The module has no parameters and nothing to save. Its tables follow the mel's device and dtype;
@@ -85,7 +86,7 @@ class MelInverter(Module):
             file.
         magnitude: Inverse of the filterbank: ``"entropic"`` (minimum cross-entropy from a smooth
             envelope), ``"least_distance"``, ``"nnls"``, ``"pinv"`` or ``"transpose"``.
-        phase: Phase method: ``"mel_consistent"``, ``"coarse_to_fine"``, ``"griffin_lim"``,
+        phase: Phase method: ``"coarse_to_fine"``, ``"mel_consistent"``, ``"griffin_lim"``,
             ``"fast_griffin_lim"``, ``"accelerated_griffin_lim"``, ``"admm"``, ``"raar"``, ``"lws"``
             or ``"rtisi_la"``; or an object of `torchmelinv.phases` or of a subclass of
             `PhaseMethod`, such as ``ADMM(rho=0.3)``.
@@ -150,7 +151,7 @@ class MelInverter(Module):
         self,
         convention: MelConvention | str | os.PathLike[str],
         magnitude: MagnitudeName = "entropic",
-        phase: PhaseName | PhaseMethod = "mel_consistent",
+        phase: PhaseName | PhaseMethod = "coarse_to_fine",
         n_iter: int = 32,
         *,
         init: InitName = "pghi",

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from typing import Any
 
 import torch
 
 from torchmelinv.cli.console import (
     EXIT_FAILED,
     EXIT_OK,
-    check_device,
     print_json,
     print_message,
 )
-from torchmelinv.cli.options import add_device_option, add_json_option, add_mel_file_options
+from torchmelinv.cli.from_options import check_device
 from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
@@ -30,29 +28,6 @@ _ROUTES = {
     "bands": "the filterbank is inverted and the other one applied, without audio",
     "audio": "through audio: each mel is inverted and the waveform analyzed",
 }
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "convert",
-        help="mel files of one convention to another",
-        description="Convert mel files of one convention to mel files (npy) of another by the "
-        "shortest route, and list the losses.",
-    )
-    add_mel_file_options(parser, "an npy file")
-    for name, mels in (("from", "input"), ("to", "output")):
-        parser.add_argument(
-            f"--{name}",
-            required=True,
-            metavar="NAME|FILE.json",
-            dest=f"convention_{name}",
-            help=f"convention of the {mels} mels: a preset, its JSON file, or a HiFi-GAN style "
-            "config.json",
-        )
-    add_device_option(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

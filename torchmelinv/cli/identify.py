@@ -10,7 +10,6 @@ from typing import Any
 
 from torchmelinv.cli.console import EXIT_OK, failures, print_json
 from torchmelinv.cli.describe import WIDTH, describe_compression, format_fields
-from torchmelinv.cli.options import add_json_option
 from torchmelinv.identification import Candidate, Identification
 from torchmelinv.identification.identify import identify
 from torchmelinv.identification.scoring import FITS, IMPOSSIBLE, POSSIBLE, UNLIKELY
@@ -22,18 +21,6 @@ _LOGARITHMS = {
     "log10": "logarithm to base 10 (log10)",
     "dB": "decibels",
 }
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "identify",
-        help="find the convention of a mel",
-        description="Show shape, logarithm and floor of a mel file, which presets fit, and why.",
-    )
-    parser.add_argument("mel", metavar="MEL", help="an npy, npz, pt or safetensors file")
-    add_json_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,21 +6,16 @@ import argparse
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torchmelinv
 from torchmelinv.cli.console import (
     EXIT_FAILED,
     EXIT_OK,
-    check_device,
     print_json,
     print_message,
 )
-from torchmelinv.cli.options import (
-    add_inverter_options,
-    add_json_option,
-    add_mel_file_options,
-    add_subtype_option,
+from torchmelinv.cli.from_options import (
+    check_device,
     inverter_from,
     mfcc_convention_from,
 )
@@ -32,58 +27,9 @@ from torchmelinv.corpus.planning import plan
 from torchmelinv.corpus.sharding import World, launched_world, local_device
 from torchmelinv.corpus.sharing import share_tasks
 from torchmelinv.errors import DiskError
-from torchmelinv.io.audio import AUDIO_FORMATS, audio_format
+from torchmelinv.io.audio_formats import audio_format
 
 _MAX_WARNINGS = 5  # printed for a job with many files
-
-_DESCRIPTION = """Invert mel files to audio files. A mel (channels, n_mels, n_frames), of at most 8
-channels, becomes one audio file with these channels; (items, channels, n_mels, n_frames) becomes
-numbered files. Save a batch of mono mels as (items, 1, n_mels, n_frames). An output folder keeps a
-record of finished files with checksums in manifest-*.jsonl: the same command resumes a job that was
-interrupted, and inverts changed files again. `torchrun --nproc-per-node N -m torchmelinv invert …`
-shares the files among N processes, each on its own GPU with --device cuda. There, failed files do
-not change the exit code without --strict, because the launcher would end all processes."""
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "invert", help="mel files to audio files", description=_DESCRIPTION
-    )
-    add_mel_file_options(parser, "a wav or flac file")
-    add_inverter_options(parser)
-    parser.add_argument(
-        "--mfcc",
-        action="store_true",
-        help="the files hold MFCCs; --convention is the JSON file of an MfccConvention",
-    )
-    add_subtype_option(parser)
-    add_json_option(parser)
-    parser.add_argument(
-        "--batch",
-        type=_batch_size,
-        metavar="N",
-        help="most mels in a batch, each channel counted (default: 64 on an accelerator, if memory "
-        "allows; 1 on the CPU)",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at the first file that fails, with exit code 1",
-    )
-    parser.add_argument(
-        "--format",
-        choices=[suffix[1:] for suffix in AUDIO_FORMATS],
-        default="wav",
-        help="format of the files in an output folder (default: wav)",
-    )
-    parser.set_defaults(run=run)
-
-
-def _batch_size(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer ≥ 1")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -141,6 +87,8 @@ def run(options: argparse.Namespace) -> int:
     if not isinstance(ended, KeyboardInterrupt):
         _print_results(report, options, world, len(tasks), ended is not None)
     if ended:
+        if manifest:
+            print_message("note", f"{folder} keeps what is done; the same command goes on from there")
         raise ended
     return EXIT_FAILED if report.failed and (options.strict or world.size == 1) else EXIT_OK
 

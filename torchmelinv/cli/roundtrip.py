@@ -11,47 +11,20 @@ from torchmelinv import plot
 from torchmelinv._utils.text import decibels, printable
 from torchmelinv.cli.console import (
     EXIT_OK,
-    check_device,
     failures,
     print_json,
     print_message,
 )
-from torchmelinv.cli.options import (
-    add_inverter_options,
-    add_json_option,
-    add_subtype_option,
+from torchmelinv.cli.from_options import (
+    check_device,
     inverter_from,
 )
 from torchmelinv.corpus.loading import load_waveform
 from torchmelinv.corpus.roundtrip import Roundtrip, measure_roundtrip
-from torchmelinv.io.audio import WriteResult, audio_format, write_audio
+from torchmelinv.io.audio import WriteResult, write_audio
+from torchmelinv.io.audio_formats import audio_format
 from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.io.paths import existing_file
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "roundtrip",
-        help="a recording to its mel and back, with distances",
-        description="Analyze a recording, invert its mel, and report how close the result is.",
-    )
-    parser.add_argument(
-        "audio",
-        metavar="AUDIO",
-        help="any audio file; it is resampled to the convention's rate and keeps its channels",
-    )
-    parser.add_argument("-o", "--out", metavar="OUT", help="wav or flac file for the result")
-    parser.add_argument(
-        "--plot",
-        metavar="FIGURE",
-        help="plot both mels (means of the channels) and their difference to this png, pdf or svg "
-        "file",
-    )
-    add_inverter_options(parser)
-    add_subtype_option(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=run, measures_closeness=True)
 
 
 def run(options: argparse.Namespace) -> int:

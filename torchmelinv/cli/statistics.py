@@ -5,47 +5,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.cli.console import EXIT_FAILED, EXIT_OK, failures, print_message
-from torchmelinv.cli.options import add_convention_options, convention_from
+from torchmelinv.cli.from_options import convention_from
 from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.loading import load_waveform
 from torchmelinv.errors import TorchmelinvError
-from torchmelinv.io.audio import AUDIO_SUFFIXES
+from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
 from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.io.mels import MEL_SUFFIXES, read_mel
 from torchmelinv.io.memory import check_memory, memory_errors
 from torchmelinv.io.paths import atomic_write, check_exists, find_files
 from torchmelinv.restoration.statistics import mel_statistics
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
-
-_DESCRIPTION = """Compute mean, deviation and modulation spectrum of each band of real mels, or of
-the mels of recordings, such as those a network was trained on; a few minutes of sound suffice.
-`invert --restore match_variance` or `match_modulation_spectrum` with `--statistics FILE` gives
-predicted mels those statistics."""
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "statistics", help="statistics of real mels, for --restore", description=_DESCRIPTION
-    )
-    parser.add_argument(
-        "input",
-        nargs="+",
-        metavar="INPUT",
-        help="mel files (npy, npz, pt, safetensors), audio files, or folders of them",
-    )
-    parser.add_argument(
-        "-o", "--out", required=True, metavar="FILE.json", help="file of the statistics"
-    )
-    add_convention_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -48,8 +48,8 @@ from torchmelinv.errors import InputError
 from torchmelinv.magnitude.entropic import entropic
 from torchmelinv.magnitude.nnls import N_ITER
 from torchmelinv.magnitude.nnls import nnls as solve_nnls
+from torchmelinv.phase.coarse_to_fine import CoarseToFine
 from torchmelinv.phase.griffin_lim import GriffinLim
-from torchmelinv.phase.mel_consistent import MelConsistent
 from torchmelinv.phase.reconstruct import LinearMel, reconstruct
 from torchmelinv.transforms.mel_checks import clamp_linear_mel
 from torchmelinv.transforms.mel_filterbank import LinearMap
@@ -306,7 +306,7 @@ def mel_to_audio(
     fields = stft_fields(n_fft, hop_length, win_length, window, center, pad_mode)
     convention = MelConvention(sample_rate=sr, n_mels=n_mels, power=power, **fields)
     solution = reconstruct(
-        MelConsistent(),
+        CoarseToFine(),
         safe_pow(entropic(mel, filterbank), 1 / power),
         STFT(convention),
         n_iter,

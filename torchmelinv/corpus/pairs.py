@@ -12,7 +12,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.loading import load_mels, load_waveform
 from torchmelinv.errors import FileError, InputError
-from torchmelinv.io.audio import AUDIO_SUFFIXES
+from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
 from torchmelinv.io.mels import MEL_SUFFIXES
 from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.paths import check_exists, find_files
@@ -21,6 +21,7 @@ from torchmelinv.transforms.compression import decompress
 __all__ = ["Pair", "pair_files"]
 
 SIDES = ("generated", "reference")
+_ABSENT = {side: f"no {side} file has this name" for side in SIDES}
 
 
 class Pair(NamedTuple):
@@ -44,6 +45,17 @@ class Pair(NamedTuple):
     reference: Path | None
     error: str | None = None
 
+    def lacks(self, side: str) -> bool:
+        """Return whether a folder has no file of this name.
+
+        Args:
+            side: ``"generated"`` or ``"reference"``.
+
+        Returns:
+            False also if it has several.
+        """
+        return self.error == _ABSENT[side]
+
     @property
     def has_waveforms(self) -> bool:
         """Whether both files are audio. Otherwise their mels are compared."""
@@ -61,6 +73,7 @@ class PairData:
             n_frames).
         reference: The same of the reference.
         notes: How the two were made comparable: resampling, mixing, trimming.
+        untrimmed: Both before the longer one was trimmed.
         waveform: The generated waveform; None if the generated file is a mel.
     """
 
@@ -68,6 +81,7 @@ class PairData:
     generated: Tensor
     reference: Tensor
     notes: tuple[str, ...]
+    untrimmed: tuple[Tensor, Tensor]
     waveform: Tensor | None = None
 
     @property
@@ -101,7 +115,7 @@ def _files_by_name(folder: Path) -> dict[str, list[Path]]:
 
 
 def _make_pair(name: str, paths: dict[str, list[Path]]) -> Pair:
-    errors = [f"no {side} file has this name" for side in SIDES if not paths[side]]
+    errors = [_ABSENT[side] for side in SIDES if not paths[side]]
     errors += [
         f"{' and '.join(map(str, files))} have the same name; keep one"
         for files in paths.values()
@@ -159,7 +173,7 @@ def pair_files(generated: str | Path, reference: str | Path) -> list[Pair]:
     return [_make_pair(name, {side: files[side].get(name, []) for side in SIDES}) for name in names]
 
 
-def _read(path: Path, mel_spectrogram: MelSpectrogram) -> tuple[Tensor, list[str]]:
+def read_side(path: Path, mel_spectrogram: MelSpectrogram) -> tuple[Tensor, list[str]]:
     """Return a waveform (n_samples,) or a mel (n_mels, n_frames) as it is, and notes."""
     if path.suffix.lower() not in MEL_SUFFIXES:
         waveform, notes = load_waveform(path, mel_spectrogram.convention)
@@ -197,7 +211,7 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
     for side, path in zip(SIDES, (pair.generated, pair.reference), strict=True):
         assert path is not None
         with memory_errors(path):
-            tensor, side_notes = _read(path, mel_spectrogram)
+            tensor, side_notes = read_side(path, mel_spectrogram)
             if tensor.ndim == 1 and convention.n_frames(tensor.shape[-1]) == 0:
                 raise InputError(
                     f"{path} has {tensor.shape[-1]} samples, too few for a frame of this convention"
@@ -219,4 +233,4 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
         )
     generated, reference = (tensor[..., :shortest] for tensor in tensors)
     waveform = generated if pair.has_waveforms else waveforms[0]
-    return PairData(pair, generated, reference, tuple(notes), waveform)
+    return PairData(pair, generated, reference, tuple(notes), (tensors[0], tensors[1]), waveform)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from torchmelinv.errors import FileError, InputError
-from torchmelinv.io.audio import AUDIO_FORMATS
+from torchmelinv.io.audio_formats import AUDIO_FORMATS
 from torchmelinv.io.mels import MEL_SUFFIXES, find_mels
 from torchmelinv.io.paths import check_exists
 from torchmelinv.io.safe_load import npy_shape

@@ -26,7 +26,8 @@ from torchmelinv.corpus.inversion import Inverted, invert_many
 from torchmelinv.corpus.pairs import Pair
 from torchmelinv.errors import DiskError, InputError, TorchmelinvError
 from torchmelinv.invert import MelInverter
-from torchmelinv.io.audio import audio_format, write_audio
+from torchmelinv.io.audio import write_audio
+from torchmelinv.io.audio_formats import audio_format
 from torchmelinv.metrics.scores import METRICS
 
 __all__ = ["EvaluateBatch", "InvertBatch"]

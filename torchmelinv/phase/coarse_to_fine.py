@@ -9,15 +9,14 @@ the sizes of the STFT are divisible and half of the lower rate is at least 1 kHz
 
 from the spectrum that the stage before left, whose bins below the center of the last band but one
 are then those of D · STFT_D(x_D). Above them is still the initial phase. The remaining iterations,
-with weights too, are at the full rate; with few of them high frequencies stay rough.
+with weights too, are at the full rate; with few of them high frequencies stay rough. Before the
+last four the extrapolation starts again: log-mel L1 falls by a sixth.
 
-The last four of them start again, without the extrapolation that there was before: log-mel L1
-falls by a sixth, and the error of the loudness above 3 kHz by 1.5 %.
-
-An iteration at 1/D of the rate counts 1/D + 1/32 iterations, about its processor time for 10 s of
-sound, and each D gets the same part of the `coarse` iterations. On other devices than the CPU an
-iteration takes as long at any rate: there, and where no D is possible, these iterations are at the
-full rate too, and on devices without weights.
+An iteration counts by its processor time: 1/D, and a part that no rate shortens. Each D gets the
+same part of the `coarse` iterations. So the length of an item sets its schedule, also in a padded
+batch; exported graphs, which know no length, have that of a long item. On other devices than the
+CPU an iteration takes as long at any rate: there, and where no D is possible, these iterations are
+at the full rate too, and on devices without weights.
 
 An integer gradient mode counts the coarse iterations, before those at the full rate, as one: it
 passes none of them unless it passes all.
@@ -26,11 +25,11 @@ passes none of them unless it passes all.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any
 
 from torch import Tensor
 
+from torchmelinv._utils.control_flow import may_depend_on_values
 from torchmelinv.errors import InputError
 from torchmelinv.phase.coarse_problem import coarse_problem, refined
 from torchmelinv.phase.frame_weights import frame_weights
@@ -39,23 +38,25 @@ from torchmelinv.phase.mel_target import MelTarget
 from torchmelinv.phase.method import PhaseMethod, check_part, part_of
 from torchmelinv.phase.problem import PhaseProblem
 from torchmelinv.phase.target import Target
-from torchmelinv.solvers.iterate import iterate
+from torchmelinv.solvers.iterate import iterate, select
 from torchmelinv.transforms.stft_plan import STFTPlan
 
 DIVISORS = (16, 8, 4, 2)
 LOWEST_RATE = 2000  # Hz, of a coarse problem
 LAST = 4  # iterations, at the full rate, after starting again
-OVERHEAD = 1 / 32  # of an iteration at a lower rate
+OVERHEAD = 2**15  # samples of frames that take as long as the constant part of an iteration
+LONG = 2**20  # samples of the frames of an item whose length is not known
 
 
 @dataclasses.dataclass(frozen=True)
 class CoarseToFine(MelConsistent):
     """`MelConsistent` at fractions of the sampling rate first: closer at the same cost.
 
-    An iteration at 1/D of the rate counts 1/D, and 1/32 for its overhead. D is 16, 8, 4 and 2 in
-    turn, as far as `n_fft`, `hop_length`, `win_length` and the padding are divisible and at least
-    2 kHz are left. Where none is, for mels that are inverted in pieces (`MelInverter.memory_of`),
-    and on other devices than the CPU, all iterations are at the full rate.
+    An iteration at 1/D of the rate counts by its processor time, 1/D and some overhead. D is 16, 8,
+    4 and 2 in turn, as far as `n_fft`, `hop_length`, `win_length` and the padding are divisible and
+    at least 2 kHz are left. Where none is, for mels that are inverted in pieces
+    (`MelInverter.memory_of`), and on other devices than the CPU, all iterations are at the full
+    rate.
 
     Args:
         method: As in `MelConsistent`. One that finds its own phases is at the full rate alone.
@@ -97,13 +98,11 @@ class CoarseToFine(MelConsistent):
         coarse = min(part_of(n_iter, self.coarse), max(n_iter - 1, 0))
         coarse = coarse if self.uses_initial_phase else 0
         (first, count), *others = self.method.stages(n_iter - coarse)
-        if not others and self.uses_initial_phase:
-            last = min(LAST, count // 2)
-            count, others = count - last, [(first, last)]
-        stages = [(first, coarse, count), *((method, 0, count) for method, count in others)]
+        restart = 0 if others else count - min(LAST, count // 2)
+        inner = self.inner_iter, self.damping
         return [
-            (dataclasses.replace(self, method=method, coarse=coarse), count)
-            for method, coarse, count in stages
+            (_Stage(first, *inner, coarse=coarse, restart_at=restart), count),
+            *((_Stage(method, *inner, coarse=0), count) for method, count in others),
         ]
 
     def make_problem(self, target: Target, plan: STFTPlan, n_channels: int) -> PhaseProblem:
@@ -117,16 +116,48 @@ class CoarseToFine(MelConsistent):
         problems = _coarse_problems(problem) if cost else []
         for divisor, coarse in problems:
             n_freqs = coarse.plan.convention.n_freqs
-            n_iter = int(cost / len(problems) / (1 / divisor + OVERHEAD))
+            n_iter = _counts(problem.plan, cost / len(problems), divisor)
             state = self._iterated(coarse, spectrum[..., :n_freqs] / divisor, n_iter)
             spectrum = refined(coarse, divisor, spectrum, self.signal(coarse, state))
         return self._iterated(problem, spectrum, 0 if problems else cost)
 
-    def _iterated(self, problem: PhaseProblem, spectrum: Tensor, n_iter: int) -> Any:
-        """Return the state after n_iter iterations."""
-        step = functools.partial(self.step, problem)
+    def _iterated(self, problem: PhaseProblem, spectrum: Tensor, counts: int | Tensor) -> Any:
+        """Return the state after a number of iterations, or one of each item (items, 1)."""
+        most = counts if isinstance(counts, int) else int(counts.max())
+
+        def step(state: Any, number: int) -> Any:
+            after = self.step(problem, state)
+            return after if isinstance(counts, int) else select(counts > number, after, state)
+
         state = super().init(problem, spectrum)
-        return iterate(step, state, n_iter, safeguard=self.safeguard).state
+        return iterate(step, state, most, numbered=True, safeguard=self.safeguard).state
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stage(CoarseToFine):
+    """A stage, whose `coarse` is a count."""
+
+    restart_at: int = 0  # the iteration at the full rate that drops the extrapolation before it
+
+    def numbered_step(self, problem: PhaseProblem, state: Any, number: int) -> Any:
+        if number and number == self.restart_at:
+            state = self.init_from_signal(state[0]) or state
+        return super().numbered_step(problem, state, number)
+
+
+def _counts(plan: STFTPlan, cost: float, divisor: int) -> int | Tensor:
+    """Return how many iterations at 1 / divisor of the rate cost as much as `cost` others.
+
+    One number, or that of each item (items, 1) if they differ in length.
+    """
+    n_frames: Any = plan.n_frames
+    if not may_depend_on_values(plan.window):
+        n_frames = LONG / plan.convention.n_fft
+    elif plan.frame_mask is not None:
+        n_frames = plan.frame_mask.sum(1).double()
+    overhead = OVERHEAD / (n_frames * plan.convention.n_fft)
+    counts = cost * (1 + overhead) / (1 / divisor + overhead)
+    return counts.round().long() if isinstance(counts, Tensor) else round(counts)
 
 
 def _coarse_problems(problem: PhaseProblem) -> list[tuple[int, PhaseProblem]]:

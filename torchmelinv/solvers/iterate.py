@@ -105,7 +105,7 @@ def first_with_gradient(gradient: str | int, n_iter: int) -> int:
     return n_iter if gradient in ("none", "phase_detached") else 0
 
 
-def _select(mask: Tensor, if_true: State, if_false: State) -> State:
+def select(mask: Tensor, if_true: State, if_false: State) -> State:
     """Return one of two states per item; the mask has size 1 after the item dimension."""
 
     def select(a: Tensor, b: Tensor) -> Tensor:
@@ -177,7 +177,7 @@ def iterate(
             if safeguard is not None and (done + iteration + 1) % SAFEGUARD_EVERY == 0:
                 new = safeguard(state, new)
             if active is not None:
-                new = _select(active, new, state)
+                new = select(active, new, state)
         with torch.no_grad():
             if change is not None and tolerance is not None:
                 moving = change(state, new) > tolerance
@@ -190,7 +190,7 @@ def iterate(
                 history.append(measure(new))
         state = new
         if keep_best and measure is not None:
-            best = _select(history[-1] < least, state, best)
+            best = select(history[-1] < least, state, best)
             least = torch.minimum(history[-1], least)
         if hook is not None:
             hook(iteration, state)
