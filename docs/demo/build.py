@@ -82,9 +82,7 @@ def build(
             shutil.copy(exported(module, cache), out / files[kind])
         fields = {key: getattr(convention, key) for key in ("sample_rate", "n_mels", "hop_length")}
         source = preset_info(name).source if name in tmi.preset_names() else "its own convention"
-        presets.append(
-            {"name": name, "title": titles[name], "source": source, **fields, **files}
-        )
+        presets.append({"name": name, "title": titles[name], "source": source, **fields, **files})
     rate = max(preset["sample_rate"] for preset in presets)
     write_audio(out / "models" / "sample.wav", signal(SAMPLE_SECONDS, rate), rate)
     models = {"version": tmi.__version__, "sample": "models/sample.wav", "presets": presets}

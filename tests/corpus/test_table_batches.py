@@ -21,7 +21,7 @@ from torchmelinv.corpus import EvaluateBatch, InvertBatch, evaluate, pair_files,
 from torchmelinv.errors import ConventionError, DiskError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import read_audio, write_audio
-from torchmelinv.metrics.scores import METRICS
+from torchmelinv.metrics.glossary import METRICS
 
 pytestmark = pytest.mark.usefixtures("workplace")
 INVERTER = MelInverter(TINY, n_iter=2)

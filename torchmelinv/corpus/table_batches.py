@@ -28,7 +28,7 @@ from torchmelinv.errors import DiskError, InputError, TorchmelinvError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import write_audio
 from torchmelinv.io.audio_formats import audio_format
-from torchmelinv.metrics.scores import METRICS
+from torchmelinv.metrics.glossary import METRICS
 
 __all__ = ["EvaluateBatch", "InvertBatch"]
 
