@@ -65,7 +65,8 @@ def test_the_list_fits_the_terminal(width):
         line.split()[0][:4] == name[:4]
         for line, name in zip(lines[1:], preset_names(), strict=True)
     )
-    assert any("…" in line for line in lines) == (width < 400)
+    full = format_table(preset_rows(), (1, 2, 3, 4))
+    assert (lines == full) == (width == 400)
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -48,6 +48,7 @@ class Progress:
         terminal = sys.stderr.isatty()
         self._bar: Any = None
         self._ended = threading.Event()
+        self._clock: threading.Thread | None = None
         if terminal and n_files == 1:
             self._bar = require("tqdm").tqdm(
                 total=1,
@@ -58,7 +59,8 @@ class Progress:
                 dynamic_ncols=True,
                 bar_format="{desc}, {elapsed} elapsed",
             )
-            threading.Thread(target=self._refresh, daemon=True).start()
+            self._clock = threading.Thread(target=self._refresh, daemon=True)
+            self._clock.start()
         elif n_files >= 2 and (terminal or n_files >= MANY):
             bar = "{desc}{percentage:3.0f}%" + ("|{bar}|" if terminal else "")
             self._bar = require("tqdm").tqdm(
@@ -102,10 +104,16 @@ class Progress:
     def close(self) -> None:
         """Close the bar; its last state stays visible."""
         self._ended.set()
+        if self._clock:
+            self._clock.join()
         if self._bar is not None:
             self._bar.close()
 
     def _refresh(self) -> None:
         """Show the elapsed time of a single file until it ends."""
+        shown = False
         while not self._ended.wait(_CLOCK_INTERVAL):
             self._bar.refresh()
+            shown = True
+        if shown:
+            self._bar.clear()
