@@ -72,7 +72,7 @@ class InvertBatch:
         name: Column of the names of these files, relative paths without suffix. No two rows of the
             table may have the same name.
         subtype: Sample format of the files, as in `write_audio`.
-        options: Options of `invert_many`: `device`, `batch`, `memory` and `mfcc`.
+        **options: Options of `invert_many`: `device`, `batch`, `memory` and `mfcc`.
 
     Raises:
         InputError: If an option is not valid.
@@ -191,7 +191,7 @@ class EvaluateBatch:
             JSON file.
         generated: Column of the paths of generated files.
         reference: Column of the paths of reference files.
-        options: Options of `evaluate`: `device`, `perceptual`, `opinion` and `batch`.
+        **options: Options of `evaluate`, such as `device` and `perceptual`.
 
     Raises:
         DependencyError: If an extra that the metrics need is not installed.
