@@ -48,7 +48,7 @@ def commands() -> list[str]:
     [
         (["--help"], 0, "mel files to audio files"),
         (["--version"], 0, "torchmelinv "),
-        (["presets", "--help"], 0, "list the presets"),
+        (["presets", "--help"], 0, "List the presets"),
         (["invert", "--help"], 0, "--phase"),
         (["invert", "a.npy", "-o", "a.wav", "--phase", "guess"], 2, "invalid choice: 'guess'"),
         ([], 2, "required: COMMAND"),
