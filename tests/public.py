@@ -10,7 +10,7 @@ from typing import Any
 import torchmelinv
 
 # Public modules that `import torchmelinv` does not load, because few programs need them.
-OTHERS = ("compat.librosa", "compat.torchaudio", "page")
+OTHERS = ("compat.librosa", "compat.torchaudio", "page", "validation")
 
 
 def public_modules() -> dict[str, ModuleType]:

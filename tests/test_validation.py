@@ -57,6 +57,7 @@ def pair_of(name):
     return (MELS + 0.1, MELS) if mels else (NOISY, WAVEFORMS)
 
 
+@pytest.mark.filterwarnings("ignore:The ``compute`` method:UserWarning")  # of torchmetrics
 def test_the_mean_over_batches_is_that_of_the_items(module):
     for (name, argument), values in expected_means().items():
         metric = getattr(module, name)(argument)

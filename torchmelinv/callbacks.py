@@ -262,7 +262,7 @@ class LogInversion:
         if self._n_written >= self.count or not trainer.is_global_zero:
             return
         if trainer.sanity_checking:
-            for finder in filter(None, (self.mel, self.reference)):
+            for finder in (self.mel, self.reference or self.mel):
                 check_mel_shape(_find(finder, outputs, batch), self.inverter.convention)
             return
         found = map(writer_for, trainer.loggers)
@@ -271,9 +271,10 @@ class LogInversion:
             if not writers:
                 self._n_written = self.count
                 raise InputError(f"no logger of this Trainer takes audio; {_LOGGERS}")
-            mel, reference, lengths = (
+            mel = _find(self.mel, outputs, batch)
+            reference, lengths = (
                 None if finder is None else _find(finder, outputs, batch)
-                for finder in (self.mel, self.reference, self.lengths)
+                for finder in (self.reference, self.lengths)
             )
             step, first = trainer.global_step, self._n_written
             self._n_written += self._write(mel, reference, lengths, writers, step, first)

@@ -22,7 +22,7 @@ from torchmelinv.io.audio import write_audio
 _GAP = 2  # rows between a mel and its reference
 
 # (waveforms (1, n_samples) by name, images (rows, columns) by name, step, sample_rate)
-Write = Callable[[Mapping[str, Tensor], Mapping[str, Tensor], int, int], None]
+Write = Callable[[Mapping[str, Tensor], Mapping[str, Tensor], int, float], None]
 
 
 def writer_for(logger: Any) -> Write | None:
@@ -52,7 +52,7 @@ def _to_tensorboard(
     waveforms: Mapping[str, Tensor],
     images: Mapping[str, Tensor],
     step: int,
-    sample_rate: int,
+    sample_rate: float,
 ) -> None:
     for name, waveform in waveforms.items():
         writer.add_audio(name, waveform, global_step=step, sample_rate=sample_rate)
@@ -68,7 +68,7 @@ def _to_wandb(
     waveforms: Mapping[str, Tensor],
     images: Mapping[str, Tensor],
     step: int,
-    sample_rate: int,
+    sample_rate: float,
 ) -> None:
     values = {
         **{
@@ -90,7 +90,7 @@ def _to_mlflow(
     waveforms: Mapping[str, Tensor],
     images: Mapping[str, Tensor],
     step: int,
-    sample_rate: int,
+    sample_rate: float,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, waveform in waveforms.items():

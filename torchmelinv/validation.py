@@ -100,6 +100,8 @@ class _ItemMean(_Base):  # type: ignore[misc]
     """The mean of a metric over items, in plain sums, which every reduction adds up."""
 
     name: str  # in METRICS
+    total: Tensor
+    n_items: Tensor
     full_state_update = False
     is_differentiable = False
 
@@ -134,8 +136,8 @@ class _ItemMean(_Base):  # type: ignore[misc]
             The mean, (); NaN without items.
         """
         if _Base is _SumOverProcesses:
-            return super().compute()  # type: ignore[no-any-return]
-        return self.total / self.n_items  # type: ignore[no-any-return]
+            return super().compute()
+        return self.total / self.n_items
 
     def _values(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
         """Return the value of each item."""
@@ -202,7 +204,8 @@ class LogMelL1(_MelMetric):
     name = "log_mel_l1"
 
     def _values(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
-        return log_mel_l1(*(self._linear(e, 1) for e in (estimate, reference)), lengths=lengths)
+        linear, other = (self._linear(each, 1) for each in (estimate, reference))
+        return log_mel_l1(linear, other, lengths=lengths)
 
 
 class MelCepstralDistortion(_MelMetric):

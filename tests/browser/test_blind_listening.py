@@ -65,7 +65,7 @@ def test_a_test_to_its_tally(url: str, page: Any) -> None:
     interval = result.proportion_ci(method="exact")
     text = page.inner_text("#blind-test")
     assert f"p = {result.pvalue:.3f}" in text
-    assert f"interval {100 * interval.low:.0f} % to {100 * interval.high:.0f} %" in text
+    assert f"interval {100 * interval.low:.0f}\u00a0% to {100 * interval.high:.0f}\u00a0%" in text
     assert page.locator("#blind-answers tbody tr").count() == N_ITEMS
     assert len(set(first_is_louder)) == 2, "one order for all 12 items: chance is 1 in 2048"
     with page.expect_download() as download:

@@ -61,7 +61,7 @@ def test_a_table_and_a_figure(run):
     names = [name for name in METRICS if name.removeprefix("reference_") not in OPINION_METRICS]
     names = [name for name in names[2:] if name != "si_sdr_db"]
     assert [line.split("  ")[0][:-2] for line in lines] == [METRICS[name].label for name in names]
-    (line,) = (line for line in lines if line.startswith("envelope correlation ↑"))
+    (line,) = (line for line in lines if line.startswith("spectral convergence, dB ↓"))
     assert line.split()[-1] == "c"
     assert Path("figures/dist.png").read_bytes().startswith(b"\x89PNG")
 
@@ -132,7 +132,7 @@ def test_the_report_as_json(run):
     write_audio("gen/silent.wav", tone(), TINY.sample_rate)
     code, out, _ = run(*EVALUATE, "--json")
     report = json.loads(out)
-    assert code == 1
+    assert code == 0
     counts = {"scored": 4, "failed": 0, "no_generated": 0, "no_reference": 1}
     assert report["systems"] == [{"name": "gen", **counts}]
     assert (report["reference"], report["convention"]) == ("ref", "tiny.json")
@@ -267,7 +267,8 @@ def test_a_note_of_many_pairs_is_one_line(run):
     assert code == 0
     assert "torchmelinv: note: 30 pairs: reference: resampled from 16000 to 8000 Hz\n" in err
     assert "more notes; --json prints all" in err
-    assert err.count("note: ") == 22
+    assert err.count("note: ") == 21
+    assert err.count("warning: ") == 1  # of files that differ in length
 
 
 def scored_pairs(*values: float) -> list[ScoredPair]:

@@ -10,6 +10,8 @@ from torchmelinv.cli.options import (
     add_device_option,
     add_inverter_options,
     add_json_option,
+    add_layout_options,
+    add_level_options,
     add_mel_file_options,
     add_subtype_option,
 )
@@ -66,6 +68,7 @@ def _add_invert(commands: Any) -> None:
         action="store_true",
         help="the files hold MFCCs; --convention is the JSON file of an MfccConvention",
     )
+    add_level_options(parser, "the mel's own, and -23 where the convention keeps none")
     add_subtype_option(parser)
     add_json_option(parser)
     parser.add_argument(
@@ -103,9 +106,12 @@ def _add_roundtrip(commands: Any) -> None:
     parser.add_argument(
         "audio",
         metavar="AUDIO",
-        help="any audio file; it is resampled to the convention's rate and keeps its channels",
+        help="any audio file, or - for wav on stdin; it is resampled to the convention's rate and "
+        "keeps its channels",
     )
-    parser.add_argument("-o", "--out", metavar="OUT", help="wav or flac file for the result")
+    parser.add_argument(
+        "-o", "--out", metavar="OUT", help="wav or flac file for the result, or - for wav on stdout"
+    )
     parser.add_argument(
         "--plot",
         metavar="FIGURE",
@@ -113,6 +119,7 @@ def _add_roundtrip(commands: Any) -> None:
         "file",
     )
     add_inverter_options(parser)
+    add_level_options(parser, "that of the recording")
     add_subtype_option(parser)
     add_json_option(parser)
     parser.set_defaults(measures_closeness=True)
@@ -160,6 +167,7 @@ def _add_evaluate(commands: Any) -> None:
         "name: that of the folder). Differences are those to the first system",
     )
     add_convention_options(parser, required=False)
+    add_layout_options(parser)
     add_device_option(parser, best=True)
     parser.add_argument(
         "--glossary",
@@ -213,12 +221,13 @@ def _add_statistics(commands: Any) -> None:
         "input",
         nargs="+",
         metavar="INPUT",
-        help="mel files (npy, npz, pt, safetensors), audio files, or folders of them",
+        help="mel files, audio files, or folders of them",
     )
     parser.add_argument(
         "-o", "--out", required=True, metavar="FILE.json", help="file of the statistics"
     )
     add_convention_options(parser)
+    add_layout_options(parser)
 
 
 def _add_presets(commands: Any) -> None:
@@ -238,7 +247,8 @@ def _add_identify(commands: Any) -> None:
         help="find the convention of a mel",
         description="Show shape, logarithm and floor of a mel file, which presets fit, and why.",
     )
-    parser.add_argument("mel", metavar="MEL", help="an npy, npz, pt or safetensors file")
+    parser.add_argument("mel", metavar="MEL", help="a mel file, or - for npy on stdin")
+    add_layout_options(parser)
     add_json_option(parser)
 
 

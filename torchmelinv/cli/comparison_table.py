@@ -6,11 +6,12 @@ import math
 import textwrap
 
 from torchmelinv._utils.text import printable
-from torchmelinv.cli.describe import WIDTH, format_table
+from torchmelinv.cli.describe import format_table
 from torchmelinv.corpus.comparison import Comparison, MetricInfo, SystemSummary, metric_info
 from torchmelinv.metrics.glossary import METRICS
 
 _FEWEST_COLUMNS = 4
+_GLOSSARY_WIDTH = 92  # characters of a line
 
 
 def format_comparison(comparison: Comparison, width: int) -> list[str]:
@@ -97,6 +98,6 @@ def format_glossary() -> list[str]:
         if not name.startswith("reference_"):
             metric = metric_info(name)
             lines.append(f"{metric.heading}  ({name})")
-            indent = {"initial_indent": "    ", "subsequent_indent": "    "}
-            lines += textwrap.wrap(metric.description, min(WIDTH, 100), **indent)
+            text = textwrap.fill(metric.description, _GLOSSARY_WIDTH)
+            lines += textwrap.indent(text, "    ").splitlines()
     return lines

@@ -25,7 +25,7 @@ from torchmelinv.cli.console import (
     print_message,
 )
 from torchmelinv.cli.describe import WIDTH
-from torchmelinv.cli.from_options import check_device, convention_from
+from torchmelinv.cli.from_options import check_device, convention_from, layout_from
 from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.comparison import Comparison, compare
@@ -39,7 +39,7 @@ from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.metrics.perceptual import PACKAGES
-from torchmelinv.page.writing import check_page, write_page
+from torchmelinv.page import check_page, write_page
 
 _MAX_NOTES = 20  # printed; --json has all
 _MAX_NAMES = 3  # of absent files
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     device = check_device(local_device(options.device or _best_device(), world))
     convention = convention_from(options)
     systems = {
-        name: pair_files(path, options.reference)
+        name: pair_files(path, options.reference, layout_from(options))
         for name, path in named_systems(options.generated).items()
     }
     shares = {name: pairs[world.rank :: world.size] for name, pairs in systems.items()}
@@ -157,6 +157,7 @@ def _score(
             settings = {
                 "version": torchmelinv.__version__,
                 "convention": convention.to_dict(),
+                "layout": str(layout_from(options)),
                 **choices,
             }
             store = stack.enter_context(ScoreStore(Path(options.scores), settings, world))

@@ -1,4 +1,4 @@
-"""The objects that options name: convention, inverter, restoration, device."""
+"""The objects that options name: convention, inverter, restoration, files, level, device."""
 
 from __future__ import annotations
 
@@ -6,15 +6,28 @@ import argparse
 
 import torch
 
+from torchmelinv._utils.validation import check_number
+from torchmelinv.cli.convention_fields import fields_from
 from torchmelinv.conventions import MelConvention, MfccConvention
-from torchmelinv.conventions.presets import as_convention, as_mfcc_convention, preset
+from torchmelinv.conventions.presets import (
+    as_convention,
+    as_mfcc_convention,
+    preset,
+    preset_info,
+    preset_names,
+)
+from torchmelinv.corpus.output_level import OutputLevel, default_level
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.invert import MelInverter
+from torchmelinv.io.mels import MelLayout
 from torchmelinv.io.paths import existing_file
+from torchmelinv.io.picture_files import Picture
+from torchmelinv.io.statistics_files import read_band_statistics
 from torchmelinv.restoration.matching import MatchModulationSpectrum, MatchVariance
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.restoration.statistics import MelStatistics
 
+_QUIETEST = 100.0  # dB below full scale
 INVERTER_OPTIONS = ("magnitude", "phase", "n_iter", "init", "seed")
 MATCHING: dict[str, type[MatchVariance | MatchModulationSpectrum]] = {
     "match_variance": MatchVariance,
@@ -24,19 +37,41 @@ MATCHING: dict[str, type[MatchVariance | MatchModulationSpectrum]] = {
 
 def convention_from(options: argparse.Namespace) -> MelConvention:
     """Return the convention of the mels."""
-    if options.model_space and options.convention.lower().endswith(".json"):
+    is_file = options.convention.lower().endswith(".json")
+    if options.model_space and is_file:
         raise InputError(
             "--model-space needs a preset's name; a JSON file already defines the mel completely"
         )
-    if options.model_space:
-        return preset(options.convention, model_space=True)
-    mfcc = mfcc_convention_from(options)
-    return mfcc.mel if mfcc else as_convention(options.convention)
+    if mfcc := mfcc_convention_from(options):
+        return mfcc.mel
+    fields, level = fields_from(options)
+    if options.stats is not None:
+        mean, scale = read_band_statistics(options.stats)
+        level = {"band_mean": mean.tolist(), "band_scale": scale.tolist(), **level}
+    if is_file:
+        convention = as_convention(options.convention).replace(**fields)
+    else:
+        names = ("band_mean", "band_scale") if options.model_space else ()
+        statistics = {name: level[name] for name in names if name in level}
+        convention = preset(
+            options.convention, model_space=options.model_space, **statistics, **fields
+        )
+    return (
+        convention.replace(level={**convention.level.to_dict(), **level}) if level else convention
+    )
 
 
 def mfcc_convention_from(options: argparse.Namespace) -> MfccConvention | None:
     """Return the convention of the MFCCs, None without `--mfcc`."""
-    return as_mfcc_convention(options.convention) if getattr(options, "mfcc", False) else None
+    if not getattr(options, "mfcc", False):
+        return None
+    mfcc = as_mfcc_convention(options.convention)
+    fields, level = fields_from(options)
+    if options.stats is not None:
+        raise InputError("--stats are those of mels; MFCCs take none")
+    if not fields and not level:
+        return mfcc
+    return mfcc.replace(mel=mfcc.mel.replace(level={**mfcc.mel.level.to_dict(), **level}, **fields))
 
 
 def inverter_from(options: argparse.Namespace) -> MelInverter:
@@ -65,6 +100,23 @@ def _restoration_from(options: argparse.Namespace) -> str | Restoration | None:
     except (ConventionError, UnicodeDecodeError) as error:
         raise InputError(f"{path} holds no statistics: {error}") from error
     return MATCHING[options.restore](statistics)
+
+
+def layout_from(options: argparse.Namespace) -> MelLayout:
+    """Return how mels lie in their files; the preset gives the scale of pictures."""
+    name = getattr(options, "convention", None)
+    picture = preset_info(name).picture if name in preset_names() else None
+    scale = Picture(**picture) if picture else None
+    return MelLayout(options.key, options.frames_first, scale)
+
+
+def level_from(options: argparse.Namespace, convention: MelConvention | None) -> OutputLevel | None:
+    """Return the level of written audio: as given, or the default of the mels' convention."""
+    for kind, value in (("peak", options.peak), ("loudness", options.loudness)):
+        if value is not None:
+            check_number(f"--{kind}", value, -_QUIETEST, 0)
+            return OutputLevel(kind, value)  # type: ignore[arg-type]
+    return default_level(convention) if convention else None
 
 
 def _available_devices() -> list[str]:

@@ -17,12 +17,17 @@ from torchmelinv.cli.console import (
 from torchmelinv.cli.from_options import (
     check_device,
     inverter_from,
+    layout_from,
+    level_from,
     mfcc_convention_from,
 )
 from torchmelinv.cli.progress import MANY, Progress
 from torchmelinv.cli.report import Report, format_outcome
+from torchmelinv.cli.streams import with_streams
+from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.file_inversion import invert_files, split_tasks
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
+from torchmelinv.corpus.output_level import DEFAULT, OutputLevel
 from torchmelinv.corpus.planning import plan
 from torchmelinv.corpus.sharding import World, launched_world, local_device
 from torchmelinv.corpus.sharing import share_tasks
@@ -32,13 +37,17 @@ from torchmelinv.io.audio_formats import audio_format
 _MAX_WARNINGS = 5  # printed for a job with many files
 
 
+@with_streams("input", read=".npy", write=".wav")
 def run(options: argparse.Namespace) -> int:
     """Invert the files, print a report and return the exit code."""
     world = launched_world()
     inverter, mfcc = inverter_from(options), mfcc_convention_from(options)
     inverter.channels = True
     device = check_device(local_device(options.device, world))
-    all_tasks = plan(options.input, options.out, f".{options.format}")
+    layout, level = layout_from(options), level_from(options, inverter.convention)
+    all_tasks = plan(options.input, options.out, f".{options.format}", layout)
+    if layout.picture and any(task.source.suffix.lower() == ".png" for task in all_tasks):
+        level = level or DEFAULT
     _, subtype = audio_format(all_tasks[0].target, options.subtype)
     tasks, folder = share_tasks(all_tasks, world, channels=True), Path(options.out)
     report = Report(keep=options.json or len(tasks) < MANY)
@@ -51,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
                 version=torchmelinv.__version__,
                 subtype=subtype,
                 mfcc=mfcc.to_json() if mfcc else "",
+                layout=str(layout),
+                level=str(level),
             )
             manifest = stack.enter_context(Manifest(folder, settings, world))
             if world.rank == 0:
@@ -71,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
             mfcc=mfcc,
             subtype=subtype,
             manifest=manifest,
+            level=level,
             taken={task.target for task in all_tasks},
         )
         try:
@@ -82,7 +94,8 @@ def run(options: argparse.Namespace) -> int:
                     break
         except (KeyboardInterrupt, DiskError) as error:
             ended = error
-    report.sort([str(task.source) for task in all_tasks])
+    report.sort([task.name for task in all_tasks])
+    _note_level(options, level, inverter.convention, world)
     _print_messages(report, world, len(tasks), ended is not None)
     if not isinstance(ended, KeyboardInterrupt):
         _print_results(report, options, world, len(tasks), ended is not None)
@@ -104,6 +117,22 @@ def _note_other_outputs(folder: Path, names: Sequence[str]) -> None:
             "note",
             f"{files} of an earlier run in {folder}, such as {names[0]}, belong to no input of "
             "this job and stay as they are",
+        )
+
+
+def _note_level(
+    options: argparse.Namespace,
+    level: OutputLevel | None,
+    convention: MelConvention,
+    world: World,
+) -> None:
+    """Say at which level the audio was written if nobody asked for it."""
+    if level and world.rank == 0 and options.peak is None and options.loudness is None:
+        why = "the mels" if convention.level.reference_max else "pictures"
+        print_message(
+            "note",
+            f"{why} hold no absolute level: the audio is written at {level}; --peak and --loudness "
+            "choose another one",
         )
 
 

@@ -12,7 +12,9 @@ from torchmelinv._utils.method_names import (
     PhaseName,
     RestorationName,
 )
+from torchmelinv.cli.convention_fields import add_field_options
 from torchmelinv.io.audio_formats import SUBTYPES
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
 
 
 def add_mel_file_options(parser: argparse.ArgumentParser, output: str) -> None:
@@ -21,14 +23,51 @@ def add_mel_file_options(parser: argparse.ArgumentParser, output: str) -> None:
         "input",
         nargs="+",
         metavar="INPUT",
-        help="npy, npz, pt or safetensors files, or folders of them",
+        help=f"mel files ({', '.join(suffix[1:] for suffix in MEL_SUFFIXES)}), folders of them, or "
+        "- for npy on stdin",
     )
     parser.add_argument(
         "-o",
         "--out",
         required=True,
         metavar="OUT",
-        help=f"{output} for a single input, otherwise a folder",
+        help=f"{output} for a single input, or - for stdout; otherwise a folder",
+    )
+    add_layout_options(parser)
+
+
+def add_layout_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--key` and `--frames-first`, which `layout_from` reads."""
+    parser.add_argument(
+        "--key",
+        metavar="NAME",
+        help="which array of a file is the mel: its name (npz, h5, safetensors), key (pt), column "
+        "(parquet, arrow), field (tar) or utterance (ark); a pattern such as '*' takes many "
+        "(default: the only one, or the only one with a name such as mel)",
+    )
+    parser.add_argument(
+        "--frames-first",
+        action="store_true",
+        help="mels are (n_frames, n_mels), as ESPnet, ParallelWaveGAN, FastSpeech 2 and SpeechT5 "
+        "store them; those of Kaldi archives always are",
+    )
+
+
+def add_level_options(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add `--peak` and `--loudness`, which `level_from` reads."""
+    levels = parser.add_mutually_exclusive_group()
+    levels.add_argument(
+        "--peak",
+        type=float,
+        metavar="DBFS",
+        help="scale the audio to this peak in dB relative to full scale, such as -1",
+    )
+    levels.add_argument(
+        "--loudness",
+        type=float,
+        metavar="LUFS",
+        help="scale the audio to this loudness (ITU-R BS.1770), such as -23, with a peak of at "
+        f"most -1 dBFS (default: {default})",
     )
 
 
@@ -46,6 +85,13 @@ def add_convention_options(parser: argparse.ArgumentParser, required: bool = Tru
         action="store_true",
         help="the mel is normalized further, as the preset's acoustic model expects",
     )
+    parser.add_argument(
+        "--stats",
+        metavar="FILE",
+        help="mean and scale of each band with which the mel was normalized last: h5, npz, npy or "
+        "pt with mean and scale, ESPnet's feats_stats.npz, or an array (2, n_mels)",
+    )
+    add_field_options(parser)
 
 
 def add_inverter_options(parser: argparse.ArgumentParser) -> None:

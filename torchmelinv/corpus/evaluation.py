@@ -154,17 +154,19 @@ class _Evaluator:
 
 def _scored(data: PairData, scores: dict[str, float]) -> ScoredPair:
     notes = list(data.notes)
-    undefined = [METRICS[name].label for name, value in scores.items() if not math.isfinite(value)]
     if is_silent(data.reference):
         scores = dict.fromkeys(scores, math.nan)
         notes.append("reference: silent, so no metric is defined")
         return ScoredPair(data.pair, scores, tuple(notes))
     if is_silent(data.generated):
         notes.append("generated: silent")
+        return ScoredPair(data.pair, scores, tuple(notes))
     if scores.get("misalignment_ms", 0) > _MOST_MISALIGNMENT:
         notes.append(NOT_SYNCHRONOUS)
+    undefined = [name for name, value in scores.items() if not math.isfinite(value)]
     if undefined:
-        notes.append(f"no finite value of {', '.join(undefined)}")
+        labels = (METRICS[name].label.partition(",")[0] for name in undefined)
+        notes.append(f"no finite value of {', '.join(labels)}")
     return ScoredPair(data.pair, scores, tuple(notes))
 
 

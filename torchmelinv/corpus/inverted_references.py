@@ -74,9 +74,9 @@ def invert_references(
         path = folder / f"{pair.name}.wav"
         try:
             _invert(pair, path, inverter, analysis, device)
-            result.append(Pair(pair.name, path, pair.reference))
+            result.append(pair._replace(generated=path, error=None))
         except TorchmelinvError as error:
-            result.append(Pair(pair.name, None, pair.reference, str(error)))
+            result.append(pair._replace(generated=None, error=str(error)))
         if progress is not None:
             progress()
     return result
@@ -115,7 +115,7 @@ def _invert(
             return
     except OSError as error:
         raise write_error(path, error) from None
-    values, _ = read_side(pair.reference, analysis)
+    values, _ = read_side(pair.reference, analysis, pair.layout)
     length = values.shape[-1] if values.ndim == 1 else None
     with torch.inference_mode():
         mel = analysis(values) if values.ndim == 1 else values

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from torchmelinv.analysis import MelSpectrogram
@@ -13,7 +14,8 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.loading import load_mels, load_waveform
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
-from torchmelinv.io.mels import MEL_SUFFIXES
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mels import MelLayout
 from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.paths import check_exists, find_files
 from torchmelinv.transforms.compression import decompress
@@ -32,6 +34,7 @@ class Pair(NamedTuple):
         generated: The generated file.
         reference: The reference file.
         error: The reason why they cannot be compared.
+        layout: How mels lie in the files.
 
     Example:
         >>> from pathlib import Path
@@ -44,6 +47,7 @@ class Pair(NamedTuple):
     generated: Path | None
     reference: Path | None
     error: str | None = None
+    layout: MelLayout = MelLayout()
 
     def lacks(self, side: str) -> bool:
         """Return whether a folder has no file of this name.
@@ -114,7 +118,7 @@ def _files_by_name(folder: Path) -> dict[str, list[Path]]:
     return files
 
 
-def _make_pair(name: str, paths: dict[str, list[Path]]) -> Pair:
+def _make_pair(name: str, paths: dict[str, list[Path]], layout: MelLayout) -> Pair:
     errors = [_ABSENT[side] for side in SIDES if not paths[side]]
     errors += [
         f"{' and '.join(map(str, files))} have the same name; keep one"
@@ -122,15 +126,18 @@ def _make_pair(name: str, paths: dict[str, list[Path]]) -> Pair:
         if len(files) > 1
     ]
     generated, reference = (paths[side][0] if len(paths[side]) == 1 else None for side in SIDES)
-    return Pair(name, generated, reference, "; ".join(errors) or None)
+    return Pair(name, generated, reference, "; ".join(errors) or None, layout)
 
 
-def pair_files(generated: str | Path, reference: str | Path) -> list[Pair]:
+def pair_files(
+    generated: str | Path, reference: str | Path, layout: MelLayout | None = None
+) -> list[Pair]:
     """Pair the audio and mel files of two folders by name, or two files whatever their names.
 
     Args:
         generated: Folder of generated files, or one file.
         reference: Folder of reference files, or one file.
+        layout: How mels lie in the files. Default: the file's only mel as (…, n_mels, n_frames).
 
     Returns:
         Pairs, sorted by name: the relative path without suffix. A name that one folder lacks or has
@@ -156,7 +163,7 @@ def pair_files(generated: str | Path, reference: str | Path) -> list[Pair]:
     for path in (generated, reference):
         check_exists(path)
     if generated.is_file() and reference.is_file():
-        return [Pair(generated.stem, generated, reference)]
+        return [Pair(generated.stem, generated, reference, None, layout or MelLayout())]
     for path in (generated, reference):
         if path.is_file():
             raise InputError(
@@ -170,17 +177,22 @@ def pair_files(generated: str | Path, reference: str | Path) -> list[Pair]:
             f"{reference}); names are relative paths without suffix"
         )
     names = sorted(files["generated"].keys() | files["reference"].keys())
-    return [_make_pair(name, {side: files[side].get(name, []) for side in SIDES}) for name in names]
+    return [
+        _make_pair(name, {side: files[side].get(name, []) for side in SIDES}, layout or MelLayout())
+        for name in names
+    ]
 
 
-def read_side(path: Path, mel_spectrogram: MelSpectrogram) -> tuple[Tensor, list[str]]:
+def read_side(
+    path: Path, mel_spectrogram: MelSpectrogram, layout: MelLayout | None = None
+) -> tuple[Tensor, list[str]]:
     """Return a waveform (n_samples,) or a mel (n_mels, n_frames) as it is, and notes."""
     if path.suffix.lower() not in MEL_SUFFIXES:
         waveform, notes = load_waveform(path, mel_spectrogram.convention)
         if waveform.ndim == 1:
             return waveform, notes
         return waveform.mean(0), [*notes, f"{len(waveform)} channels mixed to one"]
-    mel, *others = load_mels(path, mel_spectrogram.convention)
+    mel, *others = load_mels(path, mel_spectrogram.convention, layout=layout)
     if mel.error:
         raise FileError(f"{path}: {mel.error}")
     if others:
@@ -190,11 +202,19 @@ def read_side(path: Path, mel_spectrogram: MelSpectrogram) -> tuple[Tensor, list
     return mel.mel, list(mel.warnings)
 
 
+def _at_level_of(reference: Tensor, waveform: Tensor) -> Tensor:
+    """Return a waveform with the root mean square of a reference; silence as it is."""
+    target, level = (each.square().mean().sqrt() for each in (reference, waveform))
+    return waveform * torch.where((target > 0) & (level > 0), target / level, 1)
+
+
 def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
     """Read both files of a pair on the CPU and trim the longer one.
 
     If one is a waveform and the other a mel, the mel of the waveform is compared. A difference of
     less than a hop (of mels, up to a frame) comes from analysis and inversion and gives no note.
+    Where the convention puts each mel's peak at one value, a generated waveform has the level that
+    someone chose for it: it is scaled to that of the reference.
 
     Args:
         pair: A pair without error.
@@ -211,7 +231,7 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
     for side, path in zip(SIDES, (pair.generated, pair.reference), strict=True):
         assert path is not None
         with memory_errors(path):
-            tensor, side_notes = read_side(path, mel_spectrogram)
+            tensor, side_notes = read_side(path, mel_spectrogram, pair.layout)
             if tensor.ndim == 1 and convention.n_frames(tensor.shape[-1]) == 0:
                 raise InputError(
                     f"{path} has {tensor.shape[-1]} samples, too few for a frame of this convention"
@@ -222,6 +242,9 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
                 tensor = decompress(mel, convention.level)
         notes += [f"{side}: {note}" for note in side_notes]
         tensors.append(tensor)
+    if pair.has_waveforms and convention.level.reference_max:
+        tensors[0] = _at_level_of(tensors[1], tensors[0])
+        notes.append("generated: scaled to the level of the reference, which no such mel holds")
     lengths = [tensor.shape[-1] for tensor in tensors]
     shortest, longest = min(lengths), max(lengths)
     excess = longest - shortest

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask, length_mask
-from torchmelinv._utils.validation import check_lengths, check_real, has_values
+from torchmelinv._utils.control_flow import may_depend_on_values
+from torchmelinv._utils.validation import check_lengths, check_real
 from torchmelinv.errors import InputError
 
 # Shape of one item by its number of dimensions.
@@ -50,11 +51,11 @@ def mask_padding(
 def mask_mels(mel: Tensor, reference: Tensor, lengths: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Return `mask_padding` of two linear mels; refuse negative values, as log mels have.
 
-    Waits for an accelerator.
+    Values on an accelerator are not checked, which would wait for it.
     """
     mel, reference, counts = mask_padding(mel, reference, lengths, 2)
     for name, each in (("the mel", mel), ("the reference", reference)):
-        if has_values(each) and bool((each < 0).any()):
+        if may_depend_on_values(each) and bool((each < 0).any()):
             raise InputError(
                 f"{name} has negative values; a linear mel has none. Log mels must be expanded "
                 "first: decompress(mel, convention.level) in torchmelinv.transforms.compression"

@@ -13,7 +13,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.loading import load_mels
 from torchmelinv.errors import FileError, TorchmelinvError
 from torchmelinv.io.audio import read_audio
-from torchmelinv.io.mels import MEL_SUFFIXES
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
 from torchmelinv.io.resample import resample
 from torchmelinv.page.pictures import draw_mel
 from torchmelinv.page.sounds import Encoding, encode

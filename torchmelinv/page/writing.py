@@ -18,7 +18,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.comparison import Comparison
 from torchmelinv.errors import InputError
 from torchmelinv.io.disk_errors import check_writable, write_error
-from torchmelinv.io.mels import MEL_SUFFIXES
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
 from torchmelinv.io.paths import atomic_write
 from torchmelinv.page.clips import Clip, make_clips
 from torchmelinv.page.content import scores_and_notes, system_names, tables
@@ -144,10 +144,10 @@ def write_page(
     check_page(path)
     heading = printable(title or _title(comparison))
     embedded = _is_file(path)
-    encoding = VORBIS if embedded and _n_samples(comparison) > MAX_LOSSLESS else FLAC
+    encoding = VORBIS if embedded and _flac_bytes(comparison) > MAX_LOSSLESS else FLAC
     page = path if embedded else path / "index.html"
     # Blocks wait in a file of their own: the tables, which come before them, are known last.
-    with atomic_write(page) as temporary, tempfile.TemporaryFile() as blocks:
+    with atomic_write(page) as temporary, tempfile.TemporaryFile(dir=page.parent) as blocks:
         store: _Store = _Blocks(blocks) if embedded else _Folder(path)
         items = list(_items(comparison, store, encoding, progress))
         content = {**tables(comparison, encoding), "items": items}
@@ -172,7 +172,7 @@ def _paths(comparison: Comparison, index: int) -> list[Path | None]:
     return [*([item.reference] if has_reference else []), *generated]
 
 
-def _n_samples(comparison: Comparison) -> float:
+def _flac_bytes(comparison: Comparison) -> float:
     """Return about how many bytes all sounds take as FLAC."""
     soundfile = require("soundfile")
     total = 0.0

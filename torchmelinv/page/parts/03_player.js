@@ -33,16 +33,23 @@ class Player {
     this.loop = false;
     this.sameLoudness = false;
     this.loads = 0;
+    this.ready = Promise.resolve();
   }
 
   // Take other clips (null: none) from their start; keep the active one if it has sound.
   async load(clips) {
-    const load = (this.loads += 1);
     this.pause();
     this.clips = clips;
     if (!this.has(this.active)) this.active = Math.max(0, clips.findIndex((clip) => clip?.audio));
     while (this.elements.length < clips.length) this.elements.push(this.newElement());
     this.update();
+    this.ready = this.setSources(clips);
+    await this.ready;
+    this.update();
+  }
+
+  async setSources(clips) {
+    const load = (this.loads += 1);
     const urls = await Promise.all(
       clips.map((clip) => (clip?.audio ? urlOf(clip.audio, DATA.audioType) : "")),
     );
@@ -52,7 +59,6 @@ class Player {
       if (urls[index]) sound.src = urls[index];
       else sound.removeAttribute("src");
     });
-    this.update();
   }
 
   newElement() {
@@ -81,8 +87,10 @@ class Player {
 
   async play() {
     if (!this.has(this.active)) return;
-    const sound = this.element;
     this.playing = true;
+    await this.ready;
+    if (!this.playing) return;
+    const sound = this.element;
     if (sound.ended) sound.currentTime = 0;
     this.update();
     try {

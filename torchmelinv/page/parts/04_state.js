@@ -23,6 +23,11 @@ function changed(topic) {
   for (const listener of listeners[topic]) listener();
 }
 
+// The chosen metric; without any score there is none.
+function metricNow() {
+  return METRICS[state.metric] ?? { label: "", unit: "", digits: 0, better: "higher", description: "" };
+}
+
 function score(item, system, metric = state.metric) {
   return ITEMS[item].scores[metric]?.[system] ?? null;
 }
@@ -53,7 +58,7 @@ const byName = new Intl.Collator(undefined, { numeric: true }).compare;
 // Filter and sort; items without a value come last.
 function arrange() {
   const { by, system } = state.order;
-  const metric = METRICS[state.metric];
+  const metric = metricNow();
   const words = state.filter.toLowerCase().split(/\s+/).filter(Boolean);
   const key = (item) => {
     if (by === "name") return 0;

@@ -34,11 +34,10 @@ function drawSummary() {
           {
             type: "button",
             class: "plain",
-            title: metric.description,
             "aria-pressed": "false",
             onclick: () => chooseMetric(index),
           },
-          `${heading(metric)} `,
+          `${heading(metric)} `,
           element("span", { class: "arrow", title: BETTER[metric.better] }, ARROWS[metric.better]),
         ),
       ),
@@ -101,7 +100,7 @@ function swarm(positions) {
 }
 
 function drawPlot() {
-  const metric = METRICS[state.metric];
+  const metric = metricNow();
   const systems = scoredSystems();
   const width = Math.max(240, byId("plot").clientWidth);
   const rows = systems.map((system) => ({
@@ -112,6 +111,7 @@ function drawPlot() {
   }));
   byId("distribution-title").textContent = `${heading(metric)} (${BETTER[metric.better]})`;
   const values = rows.flatMap((row) => row.dots.map((dot) => dot.value));
+  byId("description").textContent = metric.description;
   if (!values.length) return byId("plot").replaceChildren();
   let [low, high] = [Math.min(...values), Math.max(...values)];
   const margin = (high - low || Math.abs(high) || 1) * 0.04;
@@ -169,7 +169,7 @@ function chooseNearest(event, plot, points) {
 }
 
 function drawDifferences() {
-  const metric = METRICS[state.metric];
+  const metric = metricNow();
   const rows = DATA.differences.filter((difference) => difference.metric === state.metric);
   const same = rows.every(({ n }) => n === rows[0].n);
   const row = ({ a, b, mean, low, high, n }) => {
@@ -190,13 +190,14 @@ function drawDifferences() {
       "caption",
       {},
       `Mean difference on the same ${same && rows.length ? plural(rows[0].n, "item") : "items"}; ` +
-        "bold if its 95 % interval is on one side of 0",
+        "bold if its 95 % interval is on one side of 0",
     ),
     element("tbody", {}, ...rows.map(row)),
   );
 }
 
 function startSummary() {
+  byId("summary").closest("section").hidden = METRICS.length === 0;
   drawSummary();
   on("metric", () => {
     markMetric();

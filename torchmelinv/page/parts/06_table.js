@@ -65,7 +65,7 @@ function markHead() {
   for (const head of byId("items").tHead.querySelectorAll("th")) {
     const same = head.dataset.system === String(system ?? "");
     const sorted = same && (head.dataset.by === by || (head.dataset.by === "worst" && by === "best"));
-    const rising = by === "name" || (METRICS[state.metric].better === "higher") === (by === "worst");
+    const rising = by === "name" || (metricNow().better === "higher") === (by === "worst");
     const direction = by !== "spread" && rising ? "ascending" : "descending";
     head.setAttribute("aria-sort", sorted ? direction : "none");
     head.querySelector(".sorted").textContent = sorted ? ORDERS[by].replace(" difference", "") : "";
@@ -75,14 +75,14 @@ function markHead() {
 function bestSystems(item, systems) {
   const values = systems.map((system) => {
     const value = score(item, system);
-    return value === null ? -Infinity : goodness(METRICS[state.metric], value);
+    return value === null ? -Infinity : goodness(metricNow(), value);
   });
   const best = Math.max(...values);
   return values.map((value) => systems.length > 1 && value === best && best > -Infinity);
 }
 
 function drawRow(item) {
-  const { digits } = METRICS[state.metric];
+  const { digits } = metricNow();
   const systems = scoredSystems();
   const best = bestSystems(item, systems);
   return element(

@@ -61,7 +61,7 @@ function drawTrack(item, system, clip, longest) {
 }
 
 function drawValues() {
-  const { digits } = METRICS[state.metric] ?? {};
+  const { digits } = metricNow();
   for (const value of byId("tracks").querySelectorAll(".value")) {
     const number = state.item === null ? null : score(state.item, Number(value.dataset.system));
     value.textContent = number === null ? "" : format(number, digits);

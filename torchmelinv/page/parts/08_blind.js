@@ -128,7 +128,7 @@ function tally(answers, [first, second]) {
 }
 
 function percent(share) {
-  return `${(100 * share).toFixed(0)} %`;
+  return `${(100 * share).toFixed(0)} %`;
 }
 
 function showResult() {
@@ -144,7 +144,7 @@ function showResult() {
     p === null
       ? "No comparison was decided."
       : `${SYSTEMS[blind.pair[0]].name} was ${verb} in ${wins} of ${plural(wins + losses, "decided comparison")}, ` +
-        `${percent(wins / (wins + losses))} (95 % interval ${percent(share[0])} to ${percent(share[1])}). ` +
+        `${percent(wins / (wins + losses))} (95 % interval ${percent(share[0])} to ${percent(share[1])}). ` +
         `If there were no preference, a result at least as one-sided would come with ${chance} ` +
         "(exact binomial test, two-sided).";
   byId("blind-answers").replaceChildren(

@@ -62,7 +62,6 @@ startSummary();
 startBlindTest();
 const first = scoredSystems(0)[0] ?? null;
 if (first !== null) state.order = { by: "worst", system: first };
-if (METRICS.length) chooseMetric(0);
-else arrange();
+chooseMetric(0);
 if (state.visible.length) chooseItem(state.visible[0]);
 document.addEventListener("keydown", pressed);
