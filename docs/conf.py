@@ -37,7 +37,10 @@ extensions = [
     "results",
     "sounds",
 ]
-exclude_patterns = ["_build", "_ext", "_generated", "_templates"]
+exclude_patterns = ["_build", "_ext", "_generated", "_templates", "demo/[!i]*"]
+if (DOCS / "demo" / "dist").is_dir():  # `make demo-page` has built the live demo
+    html_extra_path = ["demo/dist"]
+    tags.add("live_demo")  # noqa: F821
 templates_path = ["_templates"]
 default_role = "py:obj"  # docstrings name objects between single backticks
 
