@@ -69,9 +69,10 @@ def test_each_command_has_a_module(name):
     assert callable(importlib.import_module(f"torchmelinv.cli.{name}").run)
 
 
-def test_the_version_is_that_of_torch(capsys):
+def test_the_version_names_that_of_torch(capsys):
     import torch
 
     with pytest.raises(SystemExit):
         make_parser().parse_args(["--version"])
-    assert capsys.readouterr().out.endswith(f"torch {torch.__version__}\n")
+    version = capsys.readouterr().out.split()[-1]
+    assert torch.__version__.partition("+")[0] == version.partition("+")[0]

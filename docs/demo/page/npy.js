@@ -55,9 +55,11 @@ export function parseNpy(buffer) {
 
 // Return {mel, nFrames} with mel as (nMels, nFrames), whichever way the file holds it.
 export function asMel({ shape, data, reversed }, nMels) {
-  const sizes = shape.filter((size, index) => size !== 1 || index >= shape.length - 2);
+  const isLeading = (index) => (reversed ? index >= 2 : index < shape.length - 2);
+  const sizes = shape.filter((size, index) => size !== 1 || !isLeading(index));
   if (sizes.length !== 2) {
-    throw new Error(`The array has the shape (${shape.join(", ")}); a mel has bands and frames.`);
+    const full = reversed ? [...shape].reverse() : shape;
+    throw new Error(`The array has the shape (${full.join(", ")}); a mel has bands and frames.`);
   }
   const [rows, columns] = sizes;
   if (rows !== nMels && columns !== nMels) {

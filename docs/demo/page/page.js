@@ -23,7 +23,7 @@ function showError(text) {
 
 function setBusy(busy) {
   controls.forEach((control) => (control.disabled = busy));
-  element("stop").hidden = !busy;
+  element("stop").hidden = element("bar").hidden = !busy;
 }
 
 function startWorker() {
@@ -119,6 +119,7 @@ function showResult(name, original, inverted, seconds) {
   Object.assign(element("download-wav"), { href: sound, download: `${stem}-inverted.wav` });
   Object.assign(element("download-mel"), { href: addressOf(mel), download: `${stem}-mel.npy` });
   element("result").hidden = false;
+  element("result").scrollIntoView({ block: "nearest" });
 }
 
 async function invert(name, buffer) {

@@ -5,7 +5,9 @@ import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
 
 ort.env.logLevel = "error";
 ort.env.wasm.numThreads = 1; // more threads need headers that static hosts do not send
-ort.env.wasm.wasmPaths = new URL("./runtime/", import.meta.url).href;
+ort.env.wasm.wasmPaths = {
+  wasm: new URL("./runtime/ort-wasm-simd-threaded.wasm", import.meta.url).href,
+};
 
 const sessions = new Map();
 
