@@ -11,6 +11,7 @@ sys.path[:0] = [str(DOCS.parent), str(DOCS / "_ext")]  # tests.public, benchmark
 
 import torchmelinv  # noqa: E402
 
+(DOCS / "_generated").mkdir(exist_ok=True)  # a static path must exist
 # Parts of the guide may be absent.
 logging.getLogger("sphinx.sphinx.directives.other").addFilter(
     lambda record: "didn't match any documents" not in str(record.msg)
