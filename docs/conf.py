@@ -9,6 +9,9 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS / "_ext")]  # tests.public, benchmarks; the extensions
 
+from pygments.lexers.shell import BashLexer  # noqa: E402
+from sphinx.application import Sphinx  # noqa: E402
+
 import torchmelinv  # noqa: E402
 
 (DOCS / "_generated").mkdir(exist_ok=True)  # a static path must exist
@@ -85,3 +88,7 @@ html_theme_options = {
 html_math_renderer = "mathml"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+
+def setup(app: Sphinx) -> None:
+    app.add_lexer("console", BashLexer)  # commands without a prompt, not a session
