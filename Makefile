@@ -11,7 +11,7 @@ METRICS := $(VENV)/.metrics
 PLAYWRIGHT := $(VENV)/.playwright
 DOCS := $(VENV)/.docs
 
-.PHONY: help venv demo test slow browser attack lint bench bench-gpu notebooks docs dist
+.PHONY: help venv demo test slow browser attack lint bench bench-gpu notebooks demo-page docs dist
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make browser                the tests of HTML pages, in Chromium; installs it where apt-get can"
 	@echo "make attack                 ten thousand damaged files for each reader, kills, full disks"
 	@echo "make lint                   format, style, docstrings, types and layers"
+	@echo "make demo-page              the live demo with its models, for the site; takes some minutes, needs npm"
 	@echo "make docs [AUDIO=folder]    the site, with sounds of the recordings in a folder; writes docs/_build/html"
 	@echo "make dist [TAG=v1.2.3]      wheel and sdist of a clean checkout in dist/, as a release of that tag"
 	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and tables"
@@ -76,6 +77,9 @@ lint: $(INSTALLED)
 	$(BIN)/pydoclint --quiet torchmelinv
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+demo-page: $(INSTALLED)
+	$(BIN)/python docs/demo/build.py
 
 docs: $(DOCS)
 	TORCHMELINV_DOCS_AUDIO="$(AUDIO)" $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html

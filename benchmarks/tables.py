@@ -19,6 +19,8 @@ from benchmarks import (
 from benchmarks.markdown import background, duration, paragraph, provenance, table
 from benchmarks.records import RESULTS, ROOT, Record, load
 from torchmelinv.cli.presets import preset_rows
+from torchmelinv.corpus import metric_info
+from torchmelinv.metrics import METRICS
 
 PAGES = tuple(
     ROOT / name for name in ("README.md", "benchmarks/README.md", "benchmarks/targets.md")
@@ -109,6 +111,13 @@ def render_presets(_: Record) -> str:
     return table(head, [[f"`{name}`", *rest] for name, *rest in lines], text=(0, 5, 6)) + "\n"
 
 
+def render_glossary(_: Record) -> str:
+    """Return the metrics of `torchmelinv evaluate`."""
+    metrics = [metric_info(name) for name in METRICS if not name.startswith("reference_")]
+    lines = [[f"{each.heading}, `{each.name}`", each.description] for each in metrics]
+    return table(["metric", "what it measures, and what a good number is"], lines) + "\n"
+
+
 # name in the marker: (suite of the result file, if it needs one; function)
 RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "cpu": ("cpu", render_cpu),
@@ -122,6 +131,7 @@ RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "training": ("training", training_table.render),
     "speed_targets": ("", render_speed_targets),
     "presets": ("", render_presets),
+    "glossary": ("", render_glossary),
     "gpu": ("", gpu_table.render_short),  # its files are named after devices
     "gpu_all": ("", gpu_table.render),
     **{name: ("quality", render) for name, render in quality_tables.SECTIONS.items()},

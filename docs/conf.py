@@ -41,7 +41,10 @@ extensions = [
     "results",
     "sounds",
 ]
-exclude_patterns = ["_*", "demo/build", "demo/dist", "demo/node_modules"]
+exclude_patterns = ["_*", "demo/[!i]*"]
+if (DOCS / "demo" / "dist").is_dir():  # `make demo-page` has built the live demo
+    html_extra_path = ["demo/dist"]
+    tags.add("live_demo")  # noqa: F821
 templates_path = ["_templates"]
 default_role = "py:obj"  # docstrings name objects between single backticks
 

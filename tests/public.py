@@ -10,11 +10,11 @@ from typing import Any
 import torchmelinv
 
 # Public modules that `import torchmelinv` does not load, because few programs need them.
-OTHERS = ("compat.librosa", "compat.torchaudio")
+OTHERS = ("compat.librosa", "compat.torchaudio", "page", "validation")
 
 
 def public_modules() -> dict[str, ModuleType]:
-    """Return `torchmelinv`, the modules in its ``__all__`` and the compat modules, by name."""
+    """Return `torchmelinv`, the modules in its ``__all__``, and the others, by name."""
     exported = [getattr(torchmelinv, name) for name in torchmelinv.__all__]
     modules = [torchmelinv, *filter(inspect.ismodule, exported)]
     modules += [importlib.import_module(f"torchmelinv.{name}") for name in OTHERS]

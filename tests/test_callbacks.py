@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +16,7 @@ from tests.tiny import TINY, tiny_mel
 from torchmelinv.callbacks import LogInversion
 from torchmelinv.errors import InputError
 from torchmelinv.invert import MelInverter
+from torchmelinv.io.audio import read_audio
 
 FAST = MelInverter(TINY, n_iter=1)
 
@@ -192,7 +195,7 @@ def test_a_trainer_without_an_audio_logger_is_warned_once(trainer):
         warnings.simplefilter("always")
         validate(LogInversion(TINY), trainer, [batch_of(0.2)] * 3)
     assert len(caught) == 1
-    assert ": no logger of this Trainer has add_audio" in str(caught[0].message)
+    assert ": no logger of this Trainer takes audio" in str(caught[0].message)
 
 
 def test_inference_mode_leaves_the_tables_usable_for_training(trainer):
@@ -225,3 +228,103 @@ def test_wrong_options_are_refused(option):
 def test_a_misspelled_option_names_the_nearest():
     with pytest.raises(InputError, match=r"LogInversion has no option 'cuont'.*'count'"):
         LogInversion(TINY, cuont=2)
+
+
+def test_the_reference_is_inverted_and_drawn_too():
+    images = {}
+
+    class WithImages(Writer):
+        def add_image(self, tag, img_tensor, global_step=None):
+            images[tag] = img_tensor
+
+    writer, mels = WithImages(), batch_of(0.2, 0.2)
+    blurred = mels - 1
+    log = LogInversion(FAST, count=1)
+    log.write(blurred, writer, 3, reference=mels, lengths=[30, 40])
+    assert list(writer.audio) == [("inversion/0", 3), ("inversion/0/reference", 3)]
+    torch.testing.assert_close(
+        writer.audio["inversion/0/reference", 3], FAST(mels[0, :, :30]), rtol=0, atol=1e-6
+    )
+    (image,) = images.values()
+    assert (image.shape, image.dtype) == ((1, 2 * TINY.n_mels + 2, 30), torch.uint8)
+    predicted, true = image[0, : TINY.n_mels], image[0, TINY.n_mels + 2 :]
+    assert (true.min(), true.max()) == (0, 255)
+    # The top row of each is the highest band, and the scale is that of the reference.
+    scale = mels[0, :, :30].max() - mels[0, :, :30].min()
+    drop = (true[0].int() - predicted[0].int()).max()
+    assert abs(int(drop) - 255 / float(scale)) <= 1
+    with pytest.warns(RuntimeWarning, match="they must be equal"):
+        log.write(blurred, writer, 3, reference=mels[..., :10])
+
+
+class WandbLike:
+    """Stand for the package wandb: its runs have `log`, and it has `Audio` and `Image`."""
+
+    def __init__(self):
+        self.entries = []
+
+    def log(self, values, step=None):
+        self.entries.append((values, step))
+
+    @staticmethod
+    def Audio(samples, sample_rate):
+        assert (samples.ndim, sample_rate) == (1, TINY.sample_rate)
+        return "audio"
+
+    @staticmethod
+    def Image(pixels):
+        assert pixels.dtype == "uint8"
+        return "image"
+
+
+def test_weights_and_biases(trainer):
+    package, mels = WandbLike(), batch_of(0.2)
+    LogInversion(FAST).write(mels, package, 5, reference=mels)
+    names = {"inversion/0": "audio", "inversion/0/reference": "audio", "inversion/0/mel": "image"}
+    assert package.entries == [(names, 5)]
+    package.entries.clear()
+    trainer.global_step, trainer.loggers = 8, [SimpleNamespace(experiment=package)]
+    validate(LogInversion(FAST, reference="mel"), trainer, [mels])
+    assert package.entries == [({**names, "trainer/global_step": 8}, None)]
+
+
+def test_a_run_finds_its_package(monkeypatch):
+    package = WandbLike()
+
+    class Run:
+        def log(self, values, step):
+            package.log(values, step)
+
+    Run.__module__ = "wandb_like.sdk.run"
+    monkeypatch.setitem(sys.modules, "wandb_like", package)
+    LogInversion(FAST).write(tiny_mel(), Run(), 1)
+    assert package.entries == [({"inversion/0": "audio", "inversion/0/mel": "image"}, 1)]
+
+
+@pytest.mark.parametrize("in_lightning", [True, False])
+def test_mlflow(in_lightning):
+    calls = []
+
+    class Client:
+        def log_artifact(self, *arguments, artifact_path):
+            *run, path = arguments
+            waveform, rate = read_audio(path)
+            calls.append((run, artifact_path, Path(path).name, waveform.shape, rate))
+
+        def log_image(self, *arguments, artifact_file):
+            *run, image = arguments
+            calls.append((run, artifact_file, image.shape))
+
+    logger = SimpleNamespace(experiment=Client(), run_id="r1") if in_lightning else Client()
+    mel, run = tiny_mel(), ["r1"] if in_lightning else []
+    LogInversion(FAST).write(mel, logger, 12)
+    n_samples = FAST(mel).shape[-1]
+    assert calls == [
+        (run, "inversion/0", "step-00000012.wav", (1, n_samples), TINY.sample_rate),
+        (run, "inversion/0/mel/step-00000012.png", tuple(mel.shape)),
+    ]
+
+
+def test_a_writer_that_takes_no_audio():
+    with pytest.warns(RuntimeWarning, match=r"the writer is a object; give a logger"):
+        LogInversion(FAST).write(tiny_mel(), object(), 0)

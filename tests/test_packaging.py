@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -109,7 +108,7 @@ def test_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     sources = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "torchmelinv").rglob("*")
-        if path.suffix in {".py", ".typed"}
+        if path.suffix in {".py", ".typed", ".html", ".css", ".js"}
     }
     assert "torchmelinv/py.typed" in sources <= names
     info = f"torchmelinv-{torchmelinv.__version__}.dist-info"

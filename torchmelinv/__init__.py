@@ -16,105 +16,27 @@ Where to find what:
 - Errors: all derive from `TorchmelinvError`.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 import torchmelinv._utils.interrupts  # noqa: F401  # first: the other imports take seconds
-from torchmelinv import (
-    callbacks,
-    compat,
-    conventions,
-    corpus,
-    functional,
-    losses,
-    metrics,
-    phases,
-    plot,
-    restoration,
-)
-from torchmelinv.analysis import MelSpectrogram
-from torchmelinv.conventions import (
-    Compression,
-    MelConvention,
-    MfccConvention,
-    STFTConvention,
-)
-from torchmelinv.conventions.config_files import read_convention
-from torchmelinv.conventions.interop import (
-    from_librosa,
-    from_librosa_mfcc,
-    from_torchaudio,
-    from_torchaudio_mfcc,
-)
-from torchmelinv.conventions.presets import as_convention, preset, preset_names
-from torchmelinv.conversion import Conversion, convert
-from torchmelinv.corpus.inversion import invert_many
-from torchmelinv.cuda.backend import backend
-from torchmelinv.errors import (
-    ConventionError,
-    DependencyError,
-    DiskError,
-    EmptyFilterWarning,
-    FileError,
-    FileWarning,
-    InputError,
-    MelValueWarning,
-    TorchmelinvError,
-)
-from torchmelinv.functional import mel_to_waveform
-from torchmelinv.identification.identify import identify
-from torchmelinv.invert import MelInverter
-from torchmelinv.solvers.iterate import Solution
-from torchmelinv.streaming import StreamingInverter
-from torchmelinv.transforms.mel_filterbank import MelFilterbank
-from torchmelinv.transforms.stft import STFT
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "STFT",
-    "Compression",
-    "ConventionError",
-    "Conversion",
-    "DependencyError",
-    "DiskError",
-    "EmptyFilterWarning",
-    "FileError",
-    "FileWarning",
-    "InputError",
-    "MelConvention",
-    "MelFilterbank",
-    "MelInverter",
-    "MelSpectrogram",
-    "MelValueWarning",
-    "MfccConvention",
-    "STFTConvention",
-    "Solution",
-    "StreamingInverter",
-    "TorchmelinvError",
-    "__version__",
-    "as_convention",
-    "backend",
-    "callbacks",
-    "compat",
-    "conventions",
-    "convert",
-    "corpus",
-    "from_librosa",
-    "from_librosa_mfcc",
-    "from_torchaudio",
-    "from_torchaudio_mfcc",
-    "functional",
-    "identify",
-    "invert_many",
-    "losses",
-    "mel_to_waveform",
-    "metrics",
-    "phases",
-    "plot",
-    "preset",
-    "preset_names",
-    "read_convention",
-    "restoration",
-]
+if TYPE_CHECKING:
+    from torchmelinv._api import *  # noqa: F403
+    from torchmelinv._api import __all__ as __all__
+else:
 
+    def __getattr__(name: str) -> Any:
+        """Load the public names at the first use of one: `torchmelinv --help` needs no torch."""
+        if name.startswith("_") and name != "__all__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        api = importlib.import_module("torchmelinv._api")
+        globals().update({public: getattr(api, public) for public in ("__all__", *api.__all__)})
+        if name not in globals():
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals()[name]
 
-def __dir__() -> list[str]:
-    return __all__
+    def __dir__() -> list[str]:
+        return __getattr__("__all__")

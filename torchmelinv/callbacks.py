@@ -4,11 +4,11 @@ As a callback of Lightning's Trainer, from the package lightning or pytorch_ligh
 
     trainer = Trainer(callbacks=[LogInversion("hifigan_22k", mel="predicted")])
 
-In another training loop, with a TensorBoard SummaryWriter:
+In another training loop, with a TensorBoard SummaryWriter, a run of Weights & Biases, or MLflow:
 
     LogInversion("hifigan_22k").write(mels, writer, step)
 
-Neither Lightning nor TensorBoard is imported. Lightning's Trainer does not check the class of a
+Neither Lightning nor any logger is imported. Lightning's Trainer does not check the class of a
 callback: it calls every hook by its name, and reads `state_key` and a state. This module has these
 names; all other hooks do nothing.
 """
@@ -29,10 +29,12 @@ from torchmelinv._utils.validation import check_lengths, check_whole
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.invert import MelInverter
+from torchmelinv.loggers import Write, mel_image, writer_for
 from torchmelinv.transforms.mel_checks import check_mel_shape
 
 __all__ = ["LogInversion"]
 
+_LOGGERS = "give a logger of TensorBoard, Weights & Biases or MLflow"
 _UNUSED_HOOKS = ("on_", "setup", "teardown", "load_state_dict")
 
 # A key of what `validation_step` returned, or a function (outputs, batch).
@@ -75,16 +77,19 @@ def _find(finder: Finder, outputs: Any, batch: Any) -> Any:
 class LogInversion:
     """Log validation mels as audio: a Lightning callback, or a helper in another training loop.
 
-    Every `every`-th validation, the first `count` mels are inverted and given to ``add_audio`` of
-    each logger whose ``experiment`` has that method, as ``"{tag}/{item}"``. A waveform above 1 is
-    scaled down to a peak of 1, where ``add_audio`` would clip it. A second LogInversion for the
-    true mels, with another tag, shows how good the first can sound.
+    Every `every`-th validation, the first `count` mels are inverted and given to each logger that
+    takes audio: TensorBoard (``add_audio``), Weights & Biases and packages with its interface
+    (``log`` and ``Audio``), MLflow (``log_artifact``). Each item has its sound as
+    ``"{tag}/{item}"`` and a picture of the mel as ``"{tag}/{item}/mel"``. With `reference`, the
+    reference mel is inverted the same way, as ``"{tag}/{item}/reference"``: it shows how good the
+    first can sound. It stands below the mel in the picture, on one scale. A waveform above 1 is
+    scaled down to a peak of 1, where loggers would clip it.
 
     Items and channels are inverted one by one, as mono. An item that cannot be inverted (NaN, a
     wrong shape, no memory) gives a RuntimeWarning and no audio, and the training continues. Only
     Lightning's sanity check, before the training, raises an error for a key without a mel. Works on
     process zero alone, keeps no gradient, leaves random generators unchanged and has no state to
-    restore. Cost: `count` inversions on the mels' device.
+    restore. Cost: `count` inversions on the mels' device, twice that with `reference`.
 
     Args:
         convention: How the mels were made: a `MelConvention`, a preset's name, the path of a JSON
@@ -92,6 +97,7 @@ class LogInversion:
             that one hears how much they are smoothed.
         mel: Where the mels (…, n_mels, n_frames) are: a key of what ``validation_step`` returns, or
             a function (outputs, batch) of that and of the batch.
+        reference: Where the reference mels are, like `mel`. None: there are none.
         lengths: Where the frames of each mel of a padded batch are, (…), like `mel`.
         count: Number of mels to log in a validation, at least 1.
         every: Number of validations from one log to the next, at least 1.
@@ -122,6 +128,7 @@ class LogInversion:
         convention: MelInverter | MelConvention | str | os.PathLike[str],
         mel: Finder = "mel",
         *,
+        reference: Finder | None = None,
         lengths: Finder | None = None,
         count: int = 4,
         every: int = 1,
@@ -134,17 +141,28 @@ class LogInversion:
             if isinstance(convention, MelInverter)
             else MelInverter(convention, restore="none")
         )
-        self.mel, self.lengths, self.count, self.every, self.tag = mel, lengths, count, every, tag
+        self.mel, self.reference, self.lengths = mel, reference, lengths
+        self.count, self.every, self.tag = count, every, tag
         self._n_validations = 0
         self._n_written = count  # in this validation; nothing to write before the first one starts
 
-    def write(self, mel: Tensor, writer: Any, step: int, *, lengths: Tensor | None = None) -> None:
+    def write(
+        self,
+        mel: Tensor,
+        writer: Any,
+        step: int,
+        *,
+        reference: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> None:
         """Invert and write the first `count` mels now.
 
         Args:
             mel: Mels (…, n_mels, n_frames) in the convention's values.
-            writer: A SummaryWriter, or a logger whose ``experiment`` is one.
+            writer: A SummaryWriter, a run of Weights & Biases, the module mlflow, or a logger of
+                Lightning whose ``experiment`` is one.
             step: Step of the log.
+            reference: Reference mels of the same shape.
             lengths: Frames of each mel of a padded batch, (…).
 
         Warns:
@@ -152,14 +170,24 @@ class LogInversion:
 
         Shape:
             - mel: (…, n_mels, n_frames)
+            - reference: (…, n_mels, n_frames)
             - lengths: (…)
         """
         with _errors_as_warnings("the batch of mels"):
-            self._write(mel, lengths, [getattr(writer, "experiment", writer)], step, 0)
+            write = writer_for(writer)
+            if write is None:
+                raise InputError(f"the writer is a {type(writer).__name__}; {_LOGGERS}")
+            self._write(mel, reference, lengths, [write], step, 0)
 
     @torch.no_grad()
     def _write(
-        self, mel: Tensor, lengths: Tensor | None, writers: list[Any], step: int, first: int
+        self,
+        mel: Tensor,
+        reference: Tensor | None,
+        lengths: Tensor | None,
+        writers: list[Write],
+        step: int,
+        first: int,
     ) -> int:
         """Write items from number `first` on, up to `count`; return how many."""
         convention = self.inverter.convention
@@ -168,18 +196,33 @@ class LogInversion:
         counts = torch.full(items, n_frames)
         if lengths is not None:
             counts = check_lengths(lengths, items, n_frames, torch.device("cpu"))
+        if reference is not None:
+            reference = check_mel_shape(reference, convention).detach()
+            if reference.shape != mel.shape:
+                raise InputError(
+                    f"the reference has shape {tuple(reference.shape)} and the mel "
+                    f"{tuple(mel.shape)}; they must be equal"
+                )
+            reference = reference.reshape(-1, *mel.shape[-2:])
         mels = mel.reshape(-1, *mel.shape[-2:])[: self.count - first]
         for index, (item, count) in enumerate(zip(mels, counts.reshape(-1).tolist(), strict=False)):
             name = f"{self.tag}/{first + index}"
             with _errors_as_warnings(name):
-                # TensorBoard takes mono alone, so channels are logged as items.
-                waveform = self.inverter(item[None, :, :count])
-                waveform = (waveform / waveform.abs().amax().clamp(min=1)).cpu()
-                for writer in writers:
-                    writer.add_audio(
-                        name, waveform, global_step=step, sample_rate=convention.sample_rate
-                    )
+                item = item[:, :count]
+                other = None if reference is None else reference[index, :, :count]
+                waveforms = {name: self._waveform(item)}
+                if other is not None:
+                    waveforms[f"{name}/reference"] = self._waveform(other)
+                images = {f"{name}/mel": mel_image(item, other)}
+                for write in writers:
+                    write(waveforms, images, step, convention.sample_rate)
         return len(mels)
+
+    def _waveform(self, mel: Tensor) -> Tensor:
+        """Return the waveform of a mel on the CPU, (n_mels, n_frames) -> (1, n_samples)."""
+        # TensorBoard takes mono alone, so channels are logged as items.
+        waveform = self.inverter(mel[None])
+        return (waveform / waveform.abs().amax().clamp(min=1)).float().cpu()
 
     # Lightning's hooks
 
@@ -219,20 +262,22 @@ class LogInversion:
         if self._n_written >= self.count or not trainer.is_global_zero:
             return
         if trainer.sanity_checking:
-            check_mel_shape(_find(self.mel, outputs, batch), self.inverter.convention)
+            for finder in (self.mel, self.reference or self.mel):
+                check_mel_shape(_find(finder, outputs, batch), self.inverter.convention)
             return
-        experiments = (getattr(logger, "experiment", logger) for logger in trainer.loggers)
-        writers = [experiment for experiment in experiments if hasattr(experiment, "add_audio")]
+        found = map(writer_for, trainer.loggers)
+        writers = [write for write in found if write is not None]
         with _errors_as_warnings("a batch of validation mels"):
             if not writers:
                 self._n_written = self.count
-                raise InputError(
-                    "no logger of this Trainer has add_audio; give it a TensorBoardLogger"
-                )
+                raise InputError(f"no logger of this Trainer takes audio; {_LOGGERS}")
             mel = _find(self.mel, outputs, batch)
-            lengths = None if self.lengths is None else _find(self.lengths, outputs, batch)
+            reference, lengths = (
+                None if finder is None else _find(finder, outputs, batch)
+                for finder in (self.reference, self.lengths)
+            )
             step, first = trainer.global_step, self._n_written
-            self._n_written += self._write(mel, lengths, writers, step, first)
+            self._n_written += self._write(mel, reference, lengths, writers, step, first)
 
     # What a Trainer reads from every callback besides its hooks
 

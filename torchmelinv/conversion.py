@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.method_names import InitName
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.validation import check_lengths
@@ -29,7 +30,6 @@ from torchmelinv.invert import MelInverter
 from torchmelinv.io.resample import resample
 from torchmelinv.magnitude import MagnitudeName
 from torchmelinv.phase import PhaseName
-from torchmelinv.phase.initial_phase import InitName
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.solvers.iterate import Gradient
 from torchmelinv.transforms.compression import compress

@@ -10,6 +10,7 @@ computation.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import logging
 import os
@@ -40,6 +41,7 @@ _EXTRA = "export"
 _EXAMPLE_FRAMES, _CHECKED_FRAMES = 40, 57
 _LEAST_FRAMES, _MOST_FRAMES = 8, 2**16
 _MOST_ITEMS = 2**12
+_LARGEST_CONSTANT = 2**24  # elements
 
 
 class ExportReport(NamedTuple):
@@ -113,7 +115,15 @@ def _program(module: nn.Module, example: Tensor, name: str) -> Any:
     shape_of = require("onnx_ir", _EXTRA).Shape
     program.model.graph.inputs[0].shape = shape_of(axes[name])
     program.model.graph.outputs[0].shape = shape_of(axes[output_name])
+    _shrink(program.model)
     return program
+
+
+def _shrink(model: Any) -> None:
+    """Remove traces of the source code, and copies of constants: nine tenths of the file."""
+    passes = importlib.import_module("onnx_ir.passes.common")
+    passes.ClearMetadataAndDocStringPass()(model)
+    passes.DeduplicateInitializersPass(size_limit=_LARGEST_CONSTANT)(model)
 
 
 def _example(name: str, convention: MelConvention, n_items: int, n_frames: int) -> Tensor:

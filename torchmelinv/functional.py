@@ -12,6 +12,7 @@ import os
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.method_names import InitName, RestorationName
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.validation import Length
 from torchmelinv.analysis import MelSpectrogram
@@ -21,10 +22,8 @@ from torchmelinv.invert import MelInverter
 from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
 from torchmelinv.phase import PhaseName, as_phase_method
 from torchmelinv.phase import initial_phase as _initial_phase
-from torchmelinv.phase.initial_phase import InitName
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.reconstruct import reconstruct
-from torchmelinv.restoration.registry import RestorationName
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.solvers.iterate import Gradient
 from torchmelinv.transforms import mfcc as _mfcc

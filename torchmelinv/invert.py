@@ -13,6 +13,7 @@ from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask, length_mask
 from torchmelinv._utils.black_box import needs_operator
+from torchmelinv._utils.method_names import InitName, RestorationName
 from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
@@ -34,11 +35,11 @@ from torchmelinv.invert_operator import invert_by_operator, register
 from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
 from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.phase import PhaseName, as_phase_method
-from torchmelinv.phase.initial_phase import InitName, check_init
+from torchmelinv.phase.initial_phase import check_init
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.pieces import LongMel, can_invert, invert_pieces, is_long, memory_of
 from torchmelinv.phase.reconstruct import LinearMel, check_held, reconstruct
-from torchmelinv.restoration.registry import RestorationName, as_restoration, restore_linear_mel
+from torchmelinv.restoration.registry import as_restoration, restore_linear_mel
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.solvers.iterate import Gradient, Solution, check_gradient
 from torchmelinv.transforms.compression import decompress

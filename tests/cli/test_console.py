@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from torchmelinv.cli.console import FailedError, check_device, failures, handle_errors, print_json
+from torchmelinv.cli.console import FailedError, failures, handle_errors, print_json
 from torchmelinv.errors import DiskError, FileError, InputError, MelValueWarning
 
 
@@ -98,13 +98,3 @@ def test_json_has_no_nan(capsys):
         "d": {"e": None},
         "f": "ü",
     }
-
-
-def test_devices():
-    assert check_device("cpu") == torch.device("cpu")
-    with pytest.raises(InputError, match="there is no device 'gpu'; available: cpu"):
-        check_device("gpu")
-    with pytest.raises(InputError, match="'meta' cannot be used"):
-        check_device("meta")
-    with pytest.raises(InputError, match=r"'cuda:77' cannot be used \(.+\); available: cpu"):
-        check_device("cuda:77")

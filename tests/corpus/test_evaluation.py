@@ -13,7 +13,8 @@ import torch
 from tests.tiny import TINY, tiny_mel, tone
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus import evaluation
-from torchmelinv.corpus.evaluation import evaluate, mean_scores
+from torchmelinv.corpus.comparison import compare
+from torchmelinv.corpus.evaluation import NOT_SYNCHRONOUS, evaluate
 from torchmelinv.corpus.pairs import pair_files
 from torchmelinv.demo import signal
 from torchmelinv.errors import DependencyError, InputError
@@ -21,16 +22,22 @@ from torchmelinv.io.audio import write_audio
 from torchmelinv.metrics import (
     METRICS,
     OPINION_METRICS,
+    aligned_mel_scores,
+    aligned_scores,
     bootstrap_mean,
+    f0_rmse_cents,
     mel_scores,
     perceptual_scores,
+    voicing_error,
     waveform_scores,
 )
 from torchmelinv.transforms.compression import decompress
 
 ANALYZER = MelSpectrogram(TINY)
-WITHOUT_OPINION = [
-    name for name in METRICS if name.removeprefix("reference_") not in OPINION_METRICS
+DEFAULT = [
+    name
+    for name in METRICS
+    if name.removeprefix("reference_") not in OPINION_METRICS and name != "si_sdr_db"
 ]
 
 
@@ -81,6 +88,7 @@ def test_each_pair_has_scores_or_an_error():
         ["reference:", "resampled"],
         ["reference:", "2"],
         ["reference:", "trimmed"],
+        ["not", "in"],  # the rhythm of the reference, which is three times as long
     ]
     assert all(math.isnan(value) for value in scored["silent"].scores.values())
     assert "silent" in scored["silent"].notes[-1]
@@ -88,11 +96,18 @@ def test_each_pair_has_scores_or_an_error():
 
 def test_scores_are_those_of_the_metrics():
     scored = run()
-    expected = waveform_scores(noisy(tone(0.25, 1), 1), tone(0.25, 1), ANALYZER)
-    assert scored["good1"].scores == pytest.approx(as_floats(expected), abs=1e-5)
+    pair = noisy(tone(0.25, 1), 1), tone(0.25, 1)
+    expected = as_floats(waveform_scores(*pair, ANALYZER))
+    si_sdr = expected.pop("si_sdr_db")
+    expected["f0_rmse_cents"] = float(f0_rmse_cents(*pair, TINY.sample_rate))
+    expected["voicing_error"] = float(voicing_error(*pair, TINY.sample_rate))
+    expected |= aligned_scores(*pair, ANALYZER)
+    assert scored["good1"].scores == pytest.approx(expected, abs=1e-5, nan_ok=True)
+    with_si_sdr = run(si_sdr=True)["good1"].scores
+    assert with_si_sdr == pytest.approx({**expected, "si_sdr_db": si_sdr}, abs=1e-5, nan_ok=True)
     mels = [decompress(mel, TINY.level) for mel in (noisy(tiny_mel()), tiny_mel())]
-    expected = mel_scores(*mels, TINY)
-    assert scored["mel"].scores == pytest.approx(as_floats(expected), abs=1e-5)
+    expected = as_floats(mel_scores(*mels, TINY)) | aligned_mel_scores(*mels, TINY)
+    assert scored["mel"].scores == pytest.approx(expected, abs=1e-5)
     in_order = [name for name in METRICS if name in scored["good1"].scores]
     assert list(scored["good1"].scores) == in_order
 
@@ -130,7 +145,7 @@ def test_speech_has_pesq_and_estoi():
     write_audio("g/x.wav", noisy(reference), TINY.sample_rate, "FLOAT")
     (scored,) = evaluate(pair_files("g", "r"), TINY)
     expected = perceptual_scores(noisy(reference), reference, TINY.sample_rate)
-    assert list(scored.scores) == WITHOUT_OPINION
+    assert list(scored.scores) == DEFAULT
     assert {name: scored.scores[name] for name in expected} == pytest.approx(as_floats(expected))
     short_pair = [pair for pair in pair_files("gen", "ref") if pair.name == "good0"]
     (short,) = evaluate(short_pair, TINY)
@@ -150,7 +165,7 @@ def test_each_waveform_and_its_recording_have_opinion_scores(monkeypatch):
     monkeypatch.setattr(evaluation, "opinion_scores", levels)
     scored, without = run(opinion=True, batch=4), run()
     good = scored["good1"].scores
-    assert list(good) == [name for name in METRICS if name not in ("pesq_wb", "estoi")]
+    assert list(good) == [name for name in METRICS if name not in ("pesq_wb", "estoi", "si_sdr_db")]
     both = (noisy(tone(0.25, 1), 1), tone(0.25, 1))
     values = [good["dnsmos"], good["reference_dnsmos"]]
     assert values == pytest.approx([float(each.square().mean()) for each in both])
@@ -185,13 +200,28 @@ def test_invalid_options_are_refused():
 
 def test_means_are_of_finite_values():
     scored = list(run().values())
-    means = mean_scores(scored)
-    assert list(means) == WITHOUT_OPINION[2:]
+    comparison = compare({"gen": scored})
+    assert [metric.name for metric in comparison.metrics] == DEFAULT[2:]
     values = [each.scores["mel_error_db"] for each in scored if each.scores]
     assert len(values) == 6
-    assert means["mel_error_db"] == bootstrap_mean(values)
-    assert (means["mel_error_db"].n, means["si_sdr_db"].n) == (5, 4)
-    assert mean_scores([]) == {}
+    mean = comparison.summary_of("gen", "mel_error_db")
+    assert (mean.mean, mean.low, mean.high, mean.median, mean.n) == bootstrap_mean(values)
+    assert (mean.n, comparison.summary_of("gen", "envelope_correlation").n) == (5, 4)
+
+
+def test_another_rhythm_is_noted_and_aligned():
+    """A tone whose pitch falls, and the same 12 % slower."""
+    time = torch.arange(8000) / 8000
+    sound = (2 * torch.pi * (600 * time - 150 * time**2)).sin()
+    slower = time / 1.12
+    stretched = (2 * torch.pi * 1.12 * (600 * slower - 150 * slower**2)).sin()
+    for folder, each in (("r", sound), ("g", stretched)):
+        write_audio(f"{folder}/x.wav", each, TINY.sample_rate, "FLOAT")
+    (scored,) = evaluate(pair_files("g", "r"), TINY, perceptual=False)
+    assert scored.notes == (NOT_SYNCHRONOUS,)
+    assert 20 < scored.scores["misalignment_ms"] < 120
+    frame_by_frame = scored.scores["mel_cepstral_distortion_db"]
+    assert scored.scores["aligned_mel_cepstral_distortion_db"] < frame_by_frame / 2
 
 
 def test_silence_is_noted_and_leaves_the_means_finite():
@@ -202,10 +232,12 @@ def test_silence_is_noted_and_leaves_the_means_finite():
     without_reference = ("reference: silent, so no metric is defined",)
     notes = [each.notes for each in scored]
     assert notes == [without_reference, without_reference, ("generated: silent",), ()]
-    assert scored[2].scores["si_sdr_db"] == -300
-    for name, mean in mean_scores(scored).items():
-        assert math.isfinite(mean.mean), name
-        assert mean.n == 2
+    assert math.isnan(scored[2].scores["f0_rmse_cents"])
+    comparison = compare({"gen": scored})
+    for mean in comparison.summary:
+        if not mean.metric.endswith("f0_rmse_cents"):
+            assert math.isfinite(mean.mean), mean
+            assert mean.n == 2
 
 
 def test_progress_counts_every_pair_and_its_audio():

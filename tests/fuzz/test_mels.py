@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tests.fuzz.harness import MANY, damaged, fuzz, outcome, read_isolated
 from torchmelinv.errors import FileError
-from torchmelinv.io.mels import MEL_SUFFIXES, read_mel
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mels import read_mel
 
 save_file = pytest.importorskip("safetensors.torch").save_file
 MEL = np.random.default_rng(0).random((8, 20), dtype=np.float32)

@@ -298,6 +298,9 @@ INTERNAL: dict[str, Case] = {
 }
 # A constant phase, and metrics that are computed without gradients.
 WITHOUT_GRADIENT = {"initial_phase", *(set(metrics.__all__) - set(FUNCTIONS))}
+# PESQ and ESTOI need packages; the others return numbers and arrays.
+OF_SINGLE_ITEMS = {"pesq_wb", "estoi", "perceptual_scores"}
+OF_SINGLE_ITEMS |= {"aligned_mel_scores", "aligned_scores", "dtw_path"}
 CASES = {
     f"{name}: {case_name}": case
     for name, cases in {
@@ -328,17 +331,17 @@ def test_metrics_without_a_gradient_have_none():
             continue
         parameters = inspect.signature(metric).parameters.values()
         required = [each.name for each in parameters if each.default is each.empty]
-        # Two channels, two items or two rows; PESQ and ESTOI need packages.
+        # Two channels, two items or two rows.
         estimate = tones(1600, (2,)).requires_grad_()
-        if "reference" in required and name not in ("pesq_wb", "estoi", "perceptual_scores"):
+        if "reference" in required and name not in OF_SINGLE_ITEMS:
             covered.add(name)
             options = {each: others[each] for each in required[2:]}
-            if name == "mel_scores":
+            if name in ("mel_scores", "mel_cepstral_distortion_db"):
                 estimate = mels().requires_grad_()
             result = metric(estimate, estimate.detach(), **options)
             results = result.values() if isinstance(result, dict) else [result]
             assert not any(each.requires_grad for each in results), name
-    assert len(covered) == 21
+    assert len(covered) == 23
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

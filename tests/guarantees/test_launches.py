@@ -38,10 +38,12 @@ DECIDES: dict[str, tuple[int, str]] = {
 NOT_ON_A_DEVICE = {
     *(f"torchmelinv.metrics.{name}" for name in ("distillmos", "dnsmos", "estoi", "pesq_wb")),
     *(f"torchmelinv.metrics.{name}" for name in ("opinion_scores", "perceptual_scores", "plcmos")),
+    *(f"torchmelinv.metrics.{name}" for name in ("f0_rmse_cents", "voicing_error", "dtw_path")),
+    *(f"torchmelinv.metrics.{name}" for name in ("aligned_mel_scores", "aligned_scores")),
     "torchmelinv.identify",
     "torchmelinv.invert_many",
     "torchmelinv.from_librosa",
-    *filter(re.compile(r"torchmelinv\.(corpus|plot)\.").match, public_objects()),
+    *filter(re.compile(r"torchmelinv\.(corpus|plot|validation)\.").match, public_objects()),
 }
 
 

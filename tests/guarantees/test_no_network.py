@@ -60,7 +60,7 @@ for arguments in (
     ["presets"],
     ["presets", "hifigan_22k"],
     ["identify", "in/a.npy"],
-    ["evaluate", "--reference", "out", "--generated", "out", *tiny],
+    ["evaluate", "--reference", "out", "--generated", "out", *tiny, "--html", "page.html"],
 ):
     assert main(arguments) == 0, arguments
 print("done")

@@ -10,7 +10,8 @@ import soundfile
 import torch
 
 from torchmelinv.errors import DependencyError, FileError, InputError
-from torchmelinv.io.audio import AUDIO_FORMATS, read_audio, write_audio
+from torchmelinv.io.audio import read_audio, write_audio
+from torchmelinv.io.audio_formats import AUDIO_FORMATS
 
 RATE = 8000
 STEP = {"PCM_16": 2**-15, "PCM_24": 2**-23, "PCM_32": 2**-23, "FLOAT": 0.0, "DOUBLE": 0.0}

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from torchmelinv.errors import DependencyError, FileError
-from torchmelinv.io.mels import MEL_SUFFIXES, find_mels, mel_shape, read_mel, write_mel
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mels import find_mels, mel_shape, read_mel, write_mel
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ class Anything:
 @pytest.mark.parametrize("content", [[torch.zeros(2), torch.zeros(3)], "text", {"mel": 3.0}])
 def test_other_content_of_pt_files_raises(tmp_path, content):
     torch.save(content, tmp_path / "x.pt")
-    with pytest.raises(FileError, match="not an array"):
+    with pytest.raises(FileError, match=r"not an array|exactly one array"):
         read_mel(tmp_path / "x.pt")
 
 

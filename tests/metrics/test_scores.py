@@ -17,6 +17,7 @@ from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.metrics import (
     METRICS,
     OPINION_METRICS,
+    aligned_scores,
     bootstrap_mean,
     mel_scores,
     perceptual_scores,
@@ -93,6 +94,9 @@ def test_every_metric_is_in_the_table():
     estimate = 0.9 * reference
     result = perceptual_scores(estimate, reference, TINY.sample_rate)
     result |= waveform_scores(estimate, reference, TINY)
+    result |= aligned_scores(estimate, reference, TINY)
+    for metric in (metrics.f0_rmse_cents, metrics.voicing_error):
+        result[metric.__name__] = metric(estimate, reference, TINY.sample_rate)
     opinions = {f"{prefix}{name}" for name in OPINION_METRICS for prefix in ("", "reference_")}
     assert set(result) | opinions == set(METRICS)
     assert {name for name, value in result.items() if value > 4} == {"pesq_wb", "si_sdr_db"}
@@ -149,3 +153,14 @@ def test_few_values():
 def test_wrong_options_are_refused():
     with pytest.raises(InputError, match="resamples is 0"):
         bootstrap_mean([1.0, 2.0], resamples=0)
+
+
+def test_log_mels_are_refused():
+    estimate, reference = (MelSpectrogram("hifigan_22k")(each) for each in pair())
+    for metric in (metrics.mel_error_db, metrics.log_mel_l1, metrics.mel_cepstral_distortion_db):
+        with pytest.raises(InputError, match="the mel has negative values; a linear mel has none"):
+            metric(estimate, reference)
+        with pytest.raises(InputError, match="the reference has negative values"):
+            metric(estimate.exp(), reference)
+    with pytest.raises(InputError, match=r"decompress\(mel, convention.level\)"):
+        mel_scores(estimate, reference, "hifigan_22k")

@@ -10,7 +10,7 @@ from tests.tiny import TINY
 from torchmelinv import plot
 from torchmelinv.conventions.presets import preset, preset_names
 from torchmelinv.errors import InputError
-from torchmelinv.plot.panels import _frequency_ticks
+from torchmelinv.plot.panels import frequency_ticks
 from torchmelinv.transforms.mel_filterbank import band_edges
 
 
@@ -67,7 +67,7 @@ def test_silence_and_single_frames_are_drawn(mel, tmp_path):
 @pytest.mark.parametrize("name", preset_names())
 def test_ticks_are_at_their_bands(name):
     convention = preset(name)
-    positions, labels = _frequency_ticks(convention)
+    positions, labels = frequency_ticks(convention)
     stretch = convention.sample_rate / convention.filterbank_sample_rate
     centers = band_edges(convention)[1:-1] * stretch
     last_band = convention.n_mels - 1

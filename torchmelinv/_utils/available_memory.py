@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import torch
-
 _GROUPS = (  # limit and use of a container, by version of its control groups
     ("memory.max", "memory.current"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
@@ -66,6 +64,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     Returns:
         True if memory ran out.
     """
+    import torch  # late: the command line starts without it
+
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

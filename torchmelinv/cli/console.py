@@ -16,13 +16,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
-
 from torchmelinv._utils.available_memory import is_out_of_memory
 from torchmelinv._utils.interrupts import exit_code, interrupt_message
 from torchmelinv._utils.text import plain, printable
 from torchmelinv.cli.interruption import Interrupted, signals_interrupt
-from torchmelinv.errors import DiskError, FileError, InputError, TorchmelinvError
+from torchmelinv.errors import DiskError, FileError, TorchmelinvError
 
 PROGRAM = "torchmelinv"
 # Exit codes. `argparse` itself exits with 2.
@@ -91,24 +89,3 @@ def handle_errors(command: Callable[[], int]) -> int:
 def print_json(value: Any) -> None:
     """Print a report on stdout as indented JSON."""
     print(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
-
-
-def _available_devices() -> list[str]:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    gpus = [f"cuda:{index}" for index in range(count)]
-    return ["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]
-
-
-def check_device(name: str) -> torch.device:
-    """Return the device of this name, after moving a tensor there and back; else `InputError`."""
-    available = f"available: {', '.join(_available_devices())}"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InputError(f"there is no device {name!r}; {available}") from None
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0].rstrip(".")
-        raise InputError(f"device {name!r} cannot be used ({reason}); {available}") from None
-    return device

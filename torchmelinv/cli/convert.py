@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from typing import Any
 
 import torch
 
 from torchmelinv.cli.console import (
     EXIT_FAILED,
     EXIT_OK,
-    check_device,
     print_json,
     print_message,
 )
-from torchmelinv.cli.options import add_device_option, add_json_option, add_mel_file_options
+from torchmelinv.cli.from_options import check_device, layout_from
 from torchmelinv.cli.progress import Progress
+from torchmelinv.cli.streams import with_streams
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.conversion import conversion_losses, conversion_route, convert
 from torchmelinv.corpus.planning import Task, plan
 from torchmelinv.errors import DiskError, TorchmelinvError
-from torchmelinv.io.mels import read_mel, write_mel
+from torchmelinv.io.mels import write_mel
 from torchmelinv.io.memory import memory_errors
 
 _ROUTES = {
@@ -32,33 +31,14 @@ _ROUTES = {
 }
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "convert",
-        help="mel files of one convention to another",
-        description="Convert mel files of one convention to mel files (npy) of another by the "
-        "shortest route, and list the losses.",
-    )
-    add_mel_file_options(parser, "an npy file")
-    for name, mels in (("from", "input"), ("to", "output")):
-        parser.add_argument(
-            f"--{name}",
-            required=True,
-            metavar="NAME|FILE.json",
-            dest=f"convention_{name}",
-            help=f"convention of the {mels} mels: a preset, its JSON file, or a HiFi-GAN style "
-            "config.json",
-        )
-    add_device_option(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=run)
-
-
+@with_streams("input", read=".npy", write=".npy")
 def run(options: argparse.Namespace) -> int:
     """Convert the files, print a report and return the exit code."""
     source, target = as_convention(options.convention_from), as_convention(options.convention_to)
-    device, tasks = check_device(options.device), plan(options.input, options.out, ".npy")
+    device, tasks = (
+        check_device(options.device),
+        plan(options.input, options.out, ".npy", layout_from(options)),
+    )
     route, losses = conversion_route(source, target), conversion_losses(source, target)
     for loss in losses:
         print_message("note", f"lost: {loss}")
@@ -71,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         files = [
             {
-                "input": str(task.source),
+                "input": task.name,
                 "output": None if error else str(task.target),
                 "error": error,
             }
@@ -101,14 +81,14 @@ def _convert_file(
     try:
         with memory_errors(task.source), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            conversion = convert(read_mel(task.source).to(device), source, target)
+            conversion = convert(task.read().to(device), source, target)
         for warning in caught:
-            print_message("warning", f"{task.source}: {warning.message}")
+            print_message("warning", f"{task.name}: {warning.message}")
         write_mel(task.target, conversion.mel)
     except DiskError:
         raise
     except TorchmelinvError as error:
         reason = str(error)
-        print_message("error", f"{task.source}: {reason.removeprefix(f'{task.source} ')}")
+        print_message("error", f"{task.name}: {reason.removeprefix(f'{task.source} ')}")
         return reason
     return None

@@ -12,11 +12,11 @@ from torchmelinv._utils.validation import check_number
 from torchmelinv.cli.console import (
     EXIT_FAILED,
     EXIT_OK,
-    check_device,
     print_json,
     print_message,
 )
 from torchmelinv.cli.describe import format_fields, format_table
+from torchmelinv.cli.from_options import check_device
 from torchmelinv.cuda import verdicts
 from torchmelinv.cuda.verdicts import RIGHT_AND_FASTER
 from torchmelinv.doctor import verification
@@ -31,34 +31,6 @@ HEADING = (
     *("plain torch, ms", "kernel, ms", "torchaudio, ms", "times faster", "verdict"),
 )
 NUMBERS = range(2, 8)  # the columns of numbers
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "doctor",
-        help="report the environment, and check the CUDA kernels on this machine",
-        description="Report the environment and what works here. On a CUDA device, also run each "
-        "kernel in a process of its own, compare it with plain torch in float64, and time both. "
-        "The verdict goes to the cache folder ($TORCHMELINV_CACHE or ~/.cache/torchmelinv): "
-        "backend 'auto' uses the kernels that are right and faster on this device, with this "
-        "driver and this torch. Takes some minutes there, and seconds elsewhere.",
-    )
-    parser.add_argument(
-        "--device", metavar="cuda:N", help="the CUDA device to check (default: the current one)"
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=verification.SECONDS,
-        help="time for each kernel, after which it counts as hung "
-        f"(default: {verification.SECONDS:g})",
-    )
-    parser.add_argument(
-        "--no-kernels", action="store_true", help="only the report; check no kernels"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON on stdout")
-    parser.set_defaults(run=run, registry=verification.REGISTRY)
 
 
 def _cuda_device(name: str | None) -> torch.device | None:
@@ -114,7 +86,7 @@ def _check_kernels(options: argparse.Namespace, device: torch.device | None) -> 
 
 def _without_device(options: argparse.Namespace) -> dict[str, Any]:
     """Say what would happen on a CUDA device."""
-    checks = load_checks(options.registry)
+    checks = load_checks(verification.REGISTRY)
     if not options.json:
         names = "\n".join(f"  {check.name}" for check in checks)
         print(
@@ -134,7 +106,7 @@ def _with_device(
         found = ", ".join(dict.fromkeys(row.verdict for row in rows))
         print_message("note", f"{check.name}: {found}")
 
-    rows = verification.run_checks(device, options.registry, options.seconds, report)
+    rows = verification.run_checks(device, verification.REGISTRY, options.seconds, report)
     operations = verification.operation_verdicts(rows)
     try:
         path = str(verification.save(machine, rows))

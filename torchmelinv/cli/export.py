@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.cli.console import EXIT_OK, failures, print_json, print_message
-from torchmelinv.cli.options import (
+from torchmelinv.cli.from_options import (
     INVERTER_OPTIONS,
-    add_inverter_options,
-    add_json_option,
     convention_from,
     inverter_from,
 )
 from torchmelinv.errors import InputError
 from torchmelinv.export import export_onnx
 from torchmelinv.io.disk_errors import check_writable
-
-_DESCRIPTION = """Write the inversion, mel (batch, n_mels, n_frames) to waveform (batch,
-n_samples), as an ONNX file for runtimes without Python and torch; batch and length are free. Its
-metadata name the convention and the options. ONNX Runtime then runs it, and the difference from
-the form that devices run in torch is printed. Takes some minutes. Needs
-`pip install 'torchmelinv[export]'`."""
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "export", help="write the inversion as an ONNX file", description=_DESCRIPTION
-    )
-    parser.add_argument("out", metavar="OUT.onnx", help="the file to write")
-    parser.add_argument(
-        "--analysis",
-        action="store_true",
-        help="write the opposite direction, waveform (batch, n_samples) to mel, instead",
-    )
-    add_inverter_options(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

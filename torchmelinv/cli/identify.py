@@ -10,7 +10,8 @@ from typing import Any
 
 from torchmelinv.cli.console import EXIT_OK, failures, print_json
 from torchmelinv.cli.describe import WIDTH, describe_compression, format_fields
-from torchmelinv.cli.options import add_json_option
+from torchmelinv.cli.from_options import layout_from
+from torchmelinv.cli.streams import with_streams
 from torchmelinv.identification import Candidate, Identification
 from torchmelinv.identification.identify import identify
 from torchmelinv.identification.scoring import FITS, IMPOSSIBLE, POSSIBLE, UNLIKELY
@@ -24,23 +25,18 @@ _LOGARITHMS = {
 }
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "identify",
-        help="find the convention of a mel",
-        description="Show shape, logarithm and floor of a mel file, which presets fit, and why.",
-    )
-    parser.add_argument("mel", metavar="MEL", help="an npy, npz, pt or safetensors file")
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+_RATE = (
+    "values do not show the sampling rate nor the hop: choose the preset whose rate is that of the "
+    "recordings, or give --sample-rate and --hop-length to `invert`"
+)
 
 
+@with_streams("mel", read=".npy", write="")
 def run(options: argparse.Namespace) -> int:
     """Identify the mel and return the exit code."""
     path = existing_file(options.mel)
     with failures():
-        mel = read_mel(path)
+        mel = read_mel(path, layout_from(options))
     identification = identify(mel)
     if options.json:
         print_json({"input": options.mel, **identification_report(identification)})
@@ -94,13 +90,15 @@ def _fields(result: Identification) -> list[tuple[str, str]]:
 
 def _format_candidates(candidates: Iterable[Candidate]) -> list[str]:
     """Return candidates as lines; those with the same compression and reason share a line."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, str], dict[float, list[str]]] = {}
     for candidate in candidates:
         key = describe_compression(candidate.convention), candidate.reason
-        groups.setdefault(key, []).append(candidate.title)
+        rate = candidate.convention.sample_rate
+        groups.setdefault(key, {}).setdefault(rate, []).append(candidate.title)
     lines = []
-    for (level, reason), names in groups.items():
-        for text, indent in ((", ".join(names), "  "), (f"{level}: {reason}", "    ")):
+    for (level, reason), by_rate in groups.items():
+        names = "; ".join(f"{rate:g} Hz: {', '.join(by_rate[rate])}" for rate in sorted(by_rate))
+        for text, indent in ((names, "  "), (f"{level}: {reason}", "    ")):
             lines += textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
     return lines
 
@@ -123,6 +121,8 @@ def format_identification(result: Identification) -> list[str]:
     for heading, candidates in groups.items():
         if candidates:
             lines += ["", heading, *_format_candidates(candidates)]
+    if best:
+        lines += ["", *textwrap.wrap(_RATE, WIDTH)]
     known_bands = sorted({each.convention.n_mels for each in result.candidates})
     if result.n_mels not in known_bands:
         known = ", ".join(map(str, known_bands))
@@ -136,6 +136,7 @@ def identification_report(result: Identification) -> dict[str, Any]:
         {
             "preset": each.preset,
             "model_space": each.model_space,
+            "sample_rate": each.convention.sample_rate,
             "verdict": each.verdict,
             "reason": each.reason,
             "score": each.score,

@@ -6,93 +6,48 @@ import argparse
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torchmelinv
 from torchmelinv.cli.console import (
     EXIT_FAILED,
     EXIT_OK,
-    check_device,
     print_json,
     print_message,
 )
-from torchmelinv.cli.options import (
-    add_inverter_options,
-    add_json_option,
-    add_mel_file_options,
-    add_subtype_option,
+from torchmelinv.cli.from_options import (
+    check_device,
     inverter_from,
+    layout_from,
+    level_from,
     mfcc_convention_from,
 )
 from torchmelinv.cli.progress import MANY, Progress
 from torchmelinv.cli.report import Report, format_outcome
+from torchmelinv.cli.streams import with_streams
+from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.file_inversion import invert_files, split_tasks
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
+from torchmelinv.corpus.output_level import DEFAULT, OutputLevel
 from torchmelinv.corpus.planning import plan
 from torchmelinv.corpus.sharding import World, launched_world, local_device
 from torchmelinv.corpus.sharing import share_tasks
 from torchmelinv.errors import DiskError
-from torchmelinv.io.audio import AUDIO_FORMATS, audio_format
+from torchmelinv.io.audio_formats import audio_format
 
 _MAX_WARNINGS = 5  # printed for a job with many files
 
-_DESCRIPTION = """Invert mel files to audio files. A mel (channels, n_mels, n_frames), of at most 8
-channels, becomes one audio file with these channels; (items, channels, n_mels, n_frames) becomes
-numbered files. Save a batch of mono mels as (items, 1, n_mels, n_frames). An output folder keeps a
-record of finished files with checksums in manifest-*.jsonl: the same command resumes a job that was
-interrupted, and inverts changed files again. `torchrun --nproc-per-node N -m torchmelinv invert …`
-shares the files among N processes, each on its own GPU with --device cuda. There, failed files do
-not change the exit code without --strict, because the launcher would end all processes."""
 
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "invert", help="mel files to audio files", description=_DESCRIPTION
-    )
-    add_mel_file_options(parser, "a wav or flac file")
-    add_inverter_options(parser)
-    parser.add_argument(
-        "--mfcc",
-        action="store_true",
-        help="the files hold MFCCs; --convention is the JSON file of an MfccConvention",
-    )
-    add_subtype_option(parser)
-    add_json_option(parser)
-    parser.add_argument(
-        "--batch",
-        type=_batch_size,
-        metavar="N",
-        help="most mels in a batch, each channel counted (default: 64 on an accelerator, if memory "
-        "allows; 1 on the CPU)",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="stop at the first file that fails, with exit code 1",
-    )
-    parser.add_argument(
-        "--format",
-        choices=[suffix[1:] for suffix in AUDIO_FORMATS],
-        default="wav",
-        help="format of the files in an output folder (default: wav)",
-    )
-    parser.set_defaults(run=run)
-
-
-def _batch_size(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer ≥ 1")
-    return int(text)
-
-
+@with_streams("input", read=".npy", write=".wav")
 def run(options: argparse.Namespace) -> int:
     """Invert the files, print a report and return the exit code."""
     world = launched_world()
     inverter, mfcc = inverter_from(options), mfcc_convention_from(options)
     inverter.channels = True
     device = check_device(local_device(options.device, world))
-    all_tasks = plan(options.input, options.out, f".{options.format}")
+    layout, level = layout_from(options), level_from(options, inverter.convention)
+    all_tasks = plan(options.input, options.out, f".{options.format}", layout)
+    if layout.picture and any(task.source.suffix.lower() == ".png" for task in all_tasks):
+        level = level or DEFAULT
     _, subtype = audio_format(all_tasks[0].target, options.subtype)
     tasks, folder = share_tasks(all_tasks, world, channels=True), Path(options.out)
     report = Report(keep=options.json or len(tasks) < MANY)
@@ -105,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
                 version=torchmelinv.__version__,
                 subtype=subtype,
                 mfcc=mfcc.to_json() if mfcc else "",
+                layout=str(layout),
+                level=str(level),
             )
             manifest = stack.enter_context(Manifest(folder, settings, world))
             if world.rank == 0:
@@ -125,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
             mfcc=mfcc,
             subtype=subtype,
             manifest=manifest,
+            level=level,
             taken={task.target for task in all_tasks},
         )
         try:
@@ -136,7 +94,8 @@ def run(options: argparse.Namespace) -> int:
                     break
         except (KeyboardInterrupt, DiskError) as error:
             ended = error
-    report.sort([str(task.source) for task in all_tasks])
+    report.sort([task.name for task in all_tasks])
+    _note_level(options, level, inverter.convention, world)
     _print_messages(report, world, len(tasks), ended is not None)
     if not isinstance(ended, KeyboardInterrupt):
         _print_results(report, options, world, len(tasks), ended is not None)
@@ -158,6 +117,22 @@ def _note_other_outputs(folder: Path, names: Sequence[str]) -> None:
             "note",
             f"{files} of an earlier run in {folder}, such as {names[0]}, belong to no input of "
             "this job and stay as they are",
+        )
+
+
+def _note_level(
+    options: argparse.Namespace,
+    level: OutputLevel | None,
+    convention: MelConvention,
+    world: World,
+) -> None:
+    """Say at which level the audio was written if nobody asked for it."""
+    if level and world.rank == 0 and options.peak is None and options.loudness is None:
+        why = "the mels" if convention.level.reference_max else "pictures"
+        print_message(
+            "note",
+            f"{why} hold no absolute level: the audio is written at {level}; --peak and --loudness "
+            "choose another one",
         )
 
 

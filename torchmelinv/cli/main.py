@@ -7,38 +7,15 @@ SIGHUP).
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.metadata
 from collections.abc import Sequence
 
-import torch
-
 import torchmelinv
-from torchmelinv.cli import (
-    convert,
-    doctor,
-    evaluate,
-    export,
-    identify,
-    invert,
-    presets,
-    roundtrip,
-    statistics,
-)
+from torchmelinv.cli.arguments import add_commands
 from torchmelinv.cli.console import PROGRAM, handle_errors
-from torchmelinv.cuda.backend import requested_backend
 
 __all__ = ["main"]
-
-COMMANDS = (
-    invert,
-    roundtrip,
-    convert,
-    evaluate,
-    statistics,
-    presets,
-    identify,
-    export,
-    doctor,
-)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -51,11 +28,11 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"{PROGRAM} {torchmelinv.__version__}, torch {torch.__version__}",
+        version=f"{PROGRAM} {torchmelinv.__version__}, torch {importlib.metadata.version('torch')}",
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_parser(commands)
+    add_commands(
+        parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    )
     return parser
 
 
@@ -69,9 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     options = make_parser().parse_args(argv)
+    # Only now is torch imported: help and mistakes in the arguments have ended above.
+    command = importlib.import_module(f"torchmelinv.cli.{options.command}")
+    backend = importlib.import_module("torchmelinv.cuda.backend")
 
     def run() -> int:
-        requested_backend()  # reports a misspelled backend once, not for each file
-        return int(options.run(options))
+        backend.requested_backend()  # reports a misspelled backend once, not for each file
+        return int(command.run(options))
 
     return handle_errors(run)

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import get_args
 
-from torchmelinv.conventions import MelConvention, MfccConvention
-from torchmelinv.conventions.presets import as_convention, as_mfcc_convention, preset
-from torchmelinv.errors import ConventionError, InputError
-from torchmelinv.invert import MelInverter
-from torchmelinv.io.audio import SUBTYPES
-from torchmelinv.io.paths import existing_file
-from torchmelinv.magnitude import MAGNITUDES
-from torchmelinv.phase import PHASES
-from torchmelinv.phase.initial_phase import INITS
-from torchmelinv.restoration.matching import MatchModulationSpectrum, MatchVariance
-from torchmelinv.restoration.registry import RESTORATIONS
-from torchmelinv.restoration.restoration import Restoration
-from torchmelinv.restoration.statistics import MelStatistics
-
-INVERTER_OPTIONS = ("magnitude", "phase", "n_iter", "init", "seed")
-_MATCHING = {
-    "match_variance": MatchVariance,
-    "match_modulation_spectrum": MatchModulationSpectrum,
-}
+from torchmelinv._utils.method_names import (
+    InitName,
+    MagnitudeName,
+    MatchingName,
+    PhaseName,
+    RestorationName,
+)
+from torchmelinv.cli.convention_fields import add_field_options
+from torchmelinv.io.audio_formats import SUBTYPES
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
 
 
 def add_mel_file_options(parser: argparse.ArgumentParser, output: str) -> None:
@@ -31,22 +23,59 @@ def add_mel_file_options(parser: argparse.ArgumentParser, output: str) -> None:
         "input",
         nargs="+",
         metavar="INPUT",
-        help="npy, npz, pt or safetensors files, or folders of them",
+        help=f"mel files ({', '.join(suffix[1:] for suffix in MEL_SUFFIXES)}), folders of them, or "
+        "- for npy on stdin",
     )
     parser.add_argument(
         "-o",
         "--out",
         required=True,
         metavar="OUT",
-        help=f"{output} for a single input, otherwise a folder",
+        help=f"{output} for a single input, or - for stdout; otherwise a folder",
+    )
+    add_layout_options(parser)
+
+
+def add_layout_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--key` and `--frames-first`, which `layout_from` reads."""
+    parser.add_argument(
+        "--key",
+        metavar="NAME",
+        help="which array of a file is the mel: its name (npz, h5, safetensors), key (pt), column "
+        "(parquet, arrow), field (tar) or utterance (ark); a pattern such as '*' takes many "
+        "(default: the only one, or the only one with a name such as mel)",
+    )
+    parser.add_argument(
+        "--frames-first",
+        action="store_true",
+        help="mels are (n_frames, n_mels), as ESPnet, ParallelWaveGAN, FastSpeech 2 and SpeechT5 "
+        "store them; those of Kaldi archives always are",
     )
 
 
-def add_convention_options(parser: argparse.ArgumentParser) -> None:
+def add_level_options(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add `--peak` and `--loudness`, which `level_from` reads."""
+    levels = parser.add_mutually_exclusive_group()
+    levels.add_argument(
+        "--peak",
+        type=float,
+        metavar="DBFS",
+        help="scale the audio to this peak in dB relative to full scale, such as -1",
+    )
+    levels.add_argument(
+        "--loudness",
+        type=float,
+        metavar="LUFS",
+        help="scale the audio to this loudness (ITU-R BS.1770), such as -23, with a peak of at "
+        f"most -1 dBFS (default: {default})",
+    )
+
+
+def add_convention_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add `--convention` and `--model-space`, which `convention_from` reads."""
     parser.add_argument(
         "--convention",
-        required=True,
+        required=required,
         metavar="NAME|FILE.json",
         help="convention of the mel: a preset (see `torchmelinv presets`), its JSON file, or a "
         "HiFi-GAN style config.json",
@@ -56,6 +85,13 @@ def add_convention_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the mel is normalized further, as the preset's acoustic model expects",
     )
+    parser.add_argument(
+        "--stats",
+        metavar="FILE",
+        help="mean and scale of each band with which the mel was normalized last: h5, npz, npy or "
+        "pt with mean and scale, ESPnet's feats_stats.npz, or an array (2, n_mels)",
+    )
+    add_field_options(parser)
 
 
 def add_inverter_options(parser: argparse.ArgumentParser) -> None:
@@ -63,18 +99,20 @@ def add_inverter_options(parser: argparse.ArgumentParser) -> None:
     add_convention_options(parser)
     parser.add_argument(
         "--magnitude",
-        choices=sorted(MAGNITUDES),
+        choices=sorted(get_args(MagnitudeName)),
         help="inverse of the filterbank (default: entropic)",
     )
     parser.add_argument(
-        "--phase", choices=sorted(PHASES), help="phase method (default: coarse_to_fine)"
+        "--phase",
+        choices=sorted(get_args(PhaseName)),
+        help="phase method (default: coarse_to_fine)",
     )
     parser.add_argument(
         "--n-iter", type=int, metavar="N", help="iterations of the phase method (default: 32)"
     )
     parser.add_argument(
         "--init",
-        choices=INITS,
+        choices=get_args(InitName),
         help="initial phase (default: pghi, estimated from the magnitude)",
     )
     parser.add_argument(
@@ -82,7 +120,7 @@ def add_inverter_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--restore",
-        choices=[*RESTORATIONS, *_MATCHING],
+        choices=[*get_args(RestorationName), *get_args(MatchingName)],
         help="sharpen mels that are smoother than those of sounds (default: auto, as much as the "
         "mel was smoothed, but none with --mfcc and for roundtrip; the mel of a recording stays as "
         "it is)",
@@ -95,9 +133,14 @@ def add_inverter_options(parser: argparse.ArgumentParser) -> None:
     add_device_option(parser)
 
 
-def add_device_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--device`."""
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default: cpu)")
+def add_device_option(parser: argparse.ArgumentParser, best: bool = False) -> None:
+    """Add `--device`; with `best`, its default is None, for CUDA where there is a device."""
+    default = "cuda where there is one, otherwise cpu" if best else "cpu"
+    parser.add_argument(
+        "--device",
+        default=None if best else "cpu",
+        help=f"cpu, cuda, cuda:1, mps (default: {default})",
+    )
 
 
 def add_subtype_option(parser: argparse.ArgumentParser) -> None:
@@ -110,48 +153,3 @@ def add_subtype_option(parser: argparse.ArgumentParser) -> None:
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print a JSON report on stdout")
-
-
-def convention_from(options: argparse.Namespace) -> MelConvention:
-    """Return the convention of the mels."""
-    if options.model_space and options.convention.lower().endswith(".json"):
-        raise InputError(
-            "--model-space needs a preset's name; a JSON file already defines the mel completely"
-        )
-    if options.model_space:
-        return preset(options.convention, model_space=True)
-    mfcc = mfcc_convention_from(options)
-    return mfcc.mel if mfcc else as_convention(options.convention)
-
-
-def mfcc_convention_from(options: argparse.Namespace) -> MfccConvention | None:
-    """Return the convention of the MFCCs, None without `--mfcc`."""
-    return as_mfcc_convention(options.convention) if getattr(options, "mfcc", False) else None
-
-
-def inverter_from(options: argparse.Namespace) -> MelInverter:
-    """Return the inverter; options that were not given keep the defaults of `MelInverter`."""
-    given = {name: getattr(options, name) for name in INVERTER_OPTIONS}
-    given["restore"] = _restoration_from(options)
-    given = {name: value for name, value in given.items() if value is not None}
-    return MelInverter(convention_from(options), **given)
-
-
-def _restoration_from(options: argparse.Namespace) -> str | Restoration | None:
-    """Return the restoration; None if the default of `MelInverter` applies."""
-    if (options.restore in _MATCHING) != (options.statistics is not None):
-        names = " or ".join(f"--restore {name}" for name in _MATCHING)
-        raise InputError(f"--statistics FILE.json and {names} need each other")
-    if options.statistics is None:
-        # Few coefficients keep no detail that a restoration could raise, and a roundtrip asks how
-        # close the inversion comes.
-        is_exact = mfcc_convention_from(options) is not None or getattr(
-            options, "measures_closeness", False
-        )
-        return "none" if options.restore is None and is_exact else options.restore
-    path = existing_file(options.statistics)
-    try:
-        statistics = MelStatistics.from_json(path.read_text(encoding="utf-8"))
-    except (ConventionError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} holds no statistics: {error}") from error
-    return _MATCHING[options.restore](statistics)

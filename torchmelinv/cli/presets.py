@@ -18,19 +18,6 @@ from torchmelinv.conventions.preset_table import Row
 from torchmelinv.conventions.presets import preset, preset_info, preset_names
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "presets",
-        help="list the presets, or show one",
-        description="List the presets, or show one. `presets NAME --json` prints a file for "
-        "--convention.",
-    )
-    parser.add_argument("name", nargs="?", metavar="NAME")
-    parser.add_argument("--json", action="store_true", help="print JSON on stdout")
-    parser.set_defaults(run=run)
-
-
 def run(options: argparse.Namespace) -> int:
     """Print the presets and return the exit code."""
     if options.name is None and options.json:

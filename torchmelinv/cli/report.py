@@ -93,6 +93,6 @@ def format_outcome(outcome: Outcome) -> str:
     parts = [paths, f"{outcome.seconds:.2f} s", error]
     if outcome.n_channels > 1:
         parts.insert(1, f"{outcome.n_channels} channels")
-    if outcome.gain_db < 0:
-        parts.append(f"scaled by {outcome.gain_db:.1f} dB, its peak was {outcome.peak:.2f}")
+    if outcome.gain_db:
+        parts.append(f"scaled by {outcome.gain_db:+.1f} dB, its peak was {outcome.peak:.2g}")
     return ", ".join(parts)

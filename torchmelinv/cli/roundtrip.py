@@ -11,49 +11,26 @@ from torchmelinv import plot
 from torchmelinv._utils.text import decibels, printable
 from torchmelinv.cli.console import (
     EXIT_OK,
-    check_device,
     failures,
     print_json,
     print_message,
 )
-from torchmelinv.cli.options import (
-    add_inverter_options,
-    add_json_option,
-    add_subtype_option,
+from torchmelinv.cli.from_options import (
+    check_device,
     inverter_from,
+    level_from,
 )
+from torchmelinv.cli.streams import with_streams
 from torchmelinv.corpus.loading import load_waveform
+from torchmelinv.corpus.output_level import OutputLevel
 from torchmelinv.corpus.roundtrip import Roundtrip, measure_roundtrip
-from torchmelinv.io.audio import WriteResult, audio_format, write_audio
+from torchmelinv.io.audio import WriteResult, write_audio
+from torchmelinv.io.audio_formats import audio_format
 from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.io.paths import existing_file
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "roundtrip",
-        help="a recording to its mel and back, with distances",
-        description="Analyze a recording, invert its mel, and report how close the result is.",
-    )
-    parser.add_argument(
-        "audio",
-        metavar="AUDIO",
-        help="any audio file; it is resampled to the convention's rate and keeps its channels",
-    )
-    parser.add_argument("-o", "--out", metavar="OUT", help="wav or flac file for the result")
-    parser.add_argument(
-        "--plot",
-        metavar="FIGURE",
-        help="plot both mels (means of the channels) and their difference to this png, pdf or svg "
-        "file",
-    )
-    add_inverter_options(parser)
-    add_subtype_option(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=run, measures_closeness=True)
-
-
+@with_streams("audio", read=".wav", write=".wav")
 def run(options: argparse.Namespace) -> int:
     """Make the round trip, print a report and return the exit code."""
     check_outputs(options.out, options.plot, options.subtype)
@@ -66,7 +43,12 @@ def run(options: argparse.Namespace) -> int:
     title = printable(f"{Path(options.audio).name}, {options.convention}")
     with failures():
         written = save_outputs(
-            roundtrip, options.out, options.plot, subtype=options.subtype, title=title
+            roundtrip,
+            options.out,
+            options.plot,
+            subtype=options.subtype,
+            title=title,
+            level=level_from(options, None),
         )
     for note in notes:
         print_message("note", note)
@@ -110,14 +92,18 @@ def save_outputs(
     *,
     title: str,
     subtype: str | None = None,
+    level: OutputLevel | None = None,
 ) -> WriteResult | None:
-    """Write the waveform and the figure, each if a path is given.
+    """Write the waveform, at a level if there is one, and the figure, each if a path is given.
 
     The figure shows the mean of the channels' linear mels.
     """
     convention, written = roundtrip.convention, None
     if output is not None:
-        written = write_audio(output, roundtrip.result, convention.sample_rate, subtype)
+        waveform = roundtrip.result
+        gain = level.gain(waveform, convention.sample_rate) if level else 1.0
+        written = write_audio(output, gain * waveform, convention.sample_rate, subtype)
+        written = WriteResult(written.peak / gain, written.gain_db + 20 * math.log10(gain))
     if figure is not None:
         original, result = (
             mel.reshape(-1, *mel.shape[-2:]).mean(0)
@@ -141,6 +127,7 @@ def roundtrip_report(
         "spectral_convergence_db": roundtrip.spectral_convergence_db,
         "duration": roundtrip.duration,
         "seconds": roundtrip.seconds,
+        "level_gain_db": roundtrip.gain_db,
         "real_time_factor": roundtrip.real_time_factor,
         **(written._asdict() if written else {}),
     }
@@ -164,7 +151,10 @@ def format_roundtrip(
         ("result", printable(str(output or ""))),
         ("figure", printable(str(figure or ""))),
     ]
-    if written and written.gain_db < 0:
-        scaling = f"{written.gain_db:.1f} dB, its peak was {written.peak:.2f}"
+    if roundtrip.gain_db:
+        aligned = f"aligned to the recording by {roundtrip.gain_db:+.1f} dB; the mel holds none"
+        fields.insert(0, ("level", aligned))
+    if written and written.gain_db:
+        scaling = f"{written.gain_db:+.1f} dB, its peak was {written.peak:.2g}"
         fields.append(("scaled by", scaling))
     return [f"{heading:<22}{text}" for heading, text in fields if text]

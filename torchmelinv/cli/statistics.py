@@ -5,47 +5,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.cli.console import EXIT_FAILED, EXIT_OK, failures, print_message
-from torchmelinv.cli.options import add_convention_options, convention_from
+from torchmelinv.cli.from_options import convention_from, layout_from
 from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.loading import load_waveform
 from torchmelinv.errors import TorchmelinvError
-from torchmelinv.io.audio import AUDIO_SUFFIXES
+from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
 from torchmelinv.io.disk_errors import check_writable
-from torchmelinv.io.mels import MEL_SUFFIXES, read_mel
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mels import MelEntry, MelLayout, mel_entries, read_mel
 from torchmelinv.io.memory import check_memory, memory_errors
 from torchmelinv.io.paths import atomic_write, check_exists, find_files
 from torchmelinv.restoration.statistics import mel_statistics
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
-
-_DESCRIPTION = """Compute mean, deviation and modulation spectrum of each band of real mels, or of
-the mels of recordings, such as those a network was trained on; a few minutes of sound suffice.
-`invert --restore match_variance` or `match_modulation_spectrum` with `--statistics FILE` gives
-predicted mels those statistics."""
-
-
-def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "statistics", help="statistics of real mels, for --restore", description=_DESCRIPTION
-    )
-    parser.add_argument(
-        "input",
-        nargs="+",
-        metavar="INPUT",
-        help="mel files (npy, npz, pt, safetensors), audio files, or folders of them",
-    )
-    parser.add_argument(
-        "-o", "--out", required=True, metavar="FILE.json", help="file of the statistics"
-    )
-    add_convention_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,10 +30,16 @@ def run(options: argparse.Namespace) -> int:
     convention = convention_from(options)
     with failures():
         check_writable(options.out)
-    paths = [path for name in options.input for path in _files(Path(name))]
+    layout = layout_from(options)
+    paths = [
+        entry
+        for name in options.input
+        for path in _files(Path(name))
+        for entry in _entries(path, layout)
+    ]
     failed: list[str] = []
     with Progress(len(paths), len(paths)) as progress:
-        statistics = mel_statistics(_mels(paths, convention, progress, failed), convention)
+        statistics = mel_statistics(_mels(paths, layout, convention, progress, failed), convention)
     with failures(), atomic_write(options.out) as temporary:
         temporary.write_text(statistics.to_json(), encoding="utf-8")
     seconds = statistics.n_frames * convention.hop_length / convention.sample_rate
@@ -71,18 +54,32 @@ def _files(path: Path) -> Sequence[Path]:
     return find_files(path, (*MEL_SUFFIXES, *AUDIO_SUFFIXES)) if path.is_dir() else [path]
 
 
+def _entries(path: Path, layout: MelLayout) -> Sequence[MelEntry]:
+    """Return the mels of a file; one entry for audio, and for a file that cannot be read."""
+    try:
+        is_audio = path.suffix.lower() in AUDIO_SUFFIXES
+        return [MelEntry(path)] if is_audio else mel_entries(path, layout)
+    except TorchmelinvError:  # reading it gives the reason
+        return [MelEntry(path)]
+
+
 def _mels(
-    paths: Sequence[Path], convention: MelConvention, progress: Progress, failed: list[str]
+    paths: Sequence[MelEntry],
+    layout: MelLayout,
+    convention: MelConvention,
+    progress: Progress,
+    failed: list[str],
 ) -> Iterator[Tensor]:
     """Read mels, or compute those of recordings; collect the errors of files without one."""
     analysis = MelSpectrogram(convention)
-    for path in paths:
+    for entry in paths:
+        path = entry.path
         try:
             with memory_errors(path):
                 if path.suffix.lower() in AUDIO_SUFFIXES:
                     mel = analysis(load_waveform(path, convention)[0])
                 else:
-                    mel = check_mel_shape(read_mel(path), convention)
+                    mel = check_mel_shape(read_mel(path, layout, entry), convention)
                     check_mel_values(mel, convention, None)
                 check_memory(path, 8 * mel.nbytes)  # statistics are computed in double precision
         except TorchmelinvError as error:

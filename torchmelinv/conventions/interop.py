@@ -101,6 +101,18 @@ def _scipy_window(window: Any, length: int) -> NDArray[np.float64]:
         raise ConventionError(f"window is {window!r}; it must be {allowed} ({error})") from None
 
 
+def _decibels(ref: float | Callable[..., Any], amin: float, top_db: float | None) -> Compression:
+    """Return the compression of `librosa.power_to_db` with these arguments."""
+    level = Compression(log="log10", floor=amin, multiplier=10, dynamic_range=top_db)
+    if isinstance(ref, numbers.Real) and math.isfinite(ref):
+        return level.replace(shift=0 - 10 * math.log10(max(amin, abs(ref))))
+    if ref is np.max or ref is np.amax:
+        return level.replace(reference_max=True)
+    raise ConventionError(
+        f"ref is {ref!r}, which no convention can express; it must be a finite number or np.max"
+    )
+
+
 @named_options
 def from_librosa(
     *,
@@ -117,12 +129,15 @@ def from_librosa(
     fmax: float | None = None,
     htk: bool = False,
     norm: Literal["slaney"] | None = "slaney",
+    ref: float | Callable[..., Any] | None = None,
+    amin: float = 1e-10,
+    top_db: float | None = 80.0,
     level: Compression | None = None,
 ) -> MelConvention:
     """Return the convention of `librosa.feature.melspectrogram` with the same arguments.
 
-    The defaults are those of librosa 0.9 and newer. librosa's mel is linear; `level` describes what
-    was done to it afterwards.
+    The defaults are those of librosa 0.9 and newer. librosa's mel is linear. `ref` describes a
+    `librosa.power_to_db` that followed, `level` anything else that was done to it.
 
     Args:
         sr: Sample rate in Hz.
@@ -139,7 +154,12 @@ def from_librosa(
         fmax: Highest frequency in Hz. Default: half of `sr`.
         htk: Whether the mel scale is HTK's instead of Slaney's.
         norm: Normalization of the filters. librosa's numeric norms have no convention.
-        level: Compression after librosa. Default: none, a linear mel.
+        ref: Reference of the `librosa.power_to_db` that followed: a finite number (librosa's
+            default is 1) or `np.max`, with which a mel loses its level. Default: no decibels.
+        amin: Floor of `librosa.power_to_db`, above 0. Only with `ref`.
+        top_db: Dynamic range of `librosa.power_to_db` in dB, or None. Only with `ref`. librosa's
+            peak is that of the whole array; the convention's is that of each item.
+        level: Compression after librosa, instead of `ref`. Default: none, a linear mel.
 
     Returns:
         The convention.
@@ -155,8 +175,21 @@ def from_librosa(
         'center_zero'
         >>> tmi.from_librosa() == tmi.preset("librosa_melspectrogram")
         True
+        >>> import numpy as np
+        >>> tmi.from_librosa(sr=44100, ref=np.max, top_db=80).level.reference_max
+        True
     """
     length = n_fft if win_length is None else win_length
+    if ref is not None:
+        if level is not None:
+            raise ConventionError("from_librosa takes ref or level, not both; leave out ref")
+        if power != 2:
+            raise ConventionError(
+                f"ref describes librosa.power_to_db of a power mel, and power is {power}; "
+                "for amplitude_to_db of a magnitude mel write level=Compression(log='log10', "
+                "floor=1e-5, multiplier=20, dynamic_range=80, reference_max=True)"
+            )
+        level = _decibels(ref, amin, top_db)
     return MelConvention(
         sample_rate=sr,
         n_fft=n_fft,
@@ -292,18 +325,9 @@ def from_librosa_mfcc(
             "from_librosa_mfcc takes no level: it uses librosa's dB; for another one write "
             "MfccConvention(mel=from_librosa(..., level=...), n_mfcc=...)"
         )
-    level = Compression(log="log10", floor=amin, multiplier=10, dynamic_range=top_db)
-    if isinstance(ref, numbers.Real) and math.isfinite(ref):
-        level = level.replace(shift=0 - 10 * math.log10(max(amin, abs(ref))))
-    elif ref is np.max or ref is np.amax:
-        level = level.replace(reference_max=True)
-    else:
-        raise ConventionError(
-            f"ref is {ref!r}, which no convention can express; it must be a finite number or np.max"
-        )
     return MfccConvention(
         norm=_choose("norm", norm, {name: name for name in DCT_NORMS}),
-        mel=from_librosa(norm=mel_norm, level=level, **mel),
+        mel=from_librosa(norm=mel_norm, level=_decibels(ref, amin, top_db), **mel),
         n_mfcc=n_mfcc,
         lifter=lifter,
     )

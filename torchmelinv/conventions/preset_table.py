@@ -29,6 +29,8 @@ class Row:
         model_space: Fields of `Compression` that the acoustic model adds to the mel function.
         needs: Statistics (`band_mean`, `band_scale`) that the model space needs from its user.
         statistics: Where the user finds these statistics.
+        picture: Scale of the pixels in which the model stores mels as pictures, by the names of
+            `io.picture_files.Picture`.
         note: What the mel has lost, and what surrounds the mel function.
     """
 
@@ -40,6 +42,7 @@ class Row:
     model_space: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     needs: tuple[str, ...] = ()
     statistics: str = ""
+    picture: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
     note: str = ""
 
 
@@ -198,6 +201,7 @@ ROWS = (
         "riffusion/util/image_util.py",
         _mel(sample_rate=44100, n_fft=17640, win_length=4410, hop_length=441, n_mels=512,
              f_max=10000, mel_scale="htk", filter_norm=None),
+        picture={"low": 0.0, "high": 30e6, "exponent": 4.0, "inverted": True, "flipped": True},
         note="the mel before the picture, without its quantization, 255 − 255 (x / max)^0.25 in 8 "
              "bits, and without the loss of its maximum; Riffusion's samples have the scale of "
              "16-bit integers; of rumble below 5 Hz it holds the leakage alone, which only that "
@@ -207,7 +211,7 @@ ROWS = (
         _mel(sample_rate=22050, n_fft=2048, hop_length=512, padding="center_zero", power=2,
              n_mels=256,
              level=Compression(log="log10", floor=1e-10, multiplier=10, dynamic_range=80)),
-        {"reference_max": True},
+        {"reference_max": True}, picture={"low": -80.0, "high": 0.0},
         note=f"{_FLOOR_80DB}; in the model space the peak is 0 dB and the absolute level is lost; "
              "the picture's quantization, (dB + 80) 255 / 80 in 8 bits, is not included"),
     Row("coqui_default", "coqui-ai/TTS", "dbf1a08",
@@ -248,6 +252,14 @@ ROWS = (
              n_mels=128),
         note="linear; librosa's defaults since 0.9 (before, it reflected at the edges: "
              "padding='center_reflect')"),
+    Row("librosa_power_to_db", "librosa/librosa", "b7e7bf48",
+        "librosa/feature/spectral.py, librosa/core/spectrum.py",
+        _mel(sample_rate=22050, n_fft=2048, hop_length=512, padding="center_zero", power=2,
+             n_mels=128,
+             level=Compression(log="log10", floor=1e-10, multiplier=10, reference_max=True,
+                               dynamic_range=80)),
+        note="power_to_db(melspectrogram(...), ref=np.max) with librosa's defaults: from −80 to "
+             f"0 dB, so the level is lost, and {_FLOOR_80DB}"),
     Row("torchaudio_melspectrogram", "pytorch/audio", "v2.11.0",
         "src/torchaudio/transforms/_transforms.py",
         _mel(sample_rate=16000, n_fft=400, hop_length=200, power=2, n_mels=128, mel_scale="htk",

@@ -2,38 +2,60 @@
 
 `invert_many` inverts a stream of mels. A job over files is `plan`, `share_tasks`, `Manifest`,
 `split_tasks` and `invert_files`: the parts of ``torchmelinv invert``. `pair_files`, `evaluate` and
-`mean_scores` are the parts of ``torchmelinv evaluate``.
+`compare` are the parts of ``torchmelinv evaluate``, with `ScoreStore` and `invert_references`.
 """
 
-from torchmelinv.corpus.evaluation import ScoredPair, evaluate, mean_scores
+from torchmelinv.corpus.comparison import (
+    ComparedItem,
+    Comparison,
+    MetricInfo,
+    PairedDifference,
+    SystemSummary,
+    compare,
+    metric_info,
+)
+from torchmelinv.corpus.comparison_files import comparison_to_dict, write_comparison_csv
+from torchmelinv.corpus.evaluation import ScoredPair, evaluate
 from torchmelinv.corpus.file_inversion import Outcome, invert_files, split_tasks
 from torchmelinv.corpus.inversion import Inverted, invert_many
+from torchmelinv.corpus.inverted_references import invert_references
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
 from torchmelinv.corpus.pairs import Pair, pair_files
 from torchmelinv.corpus.planning import Task, plan
 from torchmelinv.corpus.roundtrip import Roundtrip, measure_roundtrip
+from torchmelinv.corpus.score_store import ScoreStore
 from torchmelinv.corpus.sharding import World, launched_world, shard
 from torchmelinv.corpus.sharing import share_tasks
 
 __all__ = [
+    "ComparedItem",
+    "Comparison",
     "Inverted",
     "Manifest",
+    "MetricInfo",
     "Outcome",
     "Pair",
+    "PairedDifference",
     "Roundtrip",
+    "ScoreStore",
     "ScoredPair",
+    "SystemSummary",
     "Task",
     "World",
+    "compare",
+    "comparison_to_dict",
     "evaluate",
     "inversion_settings",
     "invert_files",
     "invert_many",
+    "invert_references",
     "launched_world",
-    "mean_scores",
     "measure_roundtrip",
+    "metric_info",
     "pair_files",
     "plan",
     "shard",
     "share_tasks",
     "split_tasks",
+    "write_comparison_csv",
 ]

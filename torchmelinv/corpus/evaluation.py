@@ -1,8 +1,8 @@
-"""Scores of generated files against their references: all metrics for each pair, and their means.
+"""Scores of generated files against their references: all metrics for each pair.
 
-Two waveforms have all metrics; two mels, or a waveform and a mel, have those of `mel_scores`. A
-waveform has opinion scores whatever its reference is. The scores of a pair do not depend on the
-other pairs.
+Two waveforms have all metrics; two mels, or a waveform and a mel, have those of `mel_scores`, frame
+by frame and aligned. A waveform has opinion scores whatever its reference is. The scores of a pair
+do not depend on the other pairs.
 """
 
 from __future__ import annotations
@@ -24,22 +24,28 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.batching import BatchLimit, batch_by_length, pad_stack
 from torchmelinv.corpus.memory import bytes_per_frame, default_budget
 from torchmelinv.corpus.pairs import Pair, PairData, is_silent, read_pair
-from torchmelinv.errors import TorchmelinvError
+from torchmelinv.errors import InputError, TorchmelinvError
+from torchmelinv.metrics.alignment import aligned_mel_scores, aligned_scores
+from torchmelinv.metrics.fundamental_frequency import f0_rmse_cents, voicing_error
+from torchmelinv.metrics.glossary import METRICS
+from torchmelinv.metrics.long_term_spectrum import LOWEST_RATE
 from torchmelinv.metrics.opinion import PACKAGES as OPINION_PACKAGES
 from torchmelinv.metrics.perceptual import PACKAGES
 from torchmelinv.metrics.scores import (
-    METRICS,
-    Mean,
-    bootstrap_mean,
     mel_scores,
     opinion_scores,
     perceptual_scores,
     waveform_scores,
 )
 
-__all__ = ["ScoredPair", "evaluate", "mean_scores"]
+__all__ = ["ScoredPair", "evaluate"]
 
 _MAX_ITEMS = 32  # of a batch on an accelerator
+_MOST_MISALIGNMENT = 20.0  # ms, less than two frames of most conventions
+NOT_SYNCHRONOUS = (
+    "not in the same rhythm as the reference: frame by frame metrics compare different moments; "
+    "read the aligned metrics"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +80,13 @@ class _Evaluator:
         device: torch.device,
         perceptual: bool,
         opinion: bool,
+        si_sdr: bool,
     ) -> None:
         self.cpu_mel_spectrogram = MelSpectrogram(convention)
         self.convention = self.cpu_mel_spectrogram.convention
         self.mel_spectrogram = MelSpectrogram(self.convention).to(device)
         self.device, self.perceptual, self.opinion = device, perceptual, opinion
+        self.si_sdr = si_sdr
 
     def score(self, batch: Sequence[PairData]) -> list[ScoredPair]:
         """Score a batch of one kind; if memory runs out, each pair alone."""
@@ -104,19 +112,34 @@ class _Evaluator:
         if generated.ndim == 3:
             scores = mel_scores(*inputs, self.convention, lengths=counts)
         else:
+            rate = self.convention.sample_rate
             scores = waveform_scores(*inputs, self.mel_spectrogram, lengths=counts)
+            if not self.si_sdr:
+                del scores["si_sdr_db"]
+            if rate >= LOWEST_RATE:
+                for metric in (f0_rmse_cents, voicing_error):
+                    scores[metric.__name__] = metric(*inputs, rate, lengths=counts)
             if self.perceptual:
-                scores |= perceptual_scores(
-                    generated, reference, self.convention.sample_rate, lengths=lengths
-                )
+                scores |= perceptual_scores(generated, reference, rate, lengths=lengths)
         columns = {name: values.tolist() for name, values in scores.items()}
         rows = []
         for item, data in enumerate(batch):
             row = {name: column[item] for name, column in columns.items()}
+            row |= self._aligned(data)
             if self.opinion:
                 row |= self._opinions(data)
             rows.append({name: row[name] for name in METRICS if name in row})
         return rows
+
+    def _aligned(self, data: PairData) -> dict[str, float]:
+        """Return the scores after time alignment; none if the files are too long for it."""
+        generated, reference = (each.to(self.device) for each in data.untrimmed)
+        try:
+            if generated.ndim == 2:
+                return aligned_mel_scores(generated, reference, self.convention)
+            return aligned_scores(generated, reference, self.mel_spectrogram)
+        except InputError:
+            return {}
 
     def _opinions(self, data: PairData) -> dict[str, float]:
         """Return the opinion scores of the generated waveform and of the recording, if any."""
@@ -131,15 +154,19 @@ class _Evaluator:
 
 def _scored(data: PairData, scores: dict[str, float]) -> ScoredPair:
     notes = list(data.notes)
-    undefined = [METRICS[name].label for name, value in scores.items() if not math.isfinite(value)]
     if is_silent(data.reference):
         scores = dict.fromkeys(scores, math.nan)
         notes.append("reference: silent, so no metric is defined")
         return ScoredPair(data.pair, scores, tuple(notes))
     if is_silent(data.generated):
         notes.append("generated: silent")
+        return ScoredPair(data.pair, scores, tuple(notes))
+    if scores.get("misalignment_ms", 0) > _MOST_MISALIGNMENT:
+        notes.append(NOT_SYNCHRONOUS)
+    undefined = [name for name, value in scores.items() if not math.isfinite(value)]
     if undefined:
-        notes.append(f"no finite value of {', '.join(undefined)}")
+        labels = (METRICS[name].label.partition(",")[0] for name in undefined)
+        notes.append(f"no finite value of {', '.join(labels)}")
     return ScoredPair(data.pair, scores, tuple(notes))
 
 
@@ -151,8 +178,10 @@ def evaluate(
     device: torch.device | str = "cpu",
     perceptual: bool = True,
     opinion: bool = False,
+    si_sdr: bool = False,
     batch: int | None = None,
     progress: Callable[[float], None] | None = None,
+    save: Callable[[ScoredPair], None] | None = None,
 ) -> list[ScoredPair]:
     """Score pairs of generated and reference files. The channels of audio are mixed to one.
 
@@ -164,8 +193,11 @@ def evaluate(
         perceptual: Compute PESQ and ESTOI too.
         opinion: Compute DistillMOS, DNSMOS and PLCMOS too, of each generated waveform and of the
             recording that it is compared with. They take about a second for a second of audio.
+        si_sdr: Compute the SI-SDR too. It compares samples, so it is meant for waveforms that keep
+            the reference's phase, which no waveform from a mel does.
         batch: Most pairs in a batch. Default: 32, on the CPU 1.
         progress: Called after each pair with its seconds of audio. None: no calls.
+        save: Called with each pair as soon as it has its scores or an error. None: no calls.
 
     Returns:
         The pairs in their order, with scores or an error.
@@ -196,7 +228,7 @@ def evaluate(
     for package in OPINION_PACKAGES if opinion else ():
         require(package, "mos")
     pairs, device = list(pairs), torch.device(device)
-    evaluator = _Evaluator(convention, device, perceptual, opinion)
+    evaluator = _Evaluator(convention, device, perceptual, opinion, si_sdr)
     convention = evaluator.convention
     max_items = batch or (1 if device.type == "cpu" else _MAX_ITEMS)
     limit = BatchLimit(max_items, default_budget(device) // bytes_per_frame(convention))
@@ -204,6 +236,8 @@ def evaluate(
 
     def add(result: ScoredPair, n_frames: int = 0) -> None:
         results[result.pair] = result
+        if save is not None:
+            save(result)
         if progress is not None:
             progress(n_frames * convention.hop_length / convention.sample_rate)
 
@@ -227,26 +261,3 @@ def evaluate(
             for data, result in zip(group, evaluator.score(group), strict=True):
                 add(result, 0 if result.error else n_frames(data))
     return [results[pair] for pair in pairs]
-
-
-def mean_scores(scored: Iterable[ScoredPair]) -> dict[str, Mean]:
-    """Average each metric over the pairs that have it, without values that are NaN or infinite.
-
-    Args:
-        scored: Pairs with their scores.
-
-    Returns:
-        Means with their bootstrap intervals, by name, in the order of `METRICS`.
-
-    Example:
-        >>> from torchmelinv.corpus import Pair, ScoredPair, mean_scores
-        >>> pair = Pair("a", None, None)
-        >>> scored = [ScoredPair(pair, {"mel_error_db": error}) for error in (-30.0, -32.0)]
-        >>> mean_scores(scored)["mel_error_db"].mean
-        -31.0
-    """
-    scored = list(scored)
-    columns = {
-        name: [pair.scores[name] for pair in scored if name in pair.scores] for name in METRICS
-    }
-    return {name: bootstrap_mean(column) for name, column in columns.items() if column}

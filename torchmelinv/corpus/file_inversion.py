@@ -20,6 +20,7 @@ from torchmelinv.conventions import MfccConvention
 from torchmelinv.corpus.inversion import Inverted, invert_many
 from torchmelinv.corpus.manifest import Manifest
 from torchmelinv.corpus.manifest_entry import ManifestEntry
+from torchmelinv.corpus.output_level import OutputLevel, default_level
 from torchmelinv.corpus.planning import Task
 from torchmelinv.corpus.prefetching import prefetch
 from torchmelinv.errors import DiskError, FileError, TorchmelinvError
@@ -37,7 +38,7 @@ class Outcome:
     """The outcome for one mel. With an error, nothing was written.
 
     Args:
-        input: Path of the mel file.
+        input: Path of the mel file, and the name of the mel in a file of many.
         output: Path of the audio file; None with an error.
         index: Index of the mel in its file.
         count: Number of mels in the file. The channels of one recording are one mel.
@@ -46,7 +47,8 @@ class Outcome:
         n_channels: Number of channels of the audio.
         seconds: Duration of the audio.
         peak: Largest absolute sample before scaling.
-        gain_db: Scaling in dB, below 0 if the waveform was scaled down to fit an integer format.
+        gain_db: Scaling in dB: below 0 if the waveform was scaled down to fit an integer format,
+            and any number if it was brought to a level.
         mel_error_db: Distance in dB between the linear mel of the waveform and the linear mel after
             its restoration.
         restored: Whether the restoration changed the mel.
@@ -114,7 +116,7 @@ def _earlier_outcome(task: Task, entry: ManifestEntry) -> Outcome | None:
     info["warnings"] = tuple(info["warnings"])
     output, others = task.output_path(entry.index, entry.count), task.n_others(entry.count)
     place = (entry.index, entry.count, others)
-    return Outcome(str(task.source), str(output), *place, skipped=True, **info)
+    return Outcome(task.name, str(output), *place, skipped=True, **info)
 
 
 def split_tasks(
@@ -162,13 +164,14 @@ class _Writer:
     subtype: str | None
     manifest: Manifest | None
     taken: Collection[Path]
+    level: OutputLevel | None = None
     disk_error: DiskError | None = None
 
     def write(self, result: Inverted) -> Outcome | None:
         """Write a result; None if the disk is full. Runs in threads."""
         task, status = result.name
         outcome = Outcome(
-            str(task.source),
+            task.name,
             None,
             result.index,
             result.count,
@@ -198,9 +201,9 @@ class _Writer:
                 "another file; invert the two separately"
             )
         staging = self.manifest.staging if self.manifest else None
-        written = write_audio(
-            path, result.waveform, self.sample_rate, self.subtype, staging=staging
-        )
+        gain = self.level.gain(result.waveform, self.sample_rate) if self.level else 1.0
+        waveform = result.waveform if gain == 1 else gain * result.waveform
+        written = write_audio(path, waveform, self.sample_rate, self.subtype, staging=staging)
         done = dataclasses.replace(
             outcome,
             output=str(path),
@@ -208,7 +211,8 @@ class _Writer:
             seconds=result.waveform.shape[-1] / self.sample_rate,
             mel_error_db=result.mel_error_db,
             restored=result.restored,
-            **written._asdict(),
+            peak=float(result.waveform.abs().max()),
+            gain_db=written.gain_db + 20 * math.log10(gain),
         )
         if self.manifest and status:
             info = {name: getattr(done, name) for name in _KEPT_FIELDS}
@@ -227,6 +231,7 @@ def invert_files(
     mfcc: MfccConvention | None = None,
     subtype: str | None = None,
     manifest: Manifest | None = None,
+    level: OutputLevel | None = None,
     taken: Collection[Path] = (),
 ) -> Generator[Outcome, None, None]:
     """Invert mel files and write audio files.
@@ -244,6 +249,8 @@ def invert_files(
         mfcc: Convention of MFCCs, if the files hold those, as in `invert_many`.
         subtype: Sample format, as in `write_audio`.
         manifest: The open manifest of the output folder; written files are entered in it.
+        level: Level of the audio. Default: that of the mels, or `default_level` for a convention
+            that keeps none.
         taken: Outputs of all tasks, of other ranks too. A numbered output must not be among them.
 
     Returns:
@@ -281,7 +288,8 @@ def invert_files(
             yield (task, status), task
 
     results = invert_many(sources(), inverter, device=device, batch=batch, memory=memory, mfcc=mfcc)
-    writer = _Writer(inverter.convention.sample_rate, subtype, manifest, taken)
+    level = level or default_level(inverter.convention)
+    writer = _Writer(inverter.convention.sample_rate, subtype, manifest, taken, level)
     return _write_all(results, writer)
 
 

@@ -14,14 +14,15 @@ from torchmelinv.conventions import MelConvention, MfccConvention
 from torchmelinv.corpus.planning import Task
 from torchmelinv.errors import InputError, TorchmelinvError
 from torchmelinv.io.audio import read_audio
-from torchmelinv.io.mels import read_mel
+from torchmelinv.io.mels import MelEntry, MelLayout, read_mel
 from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.resample import resample
 from torchmelinv.transforms.mel_checks import check_mel_shape, find_value_problem
 from torchmelinv.transforms.mfcc import mfcc_to_mel
 
-# The path of a mel file, or a name with a path, a task or a mel (…, n_mels, n_frames).
-MelSource = str | Path | tuple[Any, Tensor | str | Path | Task]
+# The path of a mel file or a mel of one, or a name with these, a task or a mel
+# (…, n_mels, n_frames).
+MelSource = str | Path | MelEntry | tuple[Any, Tensor | str | Path | MelEntry | Task]
 
 _MAX_CHANNELS = 8  # as many as FLAC holds; more are rather a batch
 
@@ -83,37 +84,56 @@ def split_mels(mel: Tensor, channels: bool) -> Tensor:
     return mel.reshape(-1, *mel.shape[-3:])
 
 
+def _path_of(given: Tensor | str | Path | MelEntry | Task) -> str | Path | None:
+    """Return the path of a source, None for a tensor."""
+    if isinstance(given, Task):
+        return given.source
+    if isinstance(given, MelEntry):
+        return given.path
+    return None if isinstance(given, Tensor) else given
+
+
 def load_mels(
     source: MelSource,
     convention: MelConvention,
     mfcc: MfccConvention | None = None,
     channels: bool = False,
+    layout: MelLayout | None = None,
 ) -> list[MelItem]:
     """Load the mels of a file or a tensor, one by one. Errors are returned, not raised.
 
     Args:
-        source: Path of a mel file, or a name with a path, a task or a mel (…, n_mels, n_frames). Of
-            a task, the mels that are its own and not yet done are loaded.
+        source: Path of a mel file, one of its mels from `mel_entries`, or a name with these, a task
+            or a mel (…, n_mels, n_frames). Of a task, the mels that are its own and not yet done
+            are loaded.
         convention: The convention of the mels.
         mfcc: Convention of MFCCs (…, n_mfcc, n_frames), if the source holds those. They are turned
             into smooth mels.
         channels: The dimension before the last two has the channels of one recording, which stay
             together.
+        layout: How mels lie in files. A task has its own.
 
     Returns:
         The mels; a single item with `error` if something is wrong.
     """
     name, given = source if isinstance(source, tuple) else (source, source)
     task = given if isinstance(given, Task) else None
-    given = given.source if isinstance(given, Task) else given
+    path = _path_of(given)
     try:
-        with memory_errors("the mel" if isinstance(given, Tensor) else given):
-            values = read_mel(given) if isinstance(given, str | Path) else given
+        with memory_errors("the mel" if path is None else path):
+            if isinstance(given, Task):
+                values = given.read()
+            elif isinstance(given, Tensor):
+                values = given
+            elif isinstance(given, MelEntry):
+                values = read_mel(given.path, layout or MelLayout(), given)
+            else:
+                values = read_mel(given, layout or MelLayout())
             mel = check_mel_shape(mfcc_to_mel(values, mfcc) if mfcc else values, convention)
             mels = split_mels(mel.detach().float(), channels)
             doubt = find_value_problem(mel, convention)
     except TorchmelinvError as error:
-        reason = str(error) if isinstance(given, Tensor) else str(error).removeprefix(f"{given} ")
+        reason = str(error) if path is None else str(error).removeprefix(f"{path} ")
         return [MelItem(name, torch.empty(0), error=reason)]
     warnings = (doubt,) if doubt else ()
     indices = task.indices(len(mels)) if task else range(len(mels))

@@ -6,14 +6,16 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.loading import load_mels, load_waveform
 from torchmelinv.errors import FileError, InputError
-from torchmelinv.io.audio import AUDIO_SUFFIXES
-from torchmelinv.io.mels import MEL_SUFFIXES
+from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mels import MelLayout
 from torchmelinv.io.memory import memory_errors
 from torchmelinv.io.paths import check_exists, find_files
 from torchmelinv.transforms.compression import decompress
@@ -21,6 +23,7 @@ from torchmelinv.transforms.compression import decompress
 __all__ = ["Pair", "pair_files"]
 
 SIDES = ("generated", "reference")
+_ABSENT = {side: f"no {side} file has this name" for side in SIDES}
 
 
 class Pair(NamedTuple):
@@ -31,6 +34,7 @@ class Pair(NamedTuple):
         generated: The generated file.
         reference: The reference file.
         error: The reason why they cannot be compared.
+        layout: How mels lie in the files.
 
     Example:
         >>> from pathlib import Path
@@ -43,6 +47,18 @@ class Pair(NamedTuple):
     generated: Path | None
     reference: Path | None
     error: str | None = None
+    layout: MelLayout = MelLayout()
+
+    def lacks(self, side: str) -> bool:
+        """Return whether a folder has no file of this name.
+
+        Args:
+            side: ``"generated"`` or ``"reference"``.
+
+        Returns:
+            False also if it has several.
+        """
+        return self.error == _ABSENT[side]
 
     @property
     def has_waveforms(self) -> bool:
@@ -61,6 +77,7 @@ class PairData:
             n_frames).
         reference: The same of the reference.
         notes: How the two were made comparable: resampling, mixing, trimming.
+        untrimmed: Both before the longer one was trimmed.
         waveform: The generated waveform; None if the generated file is a mel.
     """
 
@@ -68,6 +85,7 @@ class PairData:
     generated: Tensor
     reference: Tensor
     notes: tuple[str, ...]
+    untrimmed: tuple[Tensor, Tensor]
     waveform: Tensor | None = None
 
     @property
@@ -100,23 +118,26 @@ def _files_by_name(folder: Path) -> dict[str, list[Path]]:
     return files
 
 
-def _make_pair(name: str, paths: dict[str, list[Path]]) -> Pair:
-    errors = [f"no {side} file has this name" for side in SIDES if not paths[side]]
+def _make_pair(name: str, paths: dict[str, list[Path]], layout: MelLayout) -> Pair:
+    errors = [_ABSENT[side] for side in SIDES if not paths[side]]
     errors += [
         f"{' and '.join(map(str, files))} have the same name; keep one"
         for files in paths.values()
         if len(files) > 1
     ]
     generated, reference = (paths[side][0] if len(paths[side]) == 1 else None for side in SIDES)
-    return Pair(name, generated, reference, "; ".join(errors) or None)
+    return Pair(name, generated, reference, "; ".join(errors) or None, layout)
 
 
-def pair_files(generated: str | Path, reference: str | Path) -> list[Pair]:
+def pair_files(
+    generated: str | Path, reference: str | Path, layout: MelLayout | None = None
+) -> list[Pair]:
     """Pair the audio and mel files of two folders by name, or two files whatever their names.
 
     Args:
         generated: Folder of generated files, or one file.
         reference: Folder of reference files, or one file.
+        layout: How mels lie in the files. Default: the file's only mel as (…, n_mels, n_frames).
 
     Returns:
         Pairs, sorted by name: the relative path without suffix. A name that one folder lacks or has
@@ -142,7 +163,7 @@ def pair_files(generated: str | Path, reference: str | Path) -> list[Pair]:
     for path in (generated, reference):
         check_exists(path)
     if generated.is_file() and reference.is_file():
-        return [Pair(generated.stem, generated, reference)]
+        return [Pair(generated.stem, generated, reference, None, layout or MelLayout())]
     for path in (generated, reference):
         if path.is_file():
             raise InputError(
@@ -156,17 +177,22 @@ def pair_files(generated: str | Path, reference: str | Path) -> list[Pair]:
             f"{reference}); names are relative paths without suffix"
         )
     names = sorted(files["generated"].keys() | files["reference"].keys())
-    return [_make_pair(name, {side: files[side].get(name, []) for side in SIDES}) for name in names]
+    return [
+        _make_pair(name, {side: files[side].get(name, []) for side in SIDES}, layout or MelLayout())
+        for name in names
+    ]
 
 
-def _read(path: Path, mel_spectrogram: MelSpectrogram) -> tuple[Tensor, list[str]]:
+def read_side(
+    path: Path, mel_spectrogram: MelSpectrogram, layout: MelLayout | None = None
+) -> tuple[Tensor, list[str]]:
     """Return a waveform (n_samples,) or a mel (n_mels, n_frames) as it is, and notes."""
     if path.suffix.lower() not in MEL_SUFFIXES:
         waveform, notes = load_waveform(path, mel_spectrogram.convention)
         if waveform.ndim == 1:
             return waveform, notes
         return waveform.mean(0), [*notes, f"{len(waveform)} channels mixed to one"]
-    mel, *others = load_mels(path, mel_spectrogram.convention)
+    mel, *others = load_mels(path, mel_spectrogram.convention, layout=layout)
     if mel.error:
         raise FileError(f"{path}: {mel.error}")
     if others:
@@ -176,11 +202,19 @@ def _read(path: Path, mel_spectrogram: MelSpectrogram) -> tuple[Tensor, list[str
     return mel.mel, list(mel.warnings)
 
 
+def _at_level_of(reference: Tensor, waveform: Tensor) -> Tensor:
+    """Return a waveform with the root mean square of a reference; silence as it is."""
+    target, level = (each.square().mean().sqrt() for each in (reference, waveform))
+    return waveform * torch.where((target > 0) & (level > 0), target / level, 1)
+
+
 def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
     """Read both files of a pair on the CPU and trim the longer one.
 
     If one is a waveform and the other a mel, the mel of the waveform is compared. A difference of
     less than a hop (of mels, up to a frame) comes from analysis and inversion and gives no note.
+    Where the convention puts each mel's peak at one value, a generated waveform has the level that
+    someone chose for it: it is scaled to that of the reference.
 
     Args:
         pair: A pair without error.
@@ -197,7 +231,7 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
     for side, path in zip(SIDES, (pair.generated, pair.reference), strict=True):
         assert path is not None
         with memory_errors(path):
-            tensor, side_notes = _read(path, mel_spectrogram)
+            tensor, side_notes = read_side(path, mel_spectrogram, pair.layout)
             if tensor.ndim == 1 and convention.n_frames(tensor.shape[-1]) == 0:
                 raise InputError(
                     f"{path} has {tensor.shape[-1]} samples, too few for a frame of this convention"
@@ -208,6 +242,9 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
                 tensor = decompress(mel, convention.level)
         notes += [f"{side}: {note}" for note in side_notes]
         tensors.append(tensor)
+    if pair.has_waveforms and convention.level.reference_max:
+        tensors[0] = _at_level_of(tensors[1], tensors[0])
+        notes.append("generated: scaled to the level of the reference, which no such mel holds")
     lengths = [tensor.shape[-1] for tensor in tensors]
     shortest, longest = min(lengths), max(lengths)
     excess = longest - shortest
@@ -219,4 +256,4 @@ def read_pair(pair: Pair, mel_spectrogram: MelSpectrogram) -> PairData:
         )
     generated, reference = (tensor[..., :shortest] for tensor in tensors)
     waveform = generated if pair.has_waveforms else waveforms[0]
-    return PairData(pair, generated, reference, tuple(notes), waveform)
+    return PairData(pair, generated, reference, tuple(notes), (tensors[0], tensors[1]), waveform)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import time
 
 import torch
@@ -33,6 +34,8 @@ class Roundtrip:
         mel_error_db: Distance of the linear mels in dB.
         spectral_convergence_db: Distance of the magnitudes of the convention's STFT in dB.
         seconds: Seconds that the inversion took.
+        gain_db: Gain in dB that brought the result to the level of the original, the largest of all
+            channels; 0 if the mel holds the level. All distances are those after the gain.
 
     Example:
         >>> import torch, torchmelinv as tmi
@@ -50,6 +53,7 @@ class Roundtrip:
     mel_error_db: float
     spectral_convergence_db: float
     seconds: float
+    gain_db: float = 0.0
 
     @property
     def duration(self) -> float:
@@ -66,6 +70,9 @@ def measure_roundtrip(
     waveform: Tensor, inverter: MelInverter, device: torch.device | str = "cpu"
 ) -> Roundtrip:
     """Analyze a waveform, invert its mel, and compare the two. Only the inversion is timed.
+
+    Where the convention puts each mel's peak at one value (`reference_max`), the mel does not hold
+    the level: the result is then scaled to that of the waveform, channel by channel.
 
     Args:
         waveform: Waveform (n_samples,) or (channels, n_samples) at the convention's sample rate.
@@ -100,9 +107,15 @@ def measure_roundtrip(
         mel = compress(original_mel, inverter.convention.level)
         start = time.perf_counter()
         result = inverter(mel, length=waveform.shape[-1])
-        result_on_cpu = result.cpu()  # waits for the device
+        result.sum().item()  # waits for the device
         seconds = time.perf_counter() - start
         result_mel = mel_spectrogram.linear_mel(result)
+        gain_db = 0.0
+        if inverter.convention.level.reference_max:
+            gain = level_gain(result_mel, original_mel, inverter.convention.power)
+            result = gain[..., None] * result
+            result_mel = mel_spectrogram.linear_mel(result)
+            gain_db = 20 * math.log10(float(gain.max()))
         magnitudes = [mel_spectrogram.stft.forward(each).abs() for each in (result, original)]
         # One silent channel alone would have an infinite distance.
         mels = [each.flatten(0, -2) for each in (result_mel, original_mel)]
@@ -110,10 +123,29 @@ def measure_roundtrip(
         return Roundtrip(
             inverter.convention,
             waveform,
-            result_on_cpu,
+            result.cpu(),
             original_mel.cpu(),
             result_mel.cpu(),
             float(mel_error_db(*mels)),
             float(spectral_convergence_db(*magnitudes)),
             seconds,
+            gain_db,
         )
+
+
+def level_gain(mel: Tensor, reference: Tensor, power: float) -> Tensor:
+    """Return the factor of a waveform that brings its mel closest to a reference.
+
+    Args:
+        mel: Linear mel (…, n_mels, n_frames) of the waveform.
+        reference: Linear mel of the same shape.
+        power: Exponent of the magnitude in the mel.
+
+    Returns:
+        Factors (…), 1 where either mel is silent.
+    """
+    scale = torch.maximum(mel.amax((-2, -1), True), reference.amax((-2, -1), True)).clamp(1e-30)
+    mel, reference = mel.double() / scale, reference.double() / scale
+    ratio = (mel * reference).sum((-2, -1)) / mel.square().sum((-2, -1))
+    valid = torch.isfinite(ratio) & (ratio > 0)
+    return torch.where(valid, ratio, 1).pow(1 / power).to(scale.dtype)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import torch
 
@@ -31,8 +30,7 @@ def share_tasks(tasks: Iterable[Task], world: World, channels: bool = False) -> 
         Sorted tasks. Each mel belongs to exactly one rank.
 
     Example:
-        >>> from pathlib import Path
-        >>> from torchmelinv.corpus import Task, World, share_tasks
+        >>>         >>> from torchmelinv.corpus import Task, World, share_tasks
         >>> tasks = [Task(Path(f"{name}.wav"), Path(f"{name}.npy")) for name in "abc"]
         >>> [task.source.name for task in share_tasks(tasks, World(rank=1, size=2))]
         ['b.npy']
@@ -40,17 +38,18 @@ def share_tasks(tasks: Iterable[Task], world: World, channels: bool = False) -> 
     own = []
     for position, task in enumerate(sorted(tasks)):
         first = (world.rank - position) % world.size
-        count = _count(task.source, channels) if world.size > 1 else 1
+        count = _count(task, channels) if world.size > 1 else 1
         if first < count:
             own.append(task._replace(first=first, step=world.size) if count > 1 else task)
     return own
 
 
-def _count(path: Path, channels: bool) -> int:
+def _count(task: Task, channels: bool) -> int:
     """Return the number of mels in a large file, 1 for others: every rank must find the same."""
     try:
-        if os.stat(path).st_size < _LARGE:
+        if task.entry or os.stat(task.source).st_size < _LARGE:
             return 1
-        return len(split_mels(torch.empty(mel_shape(path), device="meta"), channels))
+        shape = mel_shape(task.source, task.layout)
+        return len(split_mels(torch.empty(shape, device="meta"), channels))
     except (TorchmelinvError, OSError, ValueError, RuntimeError):  # reading it gives the reason
         return 1

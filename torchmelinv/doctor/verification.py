@@ -13,13 +13,12 @@ from torchmelinv.doctor.child import load_checks
 from torchmelinv.doctor.processes import run_in_process
 
 REGISTRY = "torchmelinv.doctor.kernel_checks:kernel_checks"
-SECONDS = 120.0  # for one check: two batches, with the start of a process and of CUDA
 
 
 def run_checks(
     device: str,
-    registry: str = REGISTRY,
-    seconds: float = SECONDS,
+    registry: str,
+    seconds: float,
     report: Callable[[Check, Sequence[Row]], None] = lambda *_: None,
 ) -> list[Row]:
     """Run all checks, one after the other.

@@ -41,8 +41,12 @@ class Candidate:
 
     @property
     def title(self) -> str:
-        """The preset's name, marked if its model space is meant."""
-        return f"{self.preset} (model space)" if self.model_space else self.preset
+        """The preset's name, marked if its model space or another number of bands is meant."""
+        if self.model_space:
+            return f"{self.preset} (model space)"
+        n_mels = self.convention.n_mels
+        own = n_mels == preset(self.preset).n_mels
+        return self.preset if own else f"{self.preset} with --n-mels {n_mels}"
 
     @property
     def log(self) -> str:
@@ -61,6 +65,21 @@ class NamedConvention(NamedTuple):
     preset: str
     model_space: bool
     convention: MelConvention
+
+
+# The preset of a function whose users choose the number of bands.
+_OF_ANY_BANDS = "librosa_power_to_db"
+_MOST_BANDS = 512
+
+
+def with_bands(conventions: Iterable[NamedConvention], n_mels: int) -> list[NamedConvention]:
+    """Return the conventions, that of librosa's decibels with this number of bands."""
+    return [
+        each._replace(convention=each.convention.replace(n_mels=n_mels))
+        if each.preset == _OF_ANY_BANDS and n_mels <= _MOST_BANDS
+        else each
+        for each in conventions
+    ]
 
 
 @functools.cache

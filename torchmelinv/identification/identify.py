@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 
 from torchmelinv.errors import InputError
-from torchmelinv.identification.candidate import Candidate, preset_conventions, score_presets
+from torchmelinv.identification.candidate import (
+    Candidate,
+    preset_conventions,
+    score_presets,
+    with_bands,
+)
 from torchmelinv.identification.logarithm import find_logarithm
 from torchmelinv.identification.scoring import FITS, POSSIBLE, ValueStatistics
 from torchmelinv.restoration.smoothing import smoothness
@@ -137,7 +142,7 @@ def identify(mel: Tensor) -> Identification:
         )
     precision = torch.finfo(mel.dtype).eps if mel.is_floating_point() else 0.0
     statistics = ValueStatistics(values, precision)
-    candidates = tuple(score_presets(statistics, conventions))
+    candidates = tuple(score_presets(statistics, with_bands(conventions, n_mels)))
     best = _best(candidates)
     guess = find_logarithm(statistics, best)
     strength = None

@@ -60,7 +60,9 @@ def _linear_or_normalized(mel: ValueStatistics) -> LogGuess | None:
 
 def find_logarithm(mel: ValueStatistics, best: Sequence[Candidate]) -> LogGuess:
     """Return the likely logarithm of a mel, given the candidates that agree best."""
-    floor = _find_floor(mel)
+    # Where the peak is subtracted, the lowest value is relative to it and shows no floor.
+    relative = len(best) > 0 and all(each.convention.level.reference_max for each in best)
+    floor = None if relative else _find_floor(mel)
     logs = {candidate.log for candidate in best}
     if floor and (not logs or floor.log in logs):
         return floor

@@ -39,6 +39,7 @@ _LOUD_DB, _LOUDER_DEVIATION, _QUIETER_DEVIATION = -15.0, 6.0, 15.0
 # (99.9th percentile − median) / (median − 1st percentile): about 1 for a log mel, more for a
 # linear one.
 _SKEW = 20.0
+_ABSURD_DB = 150.0  # beyond, a number of decibels means nothing
 _PLAUSIBLE = -12.0  # a score, the negative sum of two squared deviations
 
 
@@ -167,9 +168,10 @@ def find_contradiction(
     if loud_db == math.inf:
         return "the mel holds values in a band that is empty in this preset"
     if loud_db > _OVER_DB and not level.reference_max:
+        beyond = f"{loud_db:.0f} dB" if loud_db < _ABSURD_DB else "far"
         return (
-            f"the mel reaches {maximum:.3f}, {loud_db:.0f} dB beyond what a waveform in [−1, 1] "
-            "gives with this preset"
+            f"the mel reaches {maximum:.3f}, {beyond} beyond what a waveform in [−1, 1] gives with "
+            "this preset"
         )
     return None
 

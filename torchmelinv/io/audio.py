@@ -14,6 +14,7 @@ from torch import Tensor
 
 from torchmelinv._utils.optional import require
 from torchmelinv.errors import FileError, InputError
+from torchmelinv.io.audio_formats import audio_format
 from torchmelinv.io.audio_headers import check_audio_header
 from torchmelinv.io.disk_errors import probe_disk
 from torchmelinv.io.memory import check_memory, memory_errors
@@ -21,28 +22,8 @@ from torchmelinv.io.paths import atomic_write, existing_file
 from torchmelinv.io.resample import resample
 from torchmelinv.io.safe_load import most_bytes
 
-__all__ = [
-    "AUDIO_FORMATS",
-    "AUDIO_SUFFIXES",
-    "SUBTYPES",
-    "WriteResult",
-    "audio_format",
-    "read_audio",
-    "write_audio",
-]
+__all__ = ["WriteResult", "read_audio", "write_audio"]
 
-# suffix: (libsndfile's name of the format, subtypes that can be written, the default first)
-AUDIO_FORMATS = {
-    ".wav": ("WAV", ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
-    ".flac": ("FLAC", ("PCM_16", "PCM_24")),
-}
-SUBTYPES = AUDIO_FORMATS[".wav"][1]
-# Suffixes that a search in a folder counts as audio.
-# fmt: off
-AUDIO_SUFFIXES = (
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64",
-)
-# fmt: on
 _MAX_CHANNELS = {"WAV": 1024, "FLAC": 8}  # of libsndfile
 _FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
 _BLOCK = 2**20  # samples that are read at once
@@ -141,37 +122,6 @@ def _read(path: Path) -> tuple[Tensor, float]:
     if not np.isfinite(samples).all():
         raise FileError(f"{path} holds NaN or infinite samples; fix it first")
     return torch.from_numpy(np.ascontiguousarray(samples.T)), file_rate
-
-
-def audio_format(path: str | Path, subtype: str | None = None) -> tuple[str, str]:
-    """Return libsndfile's format and subtype for an output path.
-
-    Call this before a long computation to find out whether its result can be written.
-
-    Args:
-        path: Path of the output file.
-        subtype: Subtype, one of `AUDIO_FORMATS`. Default: 16 bit.
-
-    Returns:
-        Name of the format and name of the subtype.
-
-    Raises:
-        InputError: If the suffix or the subtype cannot be written.
-        DependencyError: If soundfile cannot be loaded.
-    """
-    require("soundfile")
-    path = Path(path)
-    if path.suffix.lower() not in AUDIO_FORMATS:
-        came = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
-        raise InputError(
-            f"the audio file {str(path)!r} {came}; it must end in {' or '.join(AUDIO_FORMATS)}"
-        )
-    name, subtypes = AUDIO_FORMATS[path.suffix.lower()]
-    if subtype is not None and subtype not in subtypes:
-        raise InputError(
-            f"{name} files cannot hold the subtype {subtype!r}; they can hold {', '.join(subtypes)}"
-        )
-    return name, subtype or subtypes[0]
 
 
 def write_audio(

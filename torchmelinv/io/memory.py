@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from torchmelinv._utils.available_memory import available_memory, is_out_of_memory
 from torchmelinv.errors import FileError
@@ -12,7 +11,7 @@ from torchmelinv.errors import FileError
 _SMALL = 2**26  # bytes that need no check
 
 
-def check_memory(path: str | Path, n_bytes: int) -> None:
+def check_memory(path: object, n_bytes: int) -> None:
     """Refuse a file that takes more memory than there is.
 
     Without this, the system may allocate the memory and end the process while it is filled.
@@ -32,7 +31,7 @@ def check_memory(path: str | Path, n_bytes: int) -> None:
 
 
 @contextlib.contextmanager
-def memory_errors(path: str | Path) -> Iterator[None]:
+def memory_errors(path: object) -> Iterator[None]:
     """Turn errors that memory ran out into one that names the file.
 
     Args:

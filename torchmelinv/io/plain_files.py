@@ -6,6 +6,7 @@ import io
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from torchmelinv.errors import FileError
 from torchmelinv.io.memory import check_memory
@@ -40,11 +41,28 @@ def open_descriptor(path: str | Path, flags: int = os.O_RDONLY, *, follow: bool 
     raise FileError(f"{path} is not a plain file; remove it, or save it as one first")
 
 
-def open_plain(path: str | Path) -> io.BufferedReader:
+class Member(io.BytesIO):
+    """A file within another one, in memory. Readers take it in place of a path.
+
+    Args:
+        content: The content.
+        name: Name for messages.
+        suffix: Suffix that tells the format, such as ".npy".
+    """
+
+    def __init__(self, content: bytes, name: str, suffix: str) -> None:
+        super().__init__(content)
+        self.name, self.suffix = name, suffix
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def open_plain(path: str | Path | Member) -> io.BufferedReader | Member:
     """Open a plain file for reading.
 
     Args:
-        path: The file, or a link to it.
+        path: The file, or a link to it. A member is open already.
 
     Returns:
         The open file.
@@ -53,10 +71,20 @@ def open_plain(path: str | Path) -> io.BufferedReader:
         FileError: If the path is a pipe, a device or a folder.
         OSError: If the file cannot be opened.
     """
+    if isinstance(path, Member):
+        return path
     return os.fdopen(open_descriptor(path), "rb")
 
 
-def read_content(path: str | Path, copies: int = 1) -> bytes:
+def stream_size(stream: BinaryIO) -> int:
+    """Return the size of an open file in bytes; its position stays."""
+    position = stream.tell()
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(position)
+    return size
+
+
+def read_content(path: str | Path | Member, copies: int = 1) -> bytes:
     """Read a file into memory, where nobody can change it.
 
     A file that is mapped into memory ends the process if another program shortens it.
@@ -73,7 +101,7 @@ def read_content(path: str | Path, copies: int = 1) -> bytes:
         OSError: If the file cannot be read.
     """
     with open_plain(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
+        size = stream_size(stream)
         check_memory(path, copies * size)
         content = stream.read(size)
         if len(content) < size or stream.seek(0, io.SEEK_END) != size:

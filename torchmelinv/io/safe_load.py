@@ -5,7 +5,8 @@ file's size before memory is allocated. Compressed archives may expand to `most_
 size. Of several arrays only the chosen one is read.
 
 Each reader, here and in `torch_files` and `safetensors_files`, takes the path and a function
-`choose(names, shape)`. `names` are those of the arrays, `shape` maps a name to a shape, and the
+`choose(names, shape)`. The path may also be a `Member`, a file within another one. `names` are
+those of the arrays, `shape` maps a name to a shape, and the
 result is one of the names. A reader returns a tensor with memory of its own, in the byte order of
 the machine. It may raise nearly anything for damaged files.
 """
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from torchmelinv._utils.text import unique_keys
 from torchmelinv.io.memory import check_memory
-from torchmelinv.io.plain_files import open_plain
+from torchmelinv.io.plain_files import Member, open_plain, stream_size
 from torchmelinv.io.safe_pickle import PICKLED
 
 Shape = tuple[int, ...]
@@ -78,17 +78,13 @@ def npy_header(head: bytes, size: int) -> tuple[Shape, np.dtype[Any]]:
     return shape, dtype
 
 
-def _size(stream: BinaryIO) -> int:
-    return os.fstat(stream.fileno()).st_size
-
-
 def npy_shape(path: Path) -> Shape:
     """Return the shape in the header of an npy file."""
     with open_plain(path) as stream:
-        return npy_header(stream.read(_NPY_HEADER), _size(stream))[0]
+        return npy_header(stream.read(_NPY_HEADER), stream_size(stream))[0]
 
 
-def _native(array: NDArray[Any]) -> Tensor:
+def native_tensor(array: NDArray[Any]) -> Tensor:
     """Return an array as a tensor of the machine's byte order, long doubles as doubles."""
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     doubles = {"f": np.float64, "c": np.complex128}
@@ -97,19 +93,19 @@ def _native(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
-def read_numpy(path: Path, choose: Choose) -> Tensor:
+def read_numpy(path: Path | Member, choose: Choose) -> Tensor:
     """Read an npy or npz file; its content, not its suffix, decides which of the two."""
     with open_plain(path) as stream:
-        head, size = stream.read(_NPY_HEADER), _size(stream)
+        head, size = stream.read(_NPY_HEADER), stream_size(stream)
         if head[:2] == b"PK":
             return _read_npz(path, stream, choose)
         shape, dtype = npy_header(head, size)
         check_memory(path, math.prod(shape) * dtype.itemsize)
         stream.seek(0)
-        return _native(np.lib.format.read_array(stream, allow_pickle=False))
+        return native_tensor(np.lib.format.read_array(stream, allow_pickle=False))
 
 
-def _read_npz(path: Path, file: BinaryIO, choose: Choose) -> Tensor:
+def _read_npz(path: Path | Member, file: BinaryIO, choose: Choose) -> Tensor:
     with zipfile.ZipFile(file) as archive:
         entries = unique_keys(
             (entry.filename.removesuffix(".npy"), entry) for entry in archive.infolist()
@@ -124,7 +120,7 @@ def _read_npz(path: Path, file: BinaryIO, choose: Choose) -> Tensor:
 
         name = choose(list(entries), shape)
         size = entries[name].file_size
-        if size > most_bytes(_size(file)):
+        if size > most_bytes(stream_size(file)):
             raise ValueError(
                 f"it would expand to {size:.3g} bytes, too many for an archive of its size; "
                 "save it with np.savez"
@@ -135,4 +131,4 @@ def _read_npz(path: Path, file: BinaryIO, choose: Choose) -> Tensor:
             array = np.lib.format.read_array(stream, allow_pickle=False)
             if stream.read(1):  # this read also makes zipfile compare the checksum
                 raise ValueError("it holds more than its header promises")
-    return _native(array)
+    return native_tensor(array)

@@ -7,7 +7,6 @@ process. Here the chosen tensor is read, and the library gets a file of that ten
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from torchmelinv._utils.text import unique_keys
 from torchmelinv.io.memory import check_memory
-from torchmelinv.io.plain_files import open_plain
+from torchmelinv.io.plain_files import Member, open_plain, stream_size
 from torchmelinv.io.safe_load import Choose, Shape
 
 _MOST_HEADER = 10**8  # bytes, as in the library
@@ -54,12 +53,12 @@ def _check_layout(entries: Mapping[str, Any], n_bytes: int) -> None:
         )
 
 
-def read_safetensors(path: Path, choose: Choose) -> Tensor:
+def read_safetensors(path: Path | Member, choose: Choose) -> Tensor:
     """Read a safetensors file."""
     from safetensors.torch import load
 
     with open_plain(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
+        size = stream_size(stream)
         entries, start = _read_header(stream, size)
         _check_layout(entries, size - start)
 

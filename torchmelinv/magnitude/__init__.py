@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from torch import Tensor
 
+from torchmelinv._utils.method_names import MagnitudeName
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.magnitude import entropic, least_distance, nnls, pinv, transpose
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
@@ -16,9 +16,7 @@ __all__ = ["MAGNITUDES", "MagnitudeInverse", "MagnitudeName", "as_magnitude_inve
 # (linear mel (…, n_mels, n_frames), filterbank) -> |STFT|^power (…, n_freqs, n_frames)
 MagnitudeInverse = Callable[[Tensor, MelFilterbank], Tensor]
 
-# A new inverse is registered here: its import, its name for type checkers, and its row.
-MagnitudeName = Literal["transpose", "pinv", "nnls", "least_distance", "entropic"]
-
+# A new inverse is registered here, by its import and its row, and in `MagnitudeName`.
 MAGNITUDES: dict[str, MagnitudeInverse] = {
     "transpose": transpose.transpose,
     "pinv": pinv.pinv,

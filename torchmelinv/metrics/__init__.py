@@ -14,9 +14,12 @@ and mel errors miss. `bootstrap_mean` averages the values of many pairs. `distil
 `plcmos` have no reference.
 """
 
+from torchmelinv.metrics.alignment import aligned_mel_scores, aligned_scores, dtw_path
 from torchmelinv.metrics.channels import channel_correlation, downmix_level_db
 from torchmelinv.metrics.consistency import inconsistency_db, target_inconsistency_db
 from torchmelinv.metrics.distance import log_mel_l1, mel_error_db, spectral_convergence_db
+from torchmelinv.metrics.fundamental_frequency import f0_rmse_cents, voicing_error
+from torchmelinv.metrics.glossary import METRICS, OPINION_METRICS, Metric
 from torchmelinv.metrics.gradient import gradient_norm
 from torchmelinv.metrics.level import crest_factor_db, level_db
 from torchmelinv.metrics.long_term_spectrum import (
@@ -30,10 +33,7 @@ from torchmelinv.metrics.opinion import distillmos, dnsmos, plcmos
 from torchmelinv.metrics.perceptual import estoi, pesq_wb
 from torchmelinv.metrics.pitch import harmonics_to_noise_db, pulse_depth
 from torchmelinv.metrics.scores import (
-    METRICS,
-    OPINION_METRICS,
     Mean,
-    Metric,
     bootstrap_mean,
     mel_scores,
     opinion_scores,
@@ -55,6 +55,8 @@ __all__ = [
     "SOUND_METRICS",
     "Mean",
     "Metric",
+    "aligned_mel_scores",
+    "aligned_scores",
     "band_level_db",
     "bootstrap_mean",
     "channel_correlation",
@@ -63,9 +65,11 @@ __all__ = [
     "distillmos",
     "dnsmos",
     "downmix_level_db",
+    "dtw_path",
     "edge_energy_db",
     "envelope_correlation",
     "estoi",
+    "f0_rmse_cents",
     "gradient_norm",
     "harmonics_to_noise_db",
     "hop_fluctuation_db",
@@ -91,5 +95,6 @@ __all__ = [
     "target_inconsistency_db",
     "third_octave_bands",
     "tonal_line_db",
+    "voicing_error",
     "waveform_scores",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask, length_mask
+from torchmelinv._utils.control_flow import may_depend_on_values
 from torchmelinv._utils.validation import check_lengths, check_real
 from torchmelinv.errors import InputError
 
@@ -45,6 +46,21 @@ def mask_padding(
     n = estimate.shape[-1]
     mask = frame_mask(counts, estimate) if item_ndim == 2 else length_mask(counts, n)
     return torch.where(mask, estimate, 0), torch.where(mask, reference, 0), counts
+
+
+def mask_mels(mel: Tensor, reference: Tensor, lengths: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Return `mask_padding` of two linear mels; refuse negative values, as log mels have.
+
+    Values on an accelerator are not checked, which would wait for it.
+    """
+    mel, reference, counts = mask_padding(mel, reference, lengths, 2)
+    for name, each in (("the mel", mel), ("the reference", reference)):
+        if may_depend_on_values(each) and bool((each < 0).any()):
+            raise InputError(
+                f"{name} has negative values; a linear mel has none. Log mels must be expanded "
+                "first: decompress(mel, convention.level) in torchmelinv.transforms.compression"
+            )
+    return mel, reference, counts
 
 
 def check_waveform(waveform: Tensor, lengths: Any) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.options import named_options
-from torchmelinv.metrics.checks import check_pair, mask_padding
+from torchmelinv.metrics.checks import check_pair, mask_mels, mask_padding
 
 __all__ = ["log_mel_l1", "mel_error_db", "spectral_convergence_db"]
 
@@ -181,7 +181,8 @@ def mel_error_db(mel: Tensor, reference: Tensor, *, lengths: Tensor | None = Non
         silent.
 
     Raises:
-        InputError: If shapes, dtypes or devices do not fit.
+        InputError: If shapes, dtypes or devices do not fit, or values are negative, as those of
+            log mels.
 
     Shape:
         - mel: (…, n_mels, n_frames)
@@ -195,7 +196,7 @@ def mel_error_db(mel: Tensor, reference: Tensor, *, lengths: Tensor | None = Non
         >>> tmi.metrics.mel_error_db(1.1 * mel, mel).round()
         tensor(-20.)
     """
-    mel, reference, _ = mask_padding(mel, reference, lengths, 2)
+    mel, reference, _ = mask_mels(mel, reference, lengths)
     return ratio_db(relative_error(mel, reference))
 
 
@@ -218,7 +219,8 @@ def log_mel_l1(
         Distance of each item in nepers, (…).
 
     Raises:
-        InputError: If shapes, dtypes or devices do not fit.
+        InputError: If shapes, dtypes or devices do not fit, or values are negative, as those of
+            log mels.
 
     Shape:
         - mel: (…, n_mels, n_frames)
@@ -236,5 +238,5 @@ def log_mel_l1(
         >>> round(float(tmi.metrics.log_mel_l1(2 * reference, reference)), 3)
         0.693
     """
-    mel, reference, counts = mask_padding(mel, reference, lengths, 2)
+    mel, reference, counts = mask_mels(mel, reference, lengths)
     return mean_of_valid(mean_log_distance(mel, reference, floor), counts, mel.shape[-1])

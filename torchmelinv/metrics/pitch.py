@@ -50,19 +50,27 @@ def _hann(length: int, like: Tensor) -> Tensor:
     return torch.hann_window(length, dtype=like.dtype, device=like.device)
 
 
-def find_pitch(reference: Tensor, sample_rate: float) -> Pitch:
-    """Return the period and the voicing of each frame of a waveform."""
-    frames = _frames(reference, sample_rate)
+def normalized_autocorrelation(frames: Tensor, n_lags: int) -> tuple[Tensor, Tensor]:
+    """Return the autocorrelation of windowed frames, 1 at lag 0, and their energies.
+
+    That of the Hann window is divided out: (…, frame_length) -> (…, n_lags), (…).
+    """
     length = frames.shape[-1]
-    shortest, longest = int(sample_rate / _HIGHEST_PITCH), int(sample_rate / _LOWEST_PITCH)
-    window = _hann(length, reference)
+    window = _hann(length, frames)
     energy = (frames * window).square().sum(-1)
 
     def correlate(signal: Tensor) -> Tensor:
-        return torch.fft.irfft(torch.fft.rfft(signal, 2 * length).abs().square())[..., :longest]
+        return torch.fft.irfft(torch.fft.rfft(signal, 2 * length).abs().square())[..., :n_lags]
 
     correlation = correlate(frames * window) / or_one(energy[..., None])
-    correlation = correlation * (window.square().sum() / correlate(window))
+    return correlation * (window.square().sum() / correlate(window)), energy
+
+
+def find_pitch(reference: Tensor, sample_rate: float) -> Pitch:
+    """Return the period and the voicing of each frame of a waveform."""
+    frames = _frames(reference, sample_rate)
+    shortest, longest = int(sample_rate / _HIGHEST_PITCH), int(sample_rate / _LOWEST_PITCH)
+    correlation, energy = normalized_autocorrelation(frames, longest)
     lags = torch.arange(shortest, longest, device=reference.device)
     cost = _OCTAVE_COST * (lags.to(reference.dtype) / shortest).log2()
     best = (correlation[..., shortest:] - cost).argmax(-1)

@@ -19,7 +19,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError, short
-from torchmelinv.metrics.checks import mask_padding
+from torchmelinv.metrics.checks import mask_mels, mask_padding
 from torchmelinv.metrics.consistency import target_inconsistency_db
 from torchmelinv.metrics.distance import log_mel_l1, mel_error_db, spectral_convergence_db
 from torchmelinv.metrics.opinion import distillmos, dnsmos, plcmos
@@ -34,61 +34,13 @@ from torchmelinv.restoration.smoothing import of_linear_mel
 from torchmelinv.transforms.spectrum import filterbank_input, power_spectrum, safe_abs
 
 __all__ = [
-    "METRICS",
-    "OPINION_METRICS",
     "Mean",
-    "Metric",
     "bootstrap_mean",
     "mel_scores",
     "opinion_scores",
     "perceptual_scores",
     "waveform_scores",
 ]
-
-
-class Metric(NamedTuple):
-    """How a metric is labeled and read.
-
-    Args:
-        label: Name for tables and figures.
-        digits: Digits after the decimal point to show.
-        higher_is_better: Whether higher values are better; None if 0 is best.
-
-    Example:
-        >>> import torchmelinv as tmi
-        >>> tmi.metrics.METRICS["estoi"]
-        Metric(label='ESTOI', digits=3, higher_is_better=True)
-    """
-
-    label: str
-    digits: int
-    higher_is_better: bool | None = False
-
-
-OPINION_METRICS = {
-    "distillmos": Metric("DistillMOS", 2, True),
-    "dnsmos": Metric("DNSMOS", 2, True),
-    "plcmos": Metric("PLCMOS", 2, True),
-}
-# The scores of the recordings themselves, `reference_…`, show what is good.
-METRICS = {
-    "pesq_wb": Metric("PESQ-WB", 2, True),
-    "estoi": Metric("ESTOI", 3, True),
-    **{
-        f"{prefix}{name}": metric._replace(label=f"{metric.label}{suffix}")
-        for name, metric in OPINION_METRICS.items()
-        for prefix, suffix in (("", ""), ("reference_", " of reference"))
-    },
-    "mel_error_db": Metric("mel error, dB", 1),
-    "log_mel_l1": Metric("log-mel L1", 3),
-    "mel_cepstral_distortion_db": Metric("MCD, dB", 2),
-    "smoothness": Metric("smoothness", 2),
-    "spectral_convergence_db": Metric("spectral convergence, dB", 1),
-    "log_spectral_distance_db": Metric("log-spectral distance, dB", 2),
-    "target_inconsistency_db": Metric("STFT inconsistency, dB", 1),
-    "si_sdr_db": Metric("SI-SDR, dB", 1, True),
-    "envelope_correlation": Metric("envelope correlation", 4, True),
-}
 
 
 @named_options
@@ -117,7 +69,8 @@ def mel_scores(
         Values of each item, (…), by the names of `METRICS`.
 
     Raises:
-        InputError: If shapes, dtypes or devices do not fit.
+        InputError: If shapes, dtypes or devices do not fit, or values are negative, as those of
+            log mels.
         ConventionError: If there is no such convention.
 
     Shape:
@@ -133,7 +86,7 @@ def mel_scores(
     """
     settings = as_convention(convention)
     power = settings.power
-    mel, reference, counts = mask_padding(mel, reference, lengths, 2)
+    mel, reference, counts = mask_mels(mel, reference, lengths)
     magnitude_mels = safe_pow(mel, 1 / power), safe_pow(reference, 1 / power)
     return {
         "mel_error_db": mel_error_db(mel, reference),

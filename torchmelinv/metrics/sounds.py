@@ -13,12 +13,12 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.metrics.channels import channel_correlation, downmix_level_db
 from torchmelinv.metrics.checks import mask_padding
+from torchmelinv.metrics.glossary import Metric
 from torchmelinv.metrics.level import crest_factor_db, level_db
 from torchmelinv.metrics.long_term_spectrum import band_level_db, edge_energy_db
 from torchmelinv.metrics.modulation import hop_fluctuation_db, hop_modulation_db, periodicity
 from torchmelinv.metrics.onsets import onset_slope_db, pre_echo_db
 from torchmelinv.metrics.pitch import harmonics_to_noise_db, pulse_depth
-from torchmelinv.metrics.scores import Metric
 from torchmelinv.metrics.tonal_lines import tonal_line_db
 
 __all__ = ["SOUND_METRICS", "channel_scores", "sound_scores"]

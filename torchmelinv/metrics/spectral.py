@@ -16,7 +16,7 @@ from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_whole
-from torchmelinv.metrics.checks import mask_padding
+from torchmelinv.metrics.checks import mask_mels, mask_padding
 from torchmelinv.metrics.distance import LARGEST_DB, correlation, or_one, peak
 from torchmelinv.transforms.mfcc import dct_cosines
 
@@ -24,6 +24,7 @@ __all__ = ["envelope_correlation", "log_spectral_distance_db", "mel_cepstral_dis
 
 RANGE_DB = 80.0  # below the reference's peak, where logarithms are clamped
 N_CEPSTRA = 24
+DISTORTION_DB = 10 * math.sqrt(2) / math.log(10)  # of a Euclidean distance of cepstra
 
 
 def _relative_logs(
@@ -138,13 +139,29 @@ def mel_cepstral_distortion_db(
         True
     """
     check_whole("n_cepstra", n_cepstra, 1)
-    mel, reference, counts = mask_padding(mel, reference, lengths, 2)
+    mel, reference, counts = mask_mels(mel, reference, lengths)
     log_estimate, log_reference, undefined = _relative_logs(mel, reference, RANGE_DB)
-    n_mels = mel.shape[-2]
-    cosines = 2 / n_mels * dct_cosines(min(n_cepstra, n_mels - 1) + 1, n_mels)[1:]
-    cepstra = to_device(cosines, mel.dtype, mel.device) @ (log_estimate - log_reference)
+    cepstra = _cepstra(log_estimate - log_reference, n_cepstra)
     distortion = cepstra.square().sum(-2).sqrt().sum(-1) / counts
-    return torch.where(undefined, LARGEST_DB, 10 * math.sqrt(2) / math.log(10) * distortion)
+    return torch.where(undefined, LARGEST_DB, DISTORTION_DB * distortion)
+
+
+def _cepstra(log_mel: Tensor, n_cepstra: int) -> Tensor:
+    """Return the cepstra c_1 … c_D of log mels, (…, n_mels, n_frames) -> (…, D, n_frames)."""
+    n_mels = log_mel.shape[-2]
+    cosines = 2 / n_mels * dct_cosines(min(n_cepstra, n_mels - 1) + 1, n_mels)[1:]
+    return to_device(cosines, log_mel.dtype, log_mel.device) @ log_mel
+
+
+def mel_cepstra(mel: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cepstra of one mel and of its reference, whose lengths may differ.
+
+    Both are clamped like in `mel_cepstral_distortion_db`: (n_mels, n_frames) -> (n_frames, D).
+    """
+    peak_value = or_one(reference.amax())
+    floor = 10 ** (-RANGE_DB / 20)
+    logs = [(each / peak_value).clamp(min=floor).log() for each in (mel, reference)]
+    return _cepstra(logs[0], N_CEPSTRA).mT, _cepstra(logs[1], N_CEPSTRA).mT
 
 
 @named_options

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from torchmelinv._utils.method_names import PhaseName
 from torchmelinv._utils.validation import check_number
 from torchmelinv.errors import InputError, nearest
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedGriffinLim
@@ -18,19 +17,7 @@ from torchmelinv.phase.rtisi import RTISILA
 
 __all__ = ["PHASES", "PhaseName", "as_phase_method"]
 
-# A new method is registered here: its import, its name for type checkers, and its row.
-PhaseName = Literal[
-    "griffin_lim",
-    "fast_griffin_lim",
-    "accelerated_griffin_lim",
-    "admm",
-    "raar",
-    "lws",
-    "rtisi_la",
-    "mel_consistent",
-    "coarse_to_fine",
-]
-
+# A new method is registered here, by its import and its row, and in `PhaseName`.
 PHASES: dict[str, type[PhaseMethod]] = {
     "griffin_lim": GriffinLim,
     "fast_griffin_lim": FastGriffinLim,

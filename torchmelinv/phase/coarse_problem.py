@@ -13,6 +13,7 @@ import functools
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.precision import outside_inference_mode
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.phase.frame_weights import frame_weights
 from torchmelinv.phase.mel_target import MelTarget
@@ -22,6 +23,7 @@ from torchmelinv.transforms.window import window_table
 
 
 @functools.lru_cache(maxsize=64)
+@outside_inference_mode
 def coarse_convention(convention: STFTConvention, divisor: int) -> STFTConvention | None:
     """Return the STFT at 1 / divisor of the rate, or None if its sizes are not divisible."""
     window_start = convention.n_fft - convention.win_length

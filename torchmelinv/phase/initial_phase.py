@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,7 +24,6 @@ _FROM_MAGNITUDE: dict[str, Callable[[Tensor, STFTConvention, int, bool], Tensor]
     "pghi": pghi,
 }
 INITS = ("zero", "random", *_FROM_MAGNITUDE)
-InitName = Literal["zero", "random", "spsi", "pghi"]
 
 
 def check_init(init: object) -> str:

@@ -29,14 +29,14 @@ _TICKS_HZ = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 8000, 12000, 20000)
 _TICK_DISTANCE = 0.085  # at least, as a part of the axis
 
 
-def _decibels(values: Tensor, power: float, peak: float) -> NDArray[np.float32]:
+def decibels(values: Tensor, power: float, peak: float) -> NDArray[np.float32]:
     """Return |STFT|^power in dB relative to the peak, at least −RANGE_DB."""
     relative = values / peak if peak > 0 else torch.zeros_like(values)
     tiny = torch.finfo(values.dtype).tiny
     return (20 / power * relative.clamp(min=tiny).log10()).clamp(min=-RANGE_DB).numpy()
 
 
-def _frequency_ticks(convention: MelConvention) -> tuple[list[float], list[str]]:
+def frequency_ticks(convention: MelConvention) -> tuple[list[float], list[str]]:
     """Return the (fractional) bands that are centered on round frequencies, and their labels."""
     # Filters made for another sample rate are at other frequencies of the waveform.
     stretch = convention.sample_rate / convention.filterbank_sample_rate
@@ -87,7 +87,7 @@ def _compare(
     The spectra are (rows, n_frames) and last `seconds`; their frequency axis has the `ends`.
     """
     peak = float(spectra[0].max())
-    reference, result = (_decibels(each, power, peak) for each in spectra)
+    reference, result = (decibels(each, power, peak) for each in spectra)
     difference = result - reference
     visible = reference > -RANGE_DB
     rms = float(np.sqrt(np.mean(difference[visible] ** 2))) if visible.any() else 0.0
@@ -164,7 +164,7 @@ def compare_mels(
     ends = (-0.5, convention.n_mels - 0.5)
     figure, axes = _compare("mel", spectra, convention.power, seconds, ends, title)
     for axis in axes:
-        axis.set_yticks(*_frequency_ticks(convention))
+        axis.set_yticks(*frequency_ticks(convention))
         axis.set_ylabel("band center (Hz)")
     return figure
 

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.batching import frame_mask
+from torchmelinv._utils.method_names import RestorationName
 from torchmelinv._utils.module import Module
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.restoration.log_mel import decompressed
-from torchmelinv.restoration.registry import RestorationName, as_restoration, restore_linear_mel
+from torchmelinv.restoration.registry import as_restoration, restore_linear_mel
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.transforms.compression import compress
 

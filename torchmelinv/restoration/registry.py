@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -16,9 +14,7 @@ from torchmelinv.restoration.log_mel import bounded, energy, hold_last_frame, lo
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.restoration.sharpening import UnsharpMask
 
-RestorationName = Literal["auto", "contrast", "unsharp_mask", "none"]
-
-# A new restoration without statistics is registered here: its name above, and its row.
+# A new restoration without statistics is registered here, and in `RestorationName`.
 RESTORATIONS: dict[str, type[Restoration] | None] = {
     "auto": Auto,
     "contrast": Contrast,

@@ -55,7 +55,7 @@ def check_mel_shape(mel: Tensor, convention: MelConvention) -> Tensor:
         if shape[-1] == convention.n_mels:
             raise InputError(
                 f"the mel has shape {shape}: it looks transposed (frames first); "
-                f"transpose it to {allowed}"
+                f"transpose it to {allowed} (--frames-first on the command line)"
             )
         hint = ""
         if shape[-2] == convention.n_freqs:

@@ -1,0 +1,182 @@
+"""Mels as they lie in files, from the command line: many in one file, dictionaries, streams."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import QUICK, TINY, console, tiny_mel, workplace  # noqa: F401
+from torchmelinv.invert import MelInverter
+from torchmelinv.io.audio import read_audio
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+
+def expected(seed: int = 0) -> torch.Tensor:
+    return MelInverter(TINY, n_iter=2)(tiny_mel(seed=seed))
+
+
+def check_audio(path, seed: int = 0) -> None:
+    assert torch.allclose(read_audio(path)[0][0], expected(seed), atol=1e-4)
+
+
+def test_dictionaries_of_training_code(run):
+    Path("in").mkdir()
+    for seed in range(2):
+        mel = tiny_mel(seed=seed).T.contiguous()
+        content = {"step": 3, "out": {"post": mel, "f0": [1.0, 2.0]}, "text": "a"}
+        torch.save(content, f"in/{seed}.pt")
+        torch.save({**content, "out": [{"post": mel.numpy()}]}, f"in/{seed}_numpy.pt")
+    code, _, err = run("invert", "in", "-o", "out", *QUICK)
+    assert code == 1
+    assert "--frames-first on the command line" in err
+    code, _, err = run("invert", "in", "-o", "out", *QUICK, "--frames-first", "--key", "x")
+    assert "has no 'x'; it holds 'out/post'" in err
+    assert "has no 'x'; it holds 'out/0/post'" in err
+    code, _, err = run("invert", "in", "-o", "out", *QUICK, "--frames-first")
+    assert (code, err) == (0, "")
+    for seed in range(2):
+        check_audio(f"out/{seed}.wav", seed)
+        check_audio(f"out/{seed}_numpy.wav", seed)
+
+
+def test_an_archive_becomes_a_file_for_each_utterance(run):
+    kaldiio = pytest.importorskip("kaldiio")
+    mels = {name: tiny_mel(seed=n).T.numpy() for n, name in enumerate(["a.1", "../b", "c\n"])}
+    kaldiio.save_ark("feats.ark", {"a.1": mels["a.1"], "../b": mels["../b"], "c": mels["c\n"]})
+    code, out, _ = run("invert", "feats.ark", "-o", "out", *QUICK)
+    assert code == 0
+    names = sorted(path.name for path in Path("out").glob("*.wav"))
+    assert names == ["_._b.wav", "a.1.wav", "c.wav"]
+    assert "feats.ark: a.1 -> out/a.1.wav" in out
+    check_audio("out/a.1.wav", 0)
+    check_audio("out/_._b.wav", 1)
+    code, out, _ = run("invert", "feats.ark", "-o", "out", *QUICK)
+    assert out.startswith("3 of 3 files done, 3 of them by an earlier run")
+    Path("out/c.wav").unlink()
+    code, out, _ = run("invert", "feats.ark", "-o", "out", *QUICK, "--json")
+    report = json.loads(out)
+    assert (report["done"], report["skipped"]) == (3, 2)
+    kaldiio.save_ark("feats.ark", {"a.1": mels["../b"], "../b": mels["a.1"], "c": mels["c\n"]})
+    assert run("invert", "feats.ark", "-o", "out", *QUICK)[0] == 0
+    check_audio("out/a.1.wav", 1)
+
+
+def test_one_of_many_becomes_a_single_file(run):
+    kaldiio = pytest.importorskip("kaldiio")
+    kaldiio.save_ark("feats.ark", {"a": tiny_mel().T.numpy(), "b": tiny_mel(seed=1).T.numpy()})
+    code, _, err = run("invert", "feats.ark", "-o", "x.wav", *QUICK)
+    assert code == 2
+    assert "x.wav is a single file; 2 mels of feats.ark need a folder" in err
+    assert run("invert", "feats.ark", "-o", "x.wav", "--key", "b", *QUICK)[0] == 0
+    check_audio("x.wav", 1)
+
+
+def test_a_pattern_takes_many_arrays(run):
+    np.savez("a.npz", x=tiny_mel().numpy(), y=tiny_mel(seed=1).numpy(), f0=np.zeros(4))
+    code, _, err = run("invert", "a.npz", "-o", "out", *QUICK)
+    assert code == 1
+    assert "--key '*' for all" in err
+    assert run("invert", "a.npz", "-o", "out", "--key", "[xy]", *QUICK)[0] == 0
+    check_audio("out/a/x.wav", 0)
+    check_audio("out/a/y.wav", 1)
+
+
+def test_equal_names_in_two_archives_are_refused(run):
+    kaldiio = pytest.importorskip("kaldiio")
+    for name in ("1.ark", "2.ark"):
+        kaldiio.save_ark(name, {"a": tiny_mel().T.numpy()})
+    code, _, err = run("invert", "1.ark", "2.ark", "-o", "out", *QUICK)
+    assert code == 2
+    assert "1.ark: a and 2.ark: a would both become out/a.wav" in err
+
+
+def test_a_broken_archive_among_others(run):
+    Path("in").mkdir()
+    np.save("in/a.npy", tiny_mel().numpy())
+    Path("in/b.ark").write_bytes(b"x" * 9999)
+    code, _, err = run("invert", "in", "-o", "out", *QUICK)
+    assert code == 1
+    assert "in/b.ark: cannot be read as .ark: it is no Kaldi archive" in err
+    check_audio("out/a.wav")
+
+
+def test_other_commands_read_the_same_files(run):
+    np.savez("a.npz", feats=tiny_mel().T.numpy(), f0=np.zeros(4))
+    layout = ["--key", "feats", "--frames-first"]
+    code, out, _ = run("identify", "a.npz", *layout)
+    assert code == 0
+    assert out.split()[1:3] == ["(8,", "101)"]
+    to = ["--from", "tiny.json", "--to", "tiny.json"]
+    assert run("convert", "a.npz", "-o", "b.npy", *to, *layout)[0] == 0
+    assert np.allclose(np.load("b.npy"), tiny_mel().numpy(), atol=1e-4)
+    tiny = ["--convention", "tiny.json"]
+    assert run("statistics", "a.npz", "-o", "s.json", *tiny, *layout)[0] == 0
+    pair = ["--generated", "a.npz", "--reference", "a.npz"]
+    code, out, _ = run("evaluate", *pair, *tiny, *layout)
+    assert code == 0
+
+
+class Stream(io.TextIOWrapper):
+    """A text stream whose bytes can be looked at after it is closed."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        super().__init__(io.BytesIO(content), write_through=True)
+
+
+def run_stream(monkeypatch, run, content, *arguments):
+    """Run a command with bytes on stdin; return its exit code and the bytes on stdout."""
+    stdout = Stream()
+    monkeypatch.setattr(sys, "stdin", Stream(content))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        code, _, err = run(*arguments)
+    return code, stdout.buffer.getvalue(), err
+
+
+def test_streams(monkeypatch, run):
+    content = Path("mel.npy").read_bytes()
+    command = ["invert", "-", "-o", "-", *QUICK]
+    code, audio, _ = run_stream(monkeypatch, run, content, *command)
+    assert code == 0
+    Path("x.wav").write_bytes(audio)
+    check_audio("x.wav")
+    code, audio, _ = run_stream(monkeypatch, run, b"", "roundtrip", "speech.wav", "-o", "-", *QUICK)
+    Path("y.wav").write_bytes(audio)
+    assert read_audio("y.wav")[0].shape == (1, 1600)
+    to = ["--from", "tiny.json", "--to", "tiny.json"]
+    code, mel, _ = run_stream(monkeypatch, run, content, "convert", "-", "-o", "-", *to)
+    assert np.load(io.BytesIO(mel)).shape == (8, 101)
+    code, text, _ = run_stream(monkeypatch, run, content, "identify", "-")
+    assert text.startswith(b"shape")
+    assert not Path("-").exists()
+
+
+def test_streams_that_cannot_be(monkeypatch, run):
+    batch = io.BytesIO()
+    np.save(batch, torch.stack([tiny_mel()] * 3)[:, None].numpy())
+    for content, arguments, message in (
+        (batch.getvalue(), ["-"], "the input holds 3 mels, and a stream takes one file"),
+        (b"", ["mel.npy", "mel.npy"], "give one input"),
+        (b"", ["-", "-"], "give one input"),
+    ):
+        command = ["invert", *arguments, "-o", "-", *QUICK]
+        code, out, err = run_stream(monkeypatch, run, content, *command)
+        assert (code, out) == (2, b"")
+        assert message in err
+    code, out, err = run_stream(monkeypatch, run, b"x", "invert", "-", "-o", "-", *QUICK)
+    assert (code, out) == (1, b"")
+    assert "cannot be read" in err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_as_an_archive_is_refused(run):
+    os.mkfifo("x.ark")
+    assert run("invert", "x.ark", "-o", "out", *QUICK)[0] != 0

@@ -1,0 +1,161 @@
+"""Metrics of validation loops: means over items, over processes, with and without torchmetrics."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pickle
+import sys
+
+import pytest
+import torch
+from torch import multiprocessing
+
+from tests.tiny import TINY, tiny_mel, tone
+from torchmelinv import metrics, validation
+from torchmelinv.demo import signal
+from torchmelinv.transforms.compression import decompress
+
+MELS = torch.stack([tiny_mel(0.2, seed) for seed in range(4)])
+WAVEFORMS = torch.stack([tone(0.2, seed) for seed in range(4)])
+NOISY = WAVEFORMS + 0.02 * torch.randn(WAVEFORMS.shape, generator=torch.Generator().manual_seed(9))
+
+
+@pytest.fixture(params=["torchmetrics", "own base"])
+def module(request, monkeypatch):
+    """Return the module as it is with and without torchmetrics."""
+    if request.param == "torchmetrics":
+        pytest.importorskip("torchmetrics")
+        yield validation
+        return
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    yield importlib.reload(validation)
+    monkeypatch.undo()
+    importlib.reload(validation)
+
+
+def linear(mel):
+    return decompress(mel, TINY.level)
+
+
+def expected_means():
+    """Return the mean of the functions of `metrics`, by class and arguments."""
+    mels = linear(MELS + 0.1), linear(MELS)
+    spectra = [validation.MelSpectrogram(TINY).magnitude(each) for each in (NOISY, WAVEFORMS)]
+    return {
+        ("MelError", TINY): metrics.mel_error_db(*mels),
+        ("LogMelL1", TINY): metrics.log_mel_l1(*mels),
+        ("MelCepstralDistortion", TINY): metrics.mel_cepstral_distortion_db(*mels),
+        ("SpectralConvergence", TINY): metrics.spectral_convergence_db(*spectra),
+        ("F0RMSE", 8000): metrics.f0_rmse_cents(NOISY, WAVEFORMS, 8000),
+        ("VoicingError", 8000): metrics.voicing_error(NOISY, WAVEFORMS, 8000),
+    }
+
+
+def pair_of(name):
+    mels = name in ("MelError", "LogMelL1", "MelCepstralDistortion")
+    return (MELS + 0.1, MELS) if mels else (NOISY, WAVEFORMS)
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method:UserWarning")  # of torchmetrics
+def test_the_mean_over_batches_is_that_of_the_items(module):
+    for (name, argument), values in expected_means().items():
+        metric = getattr(module, name)(argument)
+        estimate, reference = pair_of(name)
+        metric.update(estimate[:3], reference[:3])
+        metric.update(estimate[3:], reference[3:])
+        torch.testing.assert_close(metric.compute(), values.nanmean(), msg=name)
+        of_batch = metric(estimate[:2], reference[:2])
+        torch.testing.assert_close(of_batch, values[:2].nanmean(), msg=name)
+        metric.reset()
+        assert metric.compute().isnan()
+        assert metric.higher_is_better == metrics.METRICS[metric.name].higher_is_better
+        pickle.loads(pickle.dumps(metric)).update(estimate, reference)
+
+
+def test_padding_and_silent_references_do_not_count(module):
+    metric, padded = module.MelError(TINY), torch.full_like(MELS, 3.0)
+    lengths = torch.tensor([5, 100, 20, 60])
+    for item, length in enumerate(lengths):
+        padded[item, :, :length] = MELS[item, :, :length]
+    metric.update(padded + 0.1, padded, lengths=lengths)
+    values = [
+        metrics.mel_error_db(linear(mel[:, :n] + 0.1), linear(mel[:, :n]))
+        for mel, n in zip(MELS, lengths, strict=True)
+    ]
+    torch.testing.assert_close(metric.compute(), torch.stack(values).mean())
+    before = metric.compute()
+    metric = module.SpectralConvergence(TINY)
+    metric.update(NOISY, WAVEFORMS)
+    before = metric.compute()
+    metric.update(NOISY, torch.zeros_like(WAVEFORMS))
+    assert metric.compute() == before
+    metric = module.F0RMSE(8000)
+    metric.update(NOISY, torch.zeros_like(WAVEFORMS))
+    assert math.isnan(metric.compute())
+
+
+def test_pesq_and_estoi_are_those_of_torchmetrics():
+    audio = pytest.importorskip("torchmetrics.functional.audio")
+    for package in ("pesq", "pystoi"):
+        pytest.importorskip(package)
+    reference = signal(1.0, 16000)[None]
+    noise = torch.randn(reference.shape, generator=torch.Generator().manual_seed(0))
+    estimate = reference + 0.05 * noise
+    for metric, theirs in (
+        (
+            validation.PESQ(16000),
+            audio.perceptual_evaluation_speech_quality(estimate, reference, 16000, "wb"),
+        ),
+        (
+            validation.ESTOI(16000),
+            audio.short_time_objective_intelligibility(estimate, reference, 16000, extended=True),
+        ),
+    ):
+        metric.update(estimate, reference)
+        assert float(metric.compute()) == pytest.approx(float(theirs), abs=1e-5)
+    ours = metrics.si_sdr_db(estimate, reference)
+    theirs = audio.scale_invariant_signal_distortion_ratio(estimate, reference)
+    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
+
+
+def test_a_collection_of_torchmetrics_takes_them():
+    torchmetrics = pytest.importorskip("torchmetrics")
+    collection = torchmetrics.MetricCollection(
+        [validation.MelError(TINY), validation.LogMelL1(TINY)]
+    )
+    collection.update(MELS + 0.1, MELS, lengths=torch.full((4,), MELS.shape[-1]))
+    assert float(collection.compute()["LogMelL1"]) == pytest.approx(0.1, abs=1e-2)
+
+
+def _run_rank(rank, size, folder, with_torchmetrics):
+    """Score the share of one rank and save the mean that it computes."""
+    if not with_torchmetrics:
+        sys.modules["torchmetrics"] = None
+    torch.set_num_threads(1)
+    module = importlib.reload(importlib.import_module("torchmelinv.validation"))
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size
+    )
+    metric = module.MelError(TINY)
+    for item in range(rank, len(MELS), size):
+        metric.update(MELS[item] + 0.1 * item, MELS[item])
+    if rank == 1:
+        metric.update(MELS[0] + 1, MELS[0])  # ranks may have different numbers of items
+    torch.save(metric.compute(), f"{folder}/{rank}.pt")
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_torchmetrics", [True, False])
+def test_two_processes_have_one_mean(tmp_path, with_torchmetrics):
+    if with_torchmetrics:
+        pytest.importorskip("torchmetrics")
+    multiprocessing.spawn(_run_rank, (2, str(tmp_path), with_torchmetrics), nprocs=2)
+    single = validation.MelError(TINY)
+    for item, mel in enumerate(MELS):
+        single.update(mel + 0.1 * item, mel)
+    single.update(MELS[0] + 1, MELS[0])
+    for rank in range(2):
+        torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt"), single.compute())

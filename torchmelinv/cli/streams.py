@@ -1,0 +1,82 @@
+"""Standard streams in place of files: ``-`` as input, and ``-o -`` as output.
+
+A stream goes through a temporary file, so that reading and writing are those of all other files.
+What a command would print on stdout goes to stderr while stdout carries the output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from torchmelinv.errors import InputError
+
+_MARK = "-"
+
+
+_Run = Callable[[argparse.Namespace], int]
+
+
+def with_streams(*inputs: str, read: str, write: str) -> Callable[[_Run], _Run]:
+    """Decorate the `run` of a command: it then takes ``-`` for its input and its output.
+
+    Args:
+        *inputs: Names of the options that hold input paths, as a string or a list.
+        read: Suffix of what comes on stdin, such as ".npy".
+        write: Suffix of what goes to stdout.
+
+    Returns:
+        The decorator.
+    """
+
+    def decorate(run: _Run) -> _Run:
+        @functools.wraps(run)
+        def run_with_streams(options: argparse.Namespace) -> int:
+            values = [getattr(options, name) for name in inputs]
+            output = getattr(options, "out", None)
+            names = [name for value in values for name in _as_list(value)]
+            if _MARK not in names and output != _MARK:
+                return run(options)
+            if names.count(_MARK) > 1 or (output == _MARK and len(names) > 1):
+                raise InputError("- stands for one stream: give one input, and one output")
+            with tempfile.TemporaryDirectory() as folder:
+                source, target = Path(folder, f"stdin{read}"), Path(folder, f"stdout{write}")
+                if _MARK in names:
+                    with source.open("wb") as stream:
+                        shutil.copyfileobj(sys.stdin.buffer, stream)
+                for name, value in zip(inputs, values, strict=True):
+                    paths = [str(source) if each == _MARK else each for each in _as_list(value)]
+                    setattr(options, name, paths[0] if isinstance(value, str) else paths)
+                return run(options) if output != _MARK else _to_stdout(run, options, target)
+
+        return run_with_streams
+
+    return decorate
+
+
+def _as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _to_stdout(run: _Run, options: argparse.Namespace, target: Path) -> int:
+    """Run a command and copy its output to stdout; what it prints goes to stderr."""
+    options.out, stdout = str(target), sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        code = run(options)
+    if code:
+        return code
+    if not target.exists():
+        n_files = len(list(target.parent.glob(f"{target.stem}_*")))
+        raise InputError(
+            f"the input holds {n_files} mels, and a stream takes one file; give -o FOLDER"
+        )
+    with target.open("rb") as stream:
+        shutil.copyfileobj(stream, stdout.buffer)
+    stdout.flush()
+    return code
