@@ -77,7 +77,8 @@ def build(kernel: Kernel) -> Any:
     source, library = path.with_suffix(".cpp"), path.with_suffix(".so")
     source.write_text(text, encoding="utf-8")
     command = [str(COMPILER), *OPTIONS, f"-I{KERNELS}", str(source), "-o", str(library)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # Not in the encoding of the locale: NVRTC 12 leaves that at ASCII.
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise RuntimeError(f"{kernel} does not build on the host:\n{done.stderr[:4000]}")
     function = ctypes.CDLL(str(library)).host_launch

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 import torchmelinv as tmi
 from tests.problems import TINY_LOG
@@ -21,6 +22,7 @@ from torchmelinv.export import export_onnx
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.skipif(torch.__version__ < (2, 11), reason="the exporter fixes all sizes"),
 ]
 CLOSE = 1e-4  # of the peak
 # From the phase that PGHI estimates, float32 in torch is up to 8e-5 from float64 itself.
@@ -135,3 +137,9 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
 
 def test_the_settings_are_text():
     json.dumps(tmi.MelInverter(TINY_LOG).extra_repr())
+
+
+def test_an_older_torch_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch, "__version__", TorchVersion("2.6.0+cu124"))
+    with pytest.raises(DependencyError, match=r"torch 2\.11 or newer, and this is torch 2\.6"):
+        export_onnx(tmi.MelSpectrogram(TINY_LOG), tmp_path / "x.onnx")

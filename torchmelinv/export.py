@@ -28,7 +28,7 @@ from torchmelinv._utils.control_flow import fixed_control_flow
 from torchmelinv._utils.optional import require
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
-from torchmelinv.errors import InputError
+from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.paths import atomic_write
 from torchmelinv.phases import RTISILA
@@ -38,6 +38,7 @@ __all__ = ["ExportReport", "export_onnx"]
 
 OPSET = 20  # the first with a discrete Fourier transform along any axis and irfft in torch
 _EXTRA = "export"
+_MIN_TORCH = "2.11"  # the exporter of torch 2.6 fixes the sizes of the batch and of the signal
 _EXAMPLE_FRAMES, _CHECKED_FRAMES = 40, 57
 _LEAST_FRAMES, _MOST_FRAMES = 8, 2**16
 _MOST_ITEMS = 2**12
@@ -180,7 +181,7 @@ def export_onnx(module: MelInverter | MelSpectrogram, path: str | os.PathLike[st
 
     Raises:
         InputError: If the module has an option that cannot be exported.
-        DependencyError: If onnx, onnxscript or onnxruntime is missing.
+        DependencyError: If onnx, onnxscript or onnxruntime is missing, or torch is older than 2.11.
         FileError: If the file cannot be written.
 
     Example:
@@ -189,6 +190,11 @@ def export_onnx(module: MelInverter | MelSpectrogram, path: str | os.PathLike[st
         >>> inverter = tmi.MelInverter("hifigan_22k", n_iter=32)
         >>> report = export_onnx(inverter, "vocoder.onnx")  # doctest: +SKIP
     """
+    if torch.__version__ < _MIN_TORCH:
+        raise DependencyError(
+            f"the export needs torch 2.11 or newer, and this is torch {torch.__version__}; "
+            "a newer torch in an environment of its own writes the same file"
+        )
     for package in ("onnx", "onnxscript", "onnxruntime"):
         require(package, _EXTRA)
     name, settings = "waveform", ""

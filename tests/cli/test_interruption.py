@@ -44,10 +44,12 @@ def test_a_signal_ends_a_command_with_a_count(run, monkeypatch, command, name):
     code, _, err = run(*COMMANDS[command])
     assert code == 128 + number
     message = "interrupted" if name == "SIGINT" else f"ended by {name}"
-    count, end = err.splitlines()
+    count, *notes, end = err.splitlines()
     assert count.startswith("torchmelinv: error: 2 of 9 files ")
     assert "7 remaining" in count
     assert end == f"torchmelinv: error: {message}"
+    resumes = "torchmelinv: note: out keeps what is done; the same command goes on from there"
+    assert notes == ([resumes] if command == "invert" else [])
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(number)) == handlers
     assert not [path for path in Path().rglob(".*") if path.is_file()]
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.tiny import console, workplace  # noqa: F401
-from torchmelinv.cli.describe import WIDTH
-from torchmelinv.cli.presets import format_preset
+from torchmelinv.cli.describe import WIDTH, format_table
+from torchmelinv.cli.presets import format_preset, preset_rows
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import preset, preset_info, preset_names
 
@@ -44,6 +44,29 @@ def test_a_preset_as_json_is_a_convention_file(run):
     np.save("w.npy", torch.rand(80, 4).numpy())
     arguments = ("w.npy", "-o", "x.wav", "--convention", "mine.json", "--n-iter", "1")
     assert run("invert", *arguments)[0] == 0
+
+
+def test_a_convention_file_is_described(run):
+    code, out, _ = run("presets", "tiny.json")
+    assert code == 0
+    assert "hop_length" in out
+    assert "8 of 8 bands are independent" in " ".join(out.split())
+    assert json.loads(run("presets", "tiny.json", "--json")[1])["n_mels"] == 8
+    code, _, err = run("presets", "absent.json")
+    assert code == 2
+    assert "absent.json" in err
+
+
+@pytest.mark.parametrize("width", [60, 80, 400])
+def test_the_list_fits_the_terminal(width):
+    lines = format_table(preset_rows(), (1, 2, 3, 4), width)
+    assert max(map(len, lines)) <= width
+    assert all(
+        line.split()[0][:4] == name[:4]
+        for line, name in zip(lines[1:], preset_names(), strict=True)
+    )
+    full = format_table(preset_rows(), (1, 2, 3, 4))
+    assert (lines == full) == (width == 400)
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 
@@ -48,6 +49,19 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert "\r" in text
     assert "100%|" in text
     assert "2/2 files, 0.5 files/s, 1 s of audio/s" in text
+
+
+def test_a_single_file_in_a_terminal_has_the_elapsed_time(monkeypatch):
+    monkeypatch.setattr("sys.stderr", stream := Terminal())
+    monkeypatch.setattr("torchmelinv.cli.progress._CLOCK_INTERVAL", 0.01)
+    progress = Progress(1, 1000)
+    deadline = time.monotonic() + 10
+    while "1 file, 00:00 elapsed" not in stream.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    progress.add(1, 1000, 5.0)
+    progress.close()
+    assert "1 file, 00:00 elapsed" in stream.getvalue()
+    assert not stream.getvalue().split("\r")[-2].strip()  # cleared
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,20 @@ def test_the_world_is_read_from_the_environment():
     assert str(world) == "rank 3 of 4"
 
 
+def test_the_world_of_slurm():
+    step = {"SLURM_PROCID": "5", "SLURM_STEP_NUM_TASKS": "8", "SLURM_LOCALID": "1"}
+    assert launched_world(step) == (5, 8, 1)
+    # torchrun within a task of srun.
+    assert launched_world({**step, "RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "3"}) == (3, 4, 3)
+    # A batch script that starts the program itself is one process, whatever the job asked for.
+    script = {"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_LOCALID": "0"}
+    assert launched_world(script) == SINGLE_PROCESS
+    array = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "4"}
+    assert launched_world({**script, **array}) == SINGLE_PROCESS
+    with pytest.raises(InputError, match="SLURM_PROCID below SLURM_STEP_NUM_TASKS"):
+        launched_world({**step, "SLURM_PROCID": "8"})
+
+
 @pytest.mark.parametrize(
     "environment",
     [

@@ -220,7 +220,7 @@ def test_cpu_tensors_are_refused():
 
 def test_the_error_without_the_bindings(monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
-    message = "cuda-bindings, which torch's CUDA wheels for Linux bring"
+    message = r"cuda-bindings.* `pip install 'cuda-bindings==1\d\.\*'` provides it"
     with pytest.raises(DependencyError, match=message):
         nvrtc._bindings()
 

@@ -54,6 +54,23 @@ def test_any_floating_dtype_with_gradient(tmp_path, wave, dtype):
     assert torch.equal(read_audio(tmp_path / "x.wav")[0][0], wave.to(dtype).float())
 
 
+def test_arrays(tmp_path, wave):
+    for array in (
+        wave.numpy(),
+        wave.double().numpy(),
+        np.flip(wave.numpy()),
+        wave.numpy().astype(">f4"),
+    ):
+        frozen = array.view()
+        frozen.flags.writeable = False
+        write_audio(tmp_path / "x.wav", frozen, 22050, "FLOAT")
+        read, _ = read_audio(tmp_path / "x.wav")
+        assert np.array_equal(read[0].numpy(), array.astype(np.float32))
+    for wrong in (wave.numpy().astype(complex), np.array(["a"]), np.zeros(4, np.int16)):
+        with pytest.raises(InputError, match="the waveform is"):
+            write_audio(tmp_path / "x.wav", wrong, 22050)
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32"])
 def test_integer_formats_scale_instead_of_clipping(tmp_path, wave, subtype):
     result = write_audio(tmp_path / "x.wav", 5 * wave, RATE, subtype)

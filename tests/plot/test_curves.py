@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from tests.tiny import TINY, tiny_mel
 from torchmelinv import plot
@@ -60,3 +61,12 @@ def test_solutions_of_an_inverter_and_silence_are_drawn():
 def test_no_history_is_refused(solutions):
     with pytest.raises(InputError, match="no history"):
         plot.convergence(solutions)
+
+
+def test_curves_in_given_axes():
+    own = Figure()
+    left, right = own.subplots(1, 2)
+    solved = MelInverter(TINY, n_iter=3).solve(tiny_mel())
+    assert plot.convergence({"default": solved}, ax=right, title="right") is own
+    assert (len(left.lines), right.get_title()) == (0, "right")
+    assert right.lines

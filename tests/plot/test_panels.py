@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
-from tests.tiny import TINY
+from tests.tiny import TINY, tiny_mel
 from torchmelinv import plot
 from torchmelinv.conventions.presets import preset, preset_names
 from torchmelinv.errors import InputError
@@ -127,3 +128,28 @@ def test_spectrograms_are_magnitudes_over_hertz():
     assert [axis.get_ylabel() for axis in figure.axes[:3]] == ["frequency (Hz)"] * 3
     with pytest.raises(InputError, match=r"spectrograms to compare .* same \(33, n_frames\)"):
         plot.compare_spectrograms(reference, reference[:-1], TINY)
+
+
+def test_one_mel_into_own_and_given_axes():
+    mel = tiny_mel()
+    figure = plot.show_mel(mel, TINY, title="a title")
+    assert figure.get_suptitle() == "a title"
+    axes, color_bar = figure.axes
+    linear = mel.exp()
+    expected = 20 * (linear / linear.max()).log10().clamp(min=-4)
+    assert np.allclose(axes.images[0].get_array(), expected.numpy(), atol=1e-3)
+    assert axes.images[0].get_extent() == [0, mel.shape[-1] * 16 / 8000, -0.5, 7.5]
+    assert "dB" in color_bar.get_ylabel()
+    own = Figure()
+    first, second = own.subplots(2, 1)
+    assert plot.show_mel(mel.numpy(), TINY, ax=second, title="second") is own
+    assert (len(first.images), len(second.images)) == (0, 1)
+    assert second.get_title() == "second"
+
+
+@pytest.mark.parametrize(
+    "mel", [torch.zeros(2, 8, 5), torch.zeros(7, 5), torch.full((8, 5), torch.nan)]
+)
+def test_what_is_no_mel_is_not_drawn(mel):
+    with pytest.raises(InputError, match="the mel has"):
+        plot.show_mel(mel, TINY)

@@ -24,7 +24,8 @@ channels, becomes one audio file with these channels; (items, channels, n_mels, 
 numbered files. Save a batch of mono mels as (items, 1, n_mels, n_frames). An output folder keeps a
 record of finished files with checksums in manifest-*.jsonl: the same command resumes a job that was
 interrupted, and inverts changed files again. `torchrun --nproc-per-node N -m torchmelinv invert …`
-shares the files among N processes, each on its own GPU with --device cuda. There, failed files do
+shares the files among N processes, each on its own GPU with --device cuda, and so does `srun` of
+SLURM; for the tasks of a job array, set RANK and WORLD_SIZE. There, failed files do
 not change the exit code without --strict, because the launcher would end all processes."""
 _STATISTICS = """Compute mean, deviation and modulation spectrum of each band of real mels, or of
 the mels of recordings, such as those a network was trained on; a few minutes of sound suffice.
@@ -55,6 +56,7 @@ def add_commands(commands: Any) -> None:
         _add_identify,
         _add_export,
         _add_doctor,
+        _add_completion,
     ):
         add_command(commands)
 
@@ -234,10 +236,10 @@ def _add_presets(commands: Any) -> None:
     parser = commands.add_parser(
         "presets",
         help="list the presets, or show one",
-        description="List the presets, or show one. `presets NAME --json` prints a file for "
-        "--convention.",
+        description="List the presets, or show one, or the convention of a JSON file. "
+        "`presets NAME --json` prints a file for --convention.",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME")
+    parser.add_argument("name", nargs="?", metavar="NAME|FILE.json")
     parser.add_argument("--json", action="store_true", help="print JSON on stdout")
 
 
@@ -289,3 +291,15 @@ def _add_doctor(commands: Any) -> None:
         "--no-kernels", action="store_true", help="only the report; check no kernels"
     )
     parser.add_argument("--json", action="store_true", help="print JSON on stdout")
+
+
+def _add_completion(commands: Any) -> None:
+    parser = commands.add_parser(
+        "completion",
+        help="print the completion of a shell",
+        description="Print a script that completes commands, options and files. For bash: "
+        "`torchmelinv completion bash > ~/.local/share/bash-completion/completions/torchmelinv`; "
+        "for zsh, a file _torchmelinv in a folder of $fpath. Needs "
+        "`pip install 'torchmelinv[completion]'`.",
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -11,12 +13,32 @@ from torchmelinv.transforms.mel_filterbank import MelFilterbank
 WIDTH = 118  # columns
 
 
-def format_table(rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Return rows as aligned lines; the columns in `right` are aligned to the right."""
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that stdout is; None for a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def format_table(
+    rows: Iterable[Sequence[str]], right: Sequence[int] = (), width: int | None = None
+) -> list[str]:
+    """Return rows as aligned lines.
+
+    Args:
+        rows: Cells of each row.
+        right: Columns that are aligned to the right.
+        width: Length of a line. The widest columns are cut to fit. Default: as long as needed.
+
+    Returns:
+        The lines.
+    """
     rows = [tuple(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    while width is not None and sum(widths) + 2 * len(widths) - 2 > width and max(widths) > 5:
+        widths[widths.index(max(widths))] -= 1
 
     def format_cell(column: int, cell: str) -> str:
+        if len(cell) > widths[column]:
+            cell = cell[: widths[column] - 1] + "…"
         return cell.rjust(widths[column]) if column in right else cell.ljust(widths[column])
 
     return ["  ".join(format_cell(*cell) for cell in enumerate(row)).rstrip() for row in rows]

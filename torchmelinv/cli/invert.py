@@ -100,6 +100,10 @@ def run(options: argparse.Namespace) -> int:
     if not isinstance(ended, KeyboardInterrupt):
         _print_results(report, options, world, len(tasks), ended is not None)
     if ended:
+        if manifest:
+            print_message(
+                "note", f"{folder} keeps what is done; the same command goes on from there"
+            )
         raise ended
     return EXIT_FAILED if report.failed and (options.strict or world.size == 1) else EXIT_OK
 

@@ -1,4 +1,4 @@
-"""`torchmelinv presets`: list the presets, or show one."""
+"""`torchmelinv presets`: list the presets, or show one, or the convention of a JSON file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from torchmelinv.cli.describe import (
     describe_filterbank,
     format_fields,
     format_table,
+    terminal_width,
 )
+from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.preset_table import Row
-from torchmelinv.conventions.presets import preset, preset_info, preset_names
+from torchmelinv.conventions.presets import as_convention, preset, preset_info, preset_names
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,7 +25,13 @@ def run(options: argparse.Namespace) -> int:
     if options.name is None and options.json:
         print_json([preset_report(name) for name in preset_names()])
     elif options.name is None:
-        print("\n".join(format_table(preset_rows(), right=(1, 2, 3, 4))))
+        print("\n".join(format_table(preset_rows(), (1, 2, 3, 4), terminal_width())))
+    elif options.name.lower().endswith(".json"):
+        convention = as_convention(options.name)
+        if options.json:
+            print_json(convention.to_dict())
+        else:
+            print("\n".join(format_fields(convention_fields(convention))))
     elif options.json:  # the convention alone, so that the output is a file for --convention
         report = preset_report(options.name)
         print_message("note", "; ".join(filter(None, (report["source"], report["note"]))))
@@ -55,14 +63,8 @@ def _origin(row: Row) -> str:
 
 def format_preset(name: str) -> list[str]:
     """Return all fields of a preset, its origin and its notes as lines."""
-    row, convention = preset_info(name), preset(name)
-    fields = []
-    for field in dataclasses.fields(convention):
-        value = getattr(convention, field.name)
-        if field.name == "level":
-            value = describe_compression(convention)
-        fields.append((field.name, f"{value:g}" if isinstance(value, float) else str(value)))
-    fields.append(("filterbank", describe_filterbank(convention)))
+    row = preset_info(name)
+    fields = convention_fields(preset(name))
     fields.append(("source", _origin(row)))
     if row.note:
         fields.append(("note", row.note))
@@ -71,6 +73,18 @@ def format_preset(name: str) -> list[str]:
     elif row.model_space:
         fields.append(("model space", describe_compression(preset(name, model_space=True))))
     return format_fields(fields)
+
+
+def convention_fields(convention: MelConvention) -> list[tuple[str, str]]:
+    """Return all fields of a convention, and its filterbank in words."""
+    fields = []
+    for field in dataclasses.fields(convention):
+        value = getattr(convention, field.name)
+        if field.name == "level":
+            value = describe_compression(convention)
+        fields.append((field.name, f"{value:g}" if isinstance(value, float) else str(value)))
+    fields.append(("filterbank", describe_filterbank(convention)))
+    return fields
 
 
 def preset_report(name: str) -> dict[str, Any]:

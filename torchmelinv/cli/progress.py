@@ -1,11 +1,12 @@
-"""Progress of a job: a bar in a terminal, a line every ten seconds in a log."""
+"""Progress of a job: a bar or the elapsed time in a terminal, a line every ten seconds in a log."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from torchmelinv._utils.optional import require
 from torchmelinv.cli.console import print_message
@@ -13,6 +14,7 @@ from torchmelinv.errors import DiskError
 
 MANY = 32  # files from which on a log shows progress
 _LOG_INTERVAL = 10.0  # seconds
+_CLOCK_INTERVAL = 1.0  # seconds
 
 
 class _LineStream:
@@ -35,7 +37,8 @@ class Progress:
     A context manager: if the job ends early, because of a signal or a full disk, it prints how many
     files have been processed.
 
-    Nothing is shown for a single file, nor for a few files in a log. `label` stands in front;
+    A single file, whose steps are not counted, has the elapsed time in a terminal once it takes
+    longer than a second. Nothing is shown for a few files in a log. `label` stands in front;
     `position` is the line of the terminal.
     """
 
@@ -43,8 +46,22 @@ class Progress:
         self._n_files, self._done, self._audio = n_files, 0.0, 0.0
         self._start = time.monotonic()
         terminal = sys.stderr.isatty()
-        self._bar = None
-        if n_files >= 2 and (terminal or n_files >= MANY):
+        self._bar: Any = None
+        self._ended = threading.Event()
+        self._clock: threading.Thread | None = None
+        if terminal and n_files == 1:
+            self._bar = require("tqdm").tqdm(
+                total=1,
+                desc=f"{label}1 file",
+                position=position,
+                delay=_CLOCK_INTERVAL,
+                leave=False,
+                dynamic_ncols=True,
+                bar_format="{desc}, {elapsed} elapsed",
+            )
+            self._clock = threading.Thread(target=self._refresh, daemon=True)
+            self._clock.start()
+        elif n_files >= 2 and (terminal or n_files >= MANY):
             bar = "{desc}{percentage:3.0f}%" + ("|{bar}|" if terminal else "")
             self._bar = require("tqdm").tqdm(
                 total=n_frames,
@@ -86,5 +103,17 @@ class Progress:
 
     def close(self) -> None:
         """Close the bar; its last state stays visible."""
+        self._ended.set()
+        if self._clock:
+            self._clock.join()
         if self._bar is not None:
             self._bar.close()
+
+    def _refresh(self) -> None:
+        """Show the elapsed time of a single file until it ends."""
+        shown = False
+        while not self._ended.wait(_CLOCK_INTERVAL):
+            self._bar.refresh()
+            shown = True
+        if shown:
+            self._bar.clear()

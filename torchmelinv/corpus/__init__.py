@@ -3,6 +3,8 @@
 `invert_many` inverts a stream of mels. A job over files is `plan`, `share_tasks`, `Manifest`,
 `split_tasks` and `invert_files`: the parts of ``torchmelinv invert``. `pair_files`, `evaluate` and
 `compare` are the parts of ``torchmelinv evaluate``, with `ScoreStore` and `invert_references`.
+`InvertBatch` and `EvaluateBatch` do the same to the rows of a table, for Ray Data and for the
+package ``datasets``.
 """
 
 from torchmelinv.corpus.comparison import (
@@ -26,10 +28,13 @@ from torchmelinv.corpus.roundtrip import Roundtrip, measure_roundtrip
 from torchmelinv.corpus.score_store import ScoreStore
 from torchmelinv.corpus.sharding import World, launched_world, shard
 from torchmelinv.corpus.sharing import share_tasks
+from torchmelinv.corpus.table_batches import EvaluateBatch, InvertBatch
 
 __all__ = [
     "ComparedItem",
     "Comparison",
+    "EvaluateBatch",
+    "InvertBatch",
     "Inverted",
     "Manifest",
     "MetricInfo",

@@ -1,4 +1,4 @@
-"""The share of one process in the work, as a launcher such as torchrun assigns it.
+"""The share of one process in the work, as torchrun or SLURM's srun assigns it.
 
 Processes do not communicate. A share follows from the names, the rank and the world size.
 """
@@ -17,7 +17,12 @@ __all__ = ["World", "launched_world", "shard"]
 
 Name = TypeVar("Name")
 
-_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+# The variables of torchrun and of srun: rank, size, local rank. In a batch script without srun,
+# SLURM_NTASKS counts the tasks that srun would start; SLURM_STEP_NUM_TASKS is set by srun alone.
+_LAUNCHERS = (
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+)
 
 
 class World(NamedTuple):
@@ -48,30 +53,37 @@ SINGLE_PROCESS = World()
 def launched_world(environment: Mapping[str, str] = os.environ) -> World:
     """Read the world from the environment variables of a launcher.
 
+    Tasks of a SLURM job array are single processes, because many jobs give each of them files of
+    its own. To share the same files among them, set ``RANK=$SLURM_ARRAY_TASK_ID`` and
+    ``WORLD_SIZE=$SLURM_ARRAY_TASK_COUNT`` for an array that starts with 0.
+
     Args:
-        environment: Variables, with RANK, WORLD_SIZE and LOCAL_RANK.
+        environment: Variables, with RANK, WORLD_SIZE and LOCAL_RANK from torchrun or by hand, else
+            SLURM_PROCID, SLURM_STEP_NUM_TASKS and SLURM_LOCALID from srun.
 
     Returns:
-        The world, or `SINGLE_PROCESS` without WORLD_SIZE.
+        The world, or `SINGLE_PROCESS` without WORLD_SIZE and SLURM_STEP_NUM_TASKS.
 
     Raises:
-        InputError: If the variables are not integers with RANK below WORLD_SIZE.
+        InputError: If the variables are not integers with the rank below the size.
 
     Example:
         >>> from torchmelinv.corpus import launched_world
         >>> launched_world({"RANK": "1", "WORLD_SIZE": "4"})
         World(rank=1, size=4, local_rank=0)
     """
-    if not environment.get("WORLD_SIZE"):
-        return SINGLE_PROCESS
-    numbers = [environment.get(name) or "0" for name in _VARIABLES]
-    if not all(map(str.isdecimal, numbers)) or not int(numbers[0]) < int(numbers[1]):
-        given = ", ".join(f"{name}={environment.get(name)!r}" for name in _VARIABLES)
-        raise InputError(
-            f"the launcher set {given}; they must be integers with RANK below WORLD_SIZE "
-            "(for a single process, unset them)"
-        )
-    return World(*map(int, numbers))
+    for variables in _LAUNCHERS:
+        if not environment.get(variables[1]):
+            continue
+        numbers = [environment.get(name) or "0" for name in variables]
+        if not all(map(str.isdecimal, numbers)) or not int(numbers[0]) < int(numbers[1]):
+            given = ", ".join(f"{name}={environment.get(name)!r}" for name in variables)
+            raise InputError(
+                f"the launcher set {given}; they must be integers with {variables[0]} below "
+                f"{variables[1]} (for a single process, unset them)"
+            )
+        return World(*map(int, numbers))
+    return SINGLE_PROCESS
 
 
 def shard(names: Sequence[Name], world: World) -> list[Name]:

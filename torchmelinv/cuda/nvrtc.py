@@ -63,8 +63,11 @@ def _bindings() -> Any:
     try:
         from cuda.bindings import driver, nvrtc
     except ImportError as error:
+        # Wheels before torch 2.11 do not require it. It loads the NVRTC of its own major version.
+        major = (torch.version.cuda or "13").partition(".")[0]
         raise DependencyError(
-            f"the kernels need cuda-bindings, which torch's CUDA wheels for Linux bring ({error})"
+            "the kernels need cuda-bindings, which torch's newer CUDA wheels for Linux bring "
+            f"({error}); `pip install 'cuda-bindings=={major}.*'` provides it"
         ) from None
     return nvrtc, driver
 

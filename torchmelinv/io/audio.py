@@ -126,7 +126,7 @@ def _read(path: Path) -> tuple[Tensor, float]:
 
 def write_audio(
     path: str | Path,
-    waveform: Tensor,
+    waveform: Tensor | NDArray[np.floating[Any]],
     sample_rate: float,
     subtype: str | None = None,
     *,
@@ -139,7 +139,7 @@ def write_audio(
 
     Args:
         path: Path of the file. No partial file is left there, see `atomic_write`.
-        waveform: Waveform (n_samples,) or (channels, n_samples).
+        waveform: Waveform (n_samples,) or (channels, n_samples), a tensor or an array.
         sample_rate: Sample rate in Hz, an integer.
         subtype: libsndfile's name of the sample format. Default: 16 bit.
         staging: Folder of the temporary file. Default: that of `path`.
@@ -163,6 +163,10 @@ def write_audio(
             f"audio files hold whole sample rates in Hz, not {sample_rate:g}; "
             "resample the waveform to one first"
         )
+    if isinstance(waveform, np.ndarray):
+        if waveform.dtype.kind not in "fiub":
+            raise InputError(f"the waveform is an array of {waveform.dtype}; it must be real")
+        waveform = torch.from_numpy(waveform.astype(waveform.dtype.newbyteorder("=")))
     if not waveform.is_floating_point() or waveform.ndim not in (1, 2) or waveform.numel() == 0:
         came = f"{str(waveform.dtype).removeprefix('torch.')} of shape {tuple(waveform.shape)}"
         raise InputError(

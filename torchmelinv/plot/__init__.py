@@ -6,7 +6,7 @@ Each function but `listen` returns a matplotlib ``Figure`` of its own, which a n
 
 from torchmelinv.plot.curves import convergence
 from torchmelinv.plot.output import check_figure, save
-from torchmelinv.plot.panels import compare_mels, compare_spectrograms
+from torchmelinv.plot.panels import compare_mels, compare_spectrograms, show_mel
 from torchmelinv.plot.players import listen
 from torchmelinv.plot.points import distributions
 
@@ -18,4 +18,5 @@ __all__ = [
     "distributions",
     "listen",
     "save",
+    "show_mel",
 ]

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from torchmelinv._utils.options import named_options
 from torchmelinv.errors import InputError
-from torchmelinv.plot.output import new_figure
+from torchmelinv.plot.output import axes_of
 from torchmelinv.solvers.iterate import Solution
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["convergence"]
@@ -52,7 +53,9 @@ def _draw(axis: Any, name: str, solution: Solution, color: str) -> None:
 
 
 @named_options
-def convergence(solutions: Mapping[str, Solution], *, title: str = "") -> Figure:
+def convergence(
+    solutions: Mapping[str, Solution], *, ax: Axes | None = None, title: str = ""
+) -> Figure:
     """Draw the residual in dB after each iteration, with one color for each solution.
 
     A batch has a thin line for each item, until the item stopped, and a thick line for their
@@ -61,10 +64,11 @@ def convergence(solutions: Mapping[str, Solution], *, title: str = "") -> Figure
 
     Args:
         solutions: Solutions of `MelInverter.solve`, by their names in the legend.
-        title: Title of the figure.
+        ax: Axes of matplotlib to draw into. Default: those of a new figure.
+        title: Title of the figure, or of `ax`.
 
     Returns:
-        Figure with one panel.
+        Figure of the axes.
 
     Raises:
         InputError: If there is no solution, or one without iterations.
@@ -83,8 +87,7 @@ def convergence(solutions: Mapping[str, Solution], *, title: str = "") -> Figure
             "there is no history to draw; give solutions of at least one iteration, "
             "as `MelInverter.solve` returns them"
         )
-    figure = new_figure(8.5, 4, title)
-    axis = figure.subplots()
+    axis: Any = axes_of(ax, 8.5, 4, title)
     for (name, solution), color in zip(solutions.items(), itertools.cycle(_COLORS), strict=False):
         _draw(axis, name, solution, color)
     if any(solution.history.ndim > 1 for solution in solutions.values()):
@@ -95,4 +98,5 @@ def convergence(solutions: Mapping[str, Solution], *, title: str = "") -> Figure
     axis.margins(x=0.02)
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
+    figure: Any = axis.get_figure()
     return figure

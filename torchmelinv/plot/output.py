@@ -10,6 +10,7 @@ from torchmelinv.errors import InputError
 from torchmelinv.io.paths import atomic_write
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["check_figure", "save"]
@@ -29,6 +30,15 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     if title:
         figure.suptitle(title, fontsize=13, parse_math=False)
     return figure
+
+
+def axes_of(ax: Axes | None, width: float, height: float, title: str) -> Axes:
+    """Return the axes to draw into: those of the caller with the title, or new ones."""
+    if ax is None:
+        return new_figure(width, height, title).subplots()
+    _matplotlib_figure()
+    ax.set_title(title, parse_math=False)
+    return ax
 
 
 def check_figure(path: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""Two spectra and their difference as images over one time axis."""
+"""Spectra as images over time: one mel, or two spectra and their difference."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from torchmelinv._utils.validation import check_real
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
-from torchmelinv.plot.output import new_figure
+from torchmelinv.plot.output import axes_of, new_figure
+from torchmelinv.transforms.compression import decompress
+from torchmelinv.transforms.mel_checks import check_mel_shape
 from torchmelinv.transforms.mel_scale import hz_to_mel
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["compare_mels", "compare_spectrograms"]
+__all__ = ["compare_mels", "compare_spectrograms", "show_mel"]
 
 RANGE_DB = 80.0  # below the reference's peak, where values are clamped
 _TICKS_HZ = (100, 200, 300, 500, 1000, 2000, 3000, 5000, 8000, 12000, 20000)
@@ -214,4 +217,69 @@ def compare_spectrograms(
     figure, axes = _compare("spectrogram", spectra, 1.0, seconds, ends, title)
     for axis in axes:
         axis.set_ylabel("frequency (Hz)")
+    return figure
+
+
+@named_options
+def show_mel(
+    mel: Tensor | NDArray[np.floating[Any]],
+    convention: MelConvention | str | os.PathLike[str],
+    *,
+    ax: Axes | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw one mel in dB relative to its peak, over the mel scale.
+
+    Args:
+        mel: Mel (n_mels, n_frames) in the convention's values, as a model makes it.
+        convention: The convention of the mel.
+        ax: Axes of matplotlib to draw into. Default: those of a new figure.
+        title: Title of the figure, or of `ax`.
+
+    Returns:
+        Figure of the axes.
+
+    Raises:
+        InputError: If the shape does not fit, or a value is not finite.
+        ConventionError: If there is no such convention.
+        DependencyError: If matplotlib is missing; the extra `plot` provides it.
+
+    Shape:
+        - mel: (n_mels, n_frames)
+
+    Example:
+        >>> import torch, torchmelinv as tmi
+        >>> mel = tmi.MelSpectrogram("hifigan_22k")(torch.randn(8000))
+        >>> figure = tmi.plot.show_mel(mel, "hifigan_22k", title="noise")
+        >>> figure.axes[0].get_ylabel()
+        'band center (Hz)'
+    """
+    convention = as_convention(convention)
+    values = check_mel_shape(torch.as_tensor(mel).detach().float().cpu(), convention)
+    if values.ndim != 2 or not values.isfinite().all():
+        raise InputError(
+            f"the mel has shape {tuple(values.shape)}; one mel (n_mels, n_frames) of finite values "
+            "can be drawn"
+        )
+    linear = decompress(values, convention.level)
+    axes = axes_of(ax, 8.5, 3, title)
+    image = axes.imshow(
+        decibels(linear, convention.power, float(linear.max())),
+        origin="lower",
+        aspect="auto",
+        extent=(
+            0.0,
+            values.shape[-1] * convention.hop_length / convention.sample_rate,
+            -0.5,
+            convention.n_mels - 0.5,
+        ),
+        interpolation="none",
+        cmap="magma",
+        vmin=-RANGE_DB,
+        vmax=0.0,
+    )
+    axes.set_yticks(*frequency_ticks(convention))
+    axes.set(xlabel="time (s)", ylabel="band center (Hz)")
+    figure: Any = axes.get_figure()
+    figure.colorbar(image, ax=axes, pad=0.01, extend="min").set_label("dB relative to the peak")
     return figure
