@@ -1,11 +1,9 @@
-"""Mels as they lie in files, from the command line: many in one file, dictionaries, streams."""
+"""Mels as they lie in files, from the command line: many in one file, dictionaries."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -122,58 +120,6 @@ def test_other_commands_read_the_same_files(run):
     pair = ["--generated", "a.npz", "--reference", "a.npz"]
     code, out, _ = run("evaluate", *pair, *tiny, *layout)
     assert code == 0
-
-
-class Stream(io.TextIOWrapper):
-    """A text stream whose bytes can be looked at after it is closed."""
-
-    def __init__(self, content: bytes = b"") -> None:
-        super().__init__(io.BytesIO(content), write_through=True)
-
-
-def run_stream(monkeypatch, run, content, *arguments):
-    """Run a command with bytes on stdin; return its exit code and the bytes on stdout."""
-    stdout = Stream()
-    monkeypatch.setattr(sys, "stdin", Stream(content))
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "stdout", stdout)
-        code, _, err = run(*arguments)
-    return code, stdout.buffer.getvalue(), err
-
-
-def test_streams(monkeypatch, run):
-    content = Path("mel.npy").read_bytes()
-    command = ["invert", "-", "-o", "-", *QUICK]
-    code, audio, _ = run_stream(monkeypatch, run, content, *command)
-    assert code == 0
-    Path("x.wav").write_bytes(audio)
-    check_audio("x.wav")
-    code, audio, _ = run_stream(monkeypatch, run, b"", "roundtrip", "speech.wav", "-o", "-", *QUICK)
-    Path("y.wav").write_bytes(audio)
-    assert read_audio("y.wav")[0].shape == (1, 1600)
-    to = ["--from", "tiny.json", "--to", "tiny.json"]
-    code, mel, _ = run_stream(monkeypatch, run, content, "convert", "-", "-o", "-", *to)
-    assert np.load(io.BytesIO(mel)).shape == (8, 101)
-    code, text, _ = run_stream(monkeypatch, run, content, "identify", "-")
-    assert text.startswith(b"shape")
-    assert not Path("-").exists()
-
-
-def test_streams_that_cannot_be(monkeypatch, run):
-    batch = io.BytesIO()
-    np.save(batch, torch.stack([tiny_mel()] * 3)[:, None].numpy())
-    for content, arguments, message in (
-        (batch.getvalue(), ["-"], "the input holds 3 mels, and a stream takes one file"),
-        (b"", ["mel.npy", "mel.npy"], "give one input"),
-        (b"", ["-", "-"], "give one input"),
-    ):
-        command = ["invert", *arguments, "-o", "-", *QUICK]
-        code, out, err = run_stream(monkeypatch, run, content, *command)
-        assert (code, out) == (2, b"")
-        assert message in err
-    code, out, err = run_stream(monkeypatch, run, b"x", "invert", "-", "-o", "-", *QUICK)
-    assert (code, out) == (1, b"")
-    assert "cannot be read" in err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")

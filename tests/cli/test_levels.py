@@ -8,7 +8,8 @@ import pytest
 from tests.tiny import QUICK, TINY, console, tone, workplace  # noqa: F401
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import Compression
-from torchmelinv.io.audio import read_audio
+from torchmelinv.corpus.pairs import Pair, read_pair
+from torchmelinv.io.audio import read_audio, write_audio
 from torchmelinv.transforms.loudness import loudness
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -78,17 +79,18 @@ def test_roundtrip_is_aligned(run, relative):
     assert float(error.split()[2]) < -15
 
 
-def test_evaluation_is_aligned(run, relative):
-    run("roundtrip", "speech.wav", "-o", "x.wav", *relative)
-    run("roundtrip", "speech.wav", "-o", "y.wav", *relative, "--peak", "-40")
-    values = []
-    for name in ("x.wav", "y.wav"):
-        pair = ["--generated", name, "--reference", "speech.wav", "--convention", "relative.json"]
-        code, out, err = run("evaluate", *pair)
-        assert code == 0
-        assert "scaled to the level of the reference" in err
-        values.append(next(line for line in out.splitlines() if line.startswith("mel error")))
-    assert values[0].split()[:4] == values[1].split()[:4]
+def test_evaluation_is_aligned(workplace):  # noqa: F811
+    waveform = read_audio("speech.wav")[0][0]
+    for name, gain in (("quiet.wav", 0.01), ("silent.wav", 0)):
+        write_audio(name, gain * waveform, TINY.sample_rate, "FLOAT")
+    for convention in (TINY, RELATIVE):
+        aligned = bool(convention.level.reference_max)
+        pair = Pair("x", workplace / "quiet.wav", workplace / "speech.wav")
+        data = read_pair(pair, MelSpectrogram(convention))
+        assert np.allclose(data.generated / data.reference, 1 if aligned else 0.01, rtol=1e-4)
+        assert any("scaled to the level" in note for note in data.notes) == aligned
+    silent = pair._replace(generated=workplace / "silent.wav")
+    assert not read_pair(silent, MelSpectrogram(RELATIVE)).generated.any()
 
 
 @pytest.mark.parametrize("options", [["--peak", "3"], ["--loudness", "nan"], ["--peak", "-500"]])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.harness import MANY, damaged, fuzz, outcome, read_isolated
 from torchmelinv.errors import FileError
-from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mel_formats import ARRAY_SUFFIXES, MEL_SUFFIXES
 from torchmelinv.io.mels import read_mel
 
 save_file = pytest.importorskip("safetensors.torch").save_file
@@ -341,7 +341,7 @@ def test_tensors_of_a_machine_with_the_other_byte_order(tmp_path, dtype):
     assert np.array_equal(read_mel(tmp_path / "x.pt").numpy(), array)
 
 
-@pytest.mark.parametrize("suffix", MEL_SUFFIXES)
+@pytest.mark.parametrize("suffix", ARRAY_SUFFIXES)
 def test_reading_keeps_every_bit_of_nan(tmp_path, suffix):
     """Readers change no bit; `mel_checks` raises for NaN."""
     bits = np.array([[0x7FC00001, 0xFFC12345, 0x7F800000, 0x7FABCDEF]], dtype=np.uint32)
@@ -349,6 +349,9 @@ def test_reading_keeps_every_bit_of_nan(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     if suffix == ".safetensors":
         save_file({"mel": mel}, path)
+    elif suffix in (".h5", ".hdf5"):
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file["mel"] = mel.numpy()
     else:
         contents = {".npy": npy(mel.numpy()), ".npz": npz(mel=mel.numpy())}
         path.write_bytes(contents.get(suffix) or pt(mel))

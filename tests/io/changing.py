@@ -13,10 +13,10 @@ _CODE = """
 import os, sys
 from torchmelinv.io import mels
 choose = mels._choose_mel
-def changing(path):
+def changing(path, key):
     def call(*arguments):
         {change}
-        return choose(path)(*arguments)
+        return choose(path, key)(*arguments)
     return call
 mels._choose_mel = changing
 try:

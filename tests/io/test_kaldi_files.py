@@ -55,7 +55,7 @@ def test_paths_of_a_script_are_relative_to_its_folder(tmp_path):
     [
         ("a touch made |", "shell command, which is never run"),
         ("a | touch made", "shell command"),
-        ("a touch made |:12", "does not exist"),
+        ("a touch made |:12", "No such file"),
         ("a x.wav", "path:position"),
         ("a x.ark:1[0:3]", "path:position"),
         ("a", "path:position"),

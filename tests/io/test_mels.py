@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from torchmelinv.errors import DependencyError, FileError
-from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mel_formats import ARRAY_SUFFIXES, MEL_SUFFIXES
 from torchmelinv.io.mels import find_mels, mel_shape, read_mel, write_mel
 
 
@@ -24,13 +24,16 @@ def save_mel(path, mel):
         np.save(path, mel.numpy())
     elif path.suffix == ".npz":
         np.savez(path, mel=mel.numpy())
+    elif path.suffix in (".h5", ".hdf5"):
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file["mel"] = mel.numpy()
     elif path.suffix == ".safetensors":
         pytest.importorskip("safetensors.torch").save_file({"mel": mel}, path)
     else:
         torch.save(mel, path)
 
 
-@pytest.mark.parametrize("suffix", MEL_SUFFIXES)
+@pytest.mark.parametrize("suffix", ARRAY_SUFFIXES)
 @pytest.mark.parametrize("shape", [(8, 20), (1, 8, 20), (3, 8, 20)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
 def test_reading_keeps_shape_and_dtype(tmp_path, suffix, shape, dtype):
@@ -110,7 +113,7 @@ def test_pickled_objects_are_never_loaded(tmp_path, suffix):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("suffix", MEL_SUFFIXES)
+@pytest.mark.parametrize("suffix", ARRAY_SUFFIXES)
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.95])
 def test_truncated_files_raise(tmp_path, suffix, share):
     path = tmp_path / f"x{suffix}"
@@ -120,10 +123,10 @@ def test_truncated_files_raise(tmp_path, suffix, share):
         read_mel(path)
 
 
-@pytest.mark.parametrize("suffix", MEL_SUFFIXES)
+@pytest.mark.parametrize("suffix", ARRAY_SUFFIXES)
 def test_text_raises(tmp_path, suffix):
-    if suffix == ".safetensors":
-        pytest.importorskip("safetensors")
+    if suffix in (".safetensors", ".h5", ".hdf5"):
+        pytest.importorskip("safetensors" if suffix == ".safetensors" else "h5py")
     path = tmp_path / f"x{suffix}"
     path.write_text("This is not a mel. " * 20)
     with pytest.raises(FileError, match=rf"cannot be read as {suffix}: \S"):
@@ -153,7 +156,9 @@ def test_missing_safetensors_is_named(tmp_path, monkeypatch):
 def test_mels_are_found_by_their_suffixes(tmp_path):
     for suffix in (*MEL_SUFFIXES, ".txt", ".wav"):
         (tmp_path / f"x{suffix}").touch()
-    assert [path.name for path in find_mels(tmp_path)] == sorted(f"x{s}" for s in MEL_SUFFIXES)
+    assert [path.name for path in find_mels(tmp_path)] == sorted(
+        f"x{suffix}" for suffix in MEL_SUFFIXES if suffix not in (".scp", ".png")
+    )
 
 
 def test_an_archive_with_the_wrong_suffix_is_read(tmp_path, mel):
@@ -163,7 +168,7 @@ def test_an_archive_with_the_wrong_suffix_is_read(tmp_path, mel):
     assert torch.equal(read_mel(tmp_path / "x.npy"), mel)
 
 
-@pytest.mark.parametrize("suffix", MEL_SUFFIXES)
+@pytest.mark.parametrize("suffix", ARRAY_SUFFIXES)
 def test_the_shape_is_read_alone(tmp_path, suffix):
     save_mel(tmp_path / f"x{suffix}", torch.rand(3, 8, 20))
     assert mel_shape(tmp_path / f"x{suffix}") == (3, 8, 20)

@@ -47,7 +47,7 @@ def test_only_the_chosen_array_is_read(tmp_path):
     for result in (read_numpy(tmp_path / "x.npz", choose), read_torch(tmp_path / "x.pt", choose)):
         assert torch.equal(result, torch.from_numpy(MEL + 1))
         result += 1  # the result has memory of its own
-    assert calls == [(["a", "b", "broken"], (3, 4)), (["a", "b", 3], (3, 4))]
+    assert calls == [(["a", "b", "broken"], (3, 4)), (["a", "b"], (3, 4))]  # not the text
     assert torch.equal(read_torch(tmp_path / "x.pt", choose), torch.from_numpy(MEL + 1))
 
 

@@ -94,5 +94,6 @@ def format_outcome(outcome: Outcome) -> str:
     if outcome.n_channels > 1:
         parts.insert(1, f"{outcome.n_channels} channels")
     if outcome.gain_db:
-        parts.append(f"scaled by {outcome.gain_db:+.1f} dB, its peak was {outcome.peak:.2g}")
+        peak = f"{outcome.peak:.2f}" if outcome.peak >= 0.1 else f"{outcome.peak:.2g}"
+        parts.append(f"scaled by {outcome.gain_db:+.1f} dB, its peak was {peak}")
     return ", ".join(parts)

@@ -155,6 +155,6 @@ def format_roundtrip(
         aligned = f"aligned to the recording by {roundtrip.gain_db:+.1f} dB; the mel holds none"
         fields.insert(0, ("level", aligned))
     if written and written.gain_db:
-        scaling = f"{written.gain_db:+.1f} dB, its peak was {written.peak:.2g}"
+        scaling = f"{written.gain_db:+.1f} dB, its peak was {written.peak:.2f}"
         fields.append(("scaled by", scaling))
     return [f"{heading:<22}{text}" for heading, text in fields if text]

@@ -22,6 +22,7 @@ from torchmelinv.corpus.file_inversion import Outcome, invert_files, split_tasks
 from torchmelinv.corpus.inversion import Inverted, invert_many
 from torchmelinv.corpus.inverted_references import invert_references
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
+from torchmelinv.corpus.output_level import OutputLevel, default_level
 from torchmelinv.corpus.pairs import Pair, pair_files
 from torchmelinv.corpus.planning import Task, plan
 from torchmelinv.corpus.roundtrip import Roundtrip, measure_roundtrip
@@ -29,6 +30,7 @@ from torchmelinv.corpus.score_store import ScoreStore
 from torchmelinv.corpus.sharding import World, launched_world, shard
 from torchmelinv.corpus.sharing import share_tasks
 from torchmelinv.corpus.table_batches import EvaluateBatch, InvertBatch
+from torchmelinv.io.mels import MelEntry, MelLayout, mel_entries
 
 __all__ = [
     "ComparedItem",
@@ -37,8 +39,11 @@ __all__ = [
     "InvertBatch",
     "Inverted",
     "Manifest",
+    "MelEntry",
+    "MelLayout",
     "MetricInfo",
     "Outcome",
+    "OutputLevel",
     "Pair",
     "PairedDifference",
     "Roundtrip",
@@ -49,6 +54,7 @@ __all__ = [
     "World",
     "compare",
     "comparison_to_dict",
+    "default_level",
     "evaluate",
     "inversion_settings",
     "invert_files",
@@ -56,6 +62,7 @@ __all__ = [
     "invert_references",
     "launched_world",
     "measure_roundtrip",
+    "mel_entries",
     "metric_info",
     "pair_files",
     "plan",

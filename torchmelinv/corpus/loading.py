@@ -90,7 +90,7 @@ def _path_of(given: Tensor | str | Path | MelEntry | Task) -> str | Path | None:
         return given.source
     if isinstance(given, MelEntry):
         return given.path
-    return None if isinstance(given, Tensor) else given
+    return given if isinstance(given, str | Path) else None
 
 
 def load_mels(
@@ -123,12 +123,12 @@ def load_mels(
         with memory_errors("the mel" if path is None else path):
             if isinstance(given, Task):
                 values = given.read()
-            elif isinstance(given, Tensor):
-                values = given
             elif isinstance(given, MelEntry):
                 values = read_mel(given.path, layout or MelLayout(), given)
-            else:
+            elif isinstance(given, str | Path):
                 values = read_mel(given, layout or MelLayout())
+            else:
+                values = given
             mel = check_mel_shape(mfcc_to_mel(values, mfcc) if mfcc else values, convention)
             mels = split_mels(mel.detach().float(), channels)
             doubt = find_value_problem(mel, convention)

@@ -143,6 +143,8 @@ def identify(mel: Tensor) -> Identification:
     precision = torch.finfo(mel.dtype).eps if mel.is_floating_point() else 0.0
     statistics = ValueStatistics(values, precision)
     candidates = tuple(score_presets(statistics, with_bands(conventions, n_mels)))
+    if not _best(candidates):  # no reason then to suppose another number of bands
+        candidates = tuple(score_presets(statistics, conventions))
     best = _best(candidates)
     guess = find_logarithm(statistics, best)
     strength = None

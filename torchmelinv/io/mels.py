@@ -213,6 +213,8 @@ def _choose_field(path: Path, key: str | None, names: Sequence[str]) -> str:
     for candidates in (names, named):
         if len(candidates) == 1:
             return candidates[0]
+    if not names:
+        raise FileError(f"{path} holds no mels: no columns of lists of lists, no files of arrays")
     raise FileError(
         f"{path} has mels or pictures in {_names(names)}; choose one by its key (--key NAME)"
     )

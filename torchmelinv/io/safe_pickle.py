@@ -133,6 +133,11 @@ def _size(numbers: Any) -> tuple[int, ...]:
     return numbers if plain else _refuse()
 
 
+def _empty_dictionary() -> dict[Any, Any]:
+    """Return a new dictionary. `dict` itself would take entries, whose keys nobody has checked."""
+    return {}
+
+
 def _encode(text: Any, encoding: Any) -> bytes:
     """Return bytes, which protocol 2 stores as text."""
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
@@ -176,7 +181,7 @@ def _fill_array(array: _NumpyArray, state: Any) -> None:
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "collections OrderedDict": dict,
+    "collections OrderedDict": _empty_dictionary,
     "torch Size": _size,
     "torch device": lambda *_: _Object(),
     "torch._utils _rebuild_parameter": _rebuild_parameter,

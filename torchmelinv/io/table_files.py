@@ -10,7 +10,7 @@ import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from torch import Tensor
@@ -41,22 +41,44 @@ def _pyarrow() -> Any:
     return pyarrow
 
 
+class _Bounded:
+    """A file whose `read` allocates what is there, not what a damaged header promises."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream, self._size = stream, size
+        self.seek, self.tell, self.closed = stream.seek, stream.tell, False
+
+    def read(self, count: int = -1) -> bytes:
+        rest = max(self._size - self.tell(), 0)
+        return self._stream.read(rest if count < 0 else min(count, rest))
+
+    def close(self) -> None:
+        """Do nothing: the table closes the file."""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
 class _Table:
     """An open table of either format; rows come in groups."""
 
     def __init__(self, path: Path) -> None:
         pyarrow = _pyarrow()
-        with open_plain(path) as stream:
-            self.size, head = stream_size(stream), stream.read(6)
+        self._stream = open_plain(path)
+        self.size, head = stream_size(self._stream), self._stream.read(6)
         self.path, self.parquet = path, path.suffix.lower() == ".parquet"
         self._file_format = head == b"ARROW1"
-        self._source = pyarrow.OSFile(str(path))
+        self._source = pyarrow.PythonFile(_Bounded(self._stream, self.size), mode="r")
 
     def __enter__(self) -> _Table:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._source.close()
+        self._stream.close()
 
     def _parquet(self) -> Any:
         return require("pyarrow.parquet", _EXTRA).ParquetFile(self._source)
