@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from torchmelinv.io.audio import write_audio
 
@@ -105,18 +104,15 @@ def _to_mlflow(
 def mel_image(mel: Tensor, reference: Tensor | None) -> Tensor:
     """Return a mel above its reference as gray levels (rows, columns), uint8, low bands below.
 
-    Both share the scale of the reference, from its smallest value to its largest.
+    Both have the same shape and share the scale of the reference, from its smallest value to its
+    largest.
     """
-    scale = mel if reference is None else reference
-    finite = scale[scale.isfinite()]
+    mels = [each.float().cpu() for each in (mel, reference) if each is not None]
+    finite = mels[-1][mels[-1].isfinite()]
     low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 1.0)
     rows = []
-    for each in [mel] if reference is None else [mel, reference]:
+    for each in mels:
         gray = (each.flip(-2) - low) / max(high - low, 1e-9)
-        rows.append((255 * gray.nan_to_num(0).clamp(0, 1)).round().to("cpu", torch.uint8))
-    if reference is None:
-        return rows[0]
-    width = max(each.shape[-1] for each in rows)
-    rows = [pad(each, (0, width - each.shape[-1]), value=255) for each in rows]
-    gap = torch.full((_GAP, width), 255, dtype=torch.uint8)
-    return torch.cat([rows[0], gap, rows[1]])
+        rows.append((255 * gray.nan_to_num(0).clamp(0, 1)).round().to(torch.uint8))
+    gap = torch.full((_GAP, mel.shape[-1]), 255, dtype=torch.uint8)
+    return rows[0] if len(rows) == 1 else torch.cat([rows[0], gap, rows[1]])

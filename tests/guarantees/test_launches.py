@@ -30,7 +30,7 @@ INVERTER = "torchmelinv.MelInverter: "
 DECIDES: dict[str, tuple[int, str]] = {
     INVERTER + "magnitude nnls": (8, "stops at optimality conditions; looks after rounds"),
     INVERTER + "tolerance": (1, "stops when all items have; looks in every eighth iteration"),
-    "torchmelinv.callbacks.LogInversion": (2, "writes each of two waveforms on the CPU"),
+    "torchmelinv.callbacks.LogInversion": (4, "writes two waveforms and two pictures on the CPU"),
     "torchmelinv.restoration.mel_statistics": (4, "checks two mels, and adds up on the CPU"),
     "torchmelinv.compat.librosa.nnls": (11, "nnls, with a copy of its matrix in each call"),
 }

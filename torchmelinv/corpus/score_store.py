@@ -48,10 +48,10 @@ class ScoreStore:
         ...     pair = Pair("a", *paths)
         ...     for _ in range(2):
         ...         with ScoreStore(Path(folder), {"convention": "x"}) as store:
-        ...             print(store.find(pair))
+        ...             print(store.find(pair) is not None)
         ...             store.add(ScoredPair(pair, {"estoi": 0.9}))
-        None
-        {'estoi': 0.9}
+        False
+        True
     """
 
     def __init__(

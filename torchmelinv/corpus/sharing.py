@@ -30,7 +30,8 @@ def share_tasks(tasks: Iterable[Task], world: World, channels: bool = False) -> 
         Sorted tasks. Each mel belongs to exactly one rank.
 
     Example:
-        >>>         >>> from torchmelinv.corpus import Task, World, share_tasks
+        >>> from pathlib import Path
+        >>> from torchmelinv.corpus import Task, World, share_tasks
         >>> tasks = [Task(Path(f"{name}.wav"), Path(f"{name}.npy")) for name in "abc"]
         >>> [task.source.name for task in share_tasks(tasks, World(rank=1, size=2))]
         ['b.npy']

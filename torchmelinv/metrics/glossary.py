@@ -96,8 +96,8 @@ METRICS = {
         2,
         description="Mel-cepstral distortion, frame by frame: Kubichek's 10 √2 / ln 10 times the "
         "distance of the cepstra 1 to 24 of the log mel, so without the level. An inversion has "
-        "about 0.3, Griffin-Lim 1.2. Papers report 4 to 8 for synthesis, from other cepstra (WORLD, "
-        "SPTK, MFCCs), whose numbers differ: compare only numbers of one tool.",
+        "about 0.3, Griffin-Lim 1.2. Papers report 4 to 8 for synthesis, from other cepstra "
+        "(WORLD, SPTK, MFCCs), whose numbers differ: compare only numbers of one tool.",
     ),
     "aligned_mel_cepstral_distortion_db": Metric(
         "MCD aligned, dB",
