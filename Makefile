@@ -82,7 +82,6 @@ demo-page: $(INSTALLED)
 	$(BIN)/python docs/demo/build.py
 
 docs: $(DOCS)
-	@mkdir -p docs/_generated
 	TORCHMELINV_DOCS_AUDIO="$(AUDIO)" $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 	$(BIN)/python docs/check_site.py docs/_build/html
 

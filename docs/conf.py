@@ -9,8 +9,12 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS / "_ext")]  # tests.public, benchmarks; the extensions
 
+from pygments.lexers.shell import BashLexer  # noqa: E402
+from sphinx.application import Sphinx  # noqa: E402
+
 import torchmelinv  # noqa: E402
 
+(DOCS / "_generated").mkdir(exist_ok=True)  # a static path must exist
 # Parts of the guide may be absent.
 logging.getLogger("sphinx.sphinx.directives.other").addFilter(
     lambda record: "didn't match any documents" not in str(record.msg)
@@ -87,3 +91,7 @@ html_theme_options = {
 html_math_renderer = "mathml"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+
+def setup(app: Sphinx) -> None:
+    app.add_lexer("console", BashLexer)  # commands without a prompt, not a session

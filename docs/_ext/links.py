@@ -22,7 +22,8 @@ def targets() -> dict[str, tuple[str, str]]:
         parts = name.split(".")
         # `magnitude` alone is an argument, not the module.
         for start in range(len(parts) if anchor else max(1, len(parts) - 1)):
-            found.setdefault(".".join(parts[start:]), set()).add((page, anchor))
+            if parts[start] not in ("librosa", "torchaudio"):  # those are the libraries
+                found.setdefault(".".join(parts[start:]), set()).add((page, anchor))
 
     for name, (page, value) in documented_names().items():
         if is_documented(value):

@@ -62,7 +62,7 @@ def _summary(names: list[str]) -> list[str]:
 
 def _constant(name: str, value: Any) -> list[str]:
     """Return the description of data: the names that it lists."""
-    lines = [f".. py:data:: {name}", f"   :type: {type(value).__name__}", ""]
+    lines = [f".. py:data:: {name}", ""]
     if isinstance(value, dict):
         for key, entry in value.items():
             label = f": {entry.label}" if hasattr(entry, "label") else ""
@@ -109,12 +109,23 @@ def write_pages(app: Sphinx, _: object = None) -> None:
             path.write_text(text, encoding="utf-8")
 
 
-def skip_tuple_fields(
+def skip_member(
     app: Sphinx, kind: str, name: str, value: Any, skip: bool, options: Any
 ) -> bool | None:
-    """Leave out fields of records: the class describes them with its parameters."""
+    """Leave out fields of records, which the class describes with its parameters, and reprs."""
     doc = getattr(value, "__doc__", None) or ""
-    return True if doc.startswith("Alias for field number") else None
+    is_field = doc.startswith("Alias for field number")
+    return True if is_field or name == "extra_repr" else None
+
+
+def show_public_bases(app: Sphinx, name: str, value: type, options: Any, bases: list[type]) -> None:
+    """Show the public bases of a private base in its place."""
+    while any(base.__name__.startswith("_") for base in bases):
+        bases[:] = [
+            each
+            for base in bases
+            for each in (base.__bases__ if base.__name__.startswith("_") else (base,))
+        ]
 
 
 def escape_bars(
@@ -131,5 +142,6 @@ def escape_bars(
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", write_pages)  # before Sphinx looks for pages
     app.connect("autodoc-process-docstring", escape_bars)
-    app.connect("autodoc-skip-member", skip_tuple_fields)
+    app.connect("autodoc-skip-member", skip_member)
+    app.connect("autodoc-process-bases", show_public_bases)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -192,7 +192,9 @@ class Sounds(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        sections = json.loads((FOLDER / "sounds.json").read_text())["sections"]
+        listing = FOLDER / "sounds.json"
+        self.env.note_dependency(str(listing))
+        sections = json.loads(listing.read_text())["sections"]
         (requested,) = self.arguments
         sections["first"] = {
             "title": "",
