@@ -62,6 +62,7 @@ def check_inverter(path, close: float, n_iter: int, **options):
     assert tmi.MelConvention.from_json(metadata["convention"]) == TINY_LOG
     assert metadata["torchmelinv_version"] == tmi.__version__
     assert f"n_iter={n_iter}" in metadata["settings"]
+    assert b".py" not in path.read_bytes()  # no traces of the source code
 
 
 def test_an_inverter(tmp_path):
