@@ -50,7 +50,7 @@ def invert_references(
         Pairs of the inverted references, with an error where a reference cannot be read.
 
     Raises:
-        InputError: If the folder has the references of another inverter.
+        InputError: If the folder has other files, or the references of another inverter.
         FileError: If a file cannot be written.
 
     Example:
@@ -91,6 +91,11 @@ def _check_settings(folder: Path, inverter: MelInverter) -> None:
     except (OSError, UnicodeDecodeError):
         present = ""
     if present is None:
+        # Not a temporary file, by which another rank may just write the settings.
+        if folder.is_dir() and any(each.name[0] != "." for each in folder.iterdir()):
+            raise InputError(
+                f"{folder} holds files that are no inverted references; give a new folder"
+            )
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     elif present != text:
