@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import sys
 import warnings
@@ -14,6 +15,7 @@ import torch
 
 from tests.tiny import TINY, tiny_mel
 from torchmelinv.callbacks import LogInversion
+from torchmelinv.corpus.output_level import default_level
 from torchmelinv.errors import InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import read_audio
@@ -104,6 +106,18 @@ def test_lengths_remove_the_padding(writer):
     mels[1, :, 40:] = torch.nan
     LogInversion(FAST).write(mels, writer, 0, lengths=torch.tensor([mels.shape[-1], 40]))
     torch.testing.assert_close(writer.audio["inversion/1", 0], FAST(mels[1, :, :40]))
+
+
+def test_mels_without_a_level_can_be_heard(writer):
+    convention = dataclasses.replace(
+        TINY, level=dataclasses.replace(TINY.level, reference_max=True)
+    )
+    inverter, mel = MelInverter(convention, n_iter=1), tiny_mel(0.6)
+    mel = mel - mel.max()
+    LogInversion(inverter).write(mel, writer, 0)
+    expected = inverter(mel)
+    expected = expected * default_level(convention).gain(expected, TINY.sample_rate)
+    torch.testing.assert_close(writer.audio["inversion/0", 0], expected)
 
 
 def test_loud_waveforms_are_scaled_down_and_quiet_ones_are_not_scaled(writer):

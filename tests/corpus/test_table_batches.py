@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -13,11 +14,13 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
+import torch
 
 from tests.shared import ROOT
 from tests.tiny import TINY, stereo, tiny_mel, tone, workplace  # noqa: F401
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus import EvaluateBatch, InvertBatch, evaluate, pair_files, table_batches
+from torchmelinv.corpus.output_level import default_level
 from torchmelinv.errors import ConventionError, DiskError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import read_audio, write_audio
@@ -97,6 +100,19 @@ def test_files_are_written_below_a_folder():
     for path, waveform in zip(rows["output"][:2], WAVEFORMS, strict=False):
         assert np.array_equal(read_audio(path)[0][0].numpy(), waveform)
     assert len(list(Path().rglob("*.wav"))) == 3  # with speech.wav
+
+
+def test_files_of_mels_without_a_level_can_be_heard():
+    convention = dataclasses.replace(
+        TINY, level=dataclasses.replace(TINY.level, reference_max=True)
+    )
+    inverter = MelInverter(convention, n_iter=2)
+    mel = MelSpectrogram(convention)(tone())
+    rows = InvertBatch(inverter, out="out")({"name": ["a"], "mel": [mel]})
+    written, _ = read_audio(rows["output"][0])
+    expected = inverter(mel)
+    expected = expected * default_level(convention).gain(expected, TINY.sample_rate)
+    torch.testing.assert_close(written[0], expected, atol=2**-15, rtol=0)
 
 
 def test_mistakes_of_the_caller_are_raised():
