@@ -116,8 +116,8 @@ METRICS = {
         "F0 error aligned, cents",
         0,
         description="The same along the path of dynamic time warping. Synthesis with an intonation "
-        "of its own has 150 to 400. In noise the path strays: where the misalignment is 0, read the "
-        "value frame by frame.",
+        "of its own has 150 to 400. In noise the path strays: where the misalignment is 0, read "
+        "the value frame by frame.",
     ),
     "voicing_error": Metric(
         "voicing error",
