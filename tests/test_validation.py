@@ -48,6 +48,7 @@ def expected_means():
         ("MelCepstralDistortion", TINY): metrics.mel_cepstral_distortion_db(*mels),
         ("SpectralConvergence", TINY): metrics.spectral_convergence_db(*spectra),
         ("F0RMSE", 8000): metrics.f0_rmse_cents(NOISY, WAVEFORMS, 8000),
+        ("GrossPitchError", 8000): metrics.gross_pitch_error(NOISY, WAVEFORMS, 8000),
         ("VoicingError", 8000): metrics.voicing_error(NOISY, WAVEFORMS, 8000),
     }
 

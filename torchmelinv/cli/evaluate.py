@@ -34,7 +34,7 @@ from torchmelinv.corpus.evaluation import NOT_SYNCHRONOUS, ScoredPair, evaluate
 from torchmelinv.corpus.inverted_references import invert_references
 from torchmelinv.corpus.pairs import SIDES, Pair, pair_files
 from torchmelinv.corpus.score_store import ScoreStore
-from torchmelinv.corpus.sharding import World, launched_world, local_device
+from torchmelinv.corpus.sharding import World, launched_world, local_device, shard
 from torchmelinv.errors import DependencyError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.disk_errors import check_writable
@@ -64,9 +64,11 @@ def run(options: argparse.Namespace) -> int:
         name: pair_files(path, options.reference, layout_from(options))
         for name, path in named_systems(options.generated).items()
     }
-    shares = {name: pairs[world.rank :: world.size] for name, pairs in systems.items()}
+    # By name: a reference, and what is inverted of it, belong to one rank.
+    own = set(shard(list({pair.name for pairs in systems.values() for pair in pairs}), world))
+    shares = {name: [pair for pair in pairs if pair.name in own] for name, pairs in systems.items()}
     if options.inverted_reference:
-        shares[INVERTED_REFERENCE] = _invert_references(options, shares, convention, device)
+        shares[INVERTED_REFERENCE] = _invert_references(options, shares, convention, device, world)
     scored = _score(options, shares, convention, device, world)
     if world.size > 1:
         n_scored = sum(not each.error for rows in scored.values() for each in rows)
@@ -117,6 +119,7 @@ def _invert_references(
     systems: dict[str, list[Pair]],
     convention: MelConvention,
     device: torch.device,
+    world: World,
 ) -> list[Pair]:
     """Return the inverted references of all names that a system has."""
     pairs = {
@@ -131,6 +134,7 @@ def _invert_references(
             options.inverted_reference,
             MelInverter(convention),
             device=device,
+            world=world,
             progress=lambda: progress.add(1, 1, 0),
         )
 

@@ -169,13 +169,12 @@ class InvertBatch:
         if self.out is None:
             return ""
         relative = PurePath(name)
-        if not relative.name or relative.is_absolute() or ".." in relative.parts:
+        if not relative.name or relative.is_absolute() or {"..", "\0"} & {*relative.parts, *name}:
             raise InputError(
                 f"the name {name!r} is not that of a file below the folder {self.out}; names are "
                 "relative paths without suffix"
             )
         path = self.out / f"{name}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_audio(path, waveform, self.inverter.convention.sample_rate, self.subtype)
         return str(path)
 

@@ -129,7 +129,7 @@ def _list_arrays(value: Any) -> dict[Any, Any]:
         n_characters += len(str(name))
         if len(leaves) > _MOST_NAMES or n_characters > _MOST_CHARACTERS:
             raise ValueError(
-                f"it holds more than {_MOST_NAMES} entries, or very long names; save fewer in a file"
+                f"it holds more than {_MOST_NAMES} entries, or long names; save fewer in a file"
             )
     arrays = [(name, leaf) for name, leaf in leaves if _is_array(leaf)]
     return unique_keys(arrays or leaves)
