@@ -91,6 +91,11 @@ def test_padding_and_silent_references_do_not_count(module):
     before = metric.compute()
     metric.update(NOISY, torch.zeros_like(WAVEFORMS))
     assert metric.compute() == before
+    tones = torch.tensor([[164.0], [200.0]]) * torch.arange(4000) / 8000
+    tones = sum((2 * torch.pi * k * tones).sin() for k in (1, 2, 3))
+    metric = module.F0RMSE(8000)
+    metric.update(tones[:1], tones[1:])
+    assert float(metric.compute()) == pytest.approx(1200 * math.log2(200 / 164), abs=10)
     metric = module.F0RMSE(8000)
     metric.update(NOISY, torch.zeros_like(WAVEFORMS))
     assert math.isnan(metric.compute())

@@ -16,6 +16,7 @@ torchmetrics if it is there, which takes some seconds.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from typing import Any
 
@@ -130,7 +131,8 @@ class _ItemMean(_Base):  # type: ignore[misc]
             lengths: Frames (of waveforms samples) of each item of a padded batch.
         """
         values = self._values(estimate.detach(), reference.detach(), lengths)
-        counts = values.isfinite() & (values < LARGEST_DB)
+        largest = LARGEST_DB if self.name.endswith("_db") else math.inf  # of a silent reference
+        counts = values.isfinite() & (values < largest)
         self.total = self.total + torch.where(counts, values, 0).sum().to(self.total)
         self.n_items = self.n_items + counts.sum().to(self.n_items)
 

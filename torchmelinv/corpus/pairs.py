@@ -14,10 +14,10 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.loading import load_mels, load_waveform
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
-from torchmelinv.io.mel_formats import MEL_SUFFIXES, PICTURE_SUFFIX
-from torchmelinv.io.mels import MelLayout
+from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mels import MelLayout, find_mels
 from torchmelinv.io.memory import memory_errors
-from torchmelinv.io.paths import check_exists, find_files
+from torchmelinv.io.paths import check_exists
 from torchmelinv.transforms.compression import decompress
 
 __all__ = ["Pair", "pair_files"]
@@ -112,10 +112,8 @@ def is_silent(side: Tensor) -> bool:
 
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:
-    """Return audio and mel files; pictures, which are often plots of those, only without others."""
     files: dict[str, list[Path]] = {}
-    suffixes = [each for each in AUDIO_SUFFIXES + MEL_SUFFIXES if each != PICTURE_SUFFIX]
-    for path in find_files(folder, suffixes) or find_files(folder, [PICTURE_SUFFIX]):
+    for path in find_mels(folder, AUDIO_SUFFIXES):
         files.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
     return files
 
