@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from torchmelinv.errors import InputError
-from torchmelinv.metrics import f0_rmse_cents, gross_pitch_error, voicing_error
+from torchmelinv.metrics import (
+    f0_rmse_cents,
+    fundamental_frequency,
+    gross_pitch_error,
+    voicing_error,
+)
 from torchmelinv.metrics.fundamental_frequency import find_f0
 
 RATE = 16000
@@ -29,7 +34,9 @@ def test_the_frequency_of_a_tone(frequency):
     assert cents.abs().max() < 5  # a parabola through three lags
 
 
-def test_a_glide_is_followed():
+@pytest.mark.parametrize("most_frames", [fundamental_frequency._MOST_FRAMES, 7])
+def test_a_glide_is_followed(monkeypatch, most_frames):
+    monkeypatch.setattr(fundamental_frequency, "_MOST_FRAMES", most_frames)
     f0, _ = find_f0(voice(150, glide=200), torch.tensor(8000), RATE)
     expected = 150 + 200 * 0.01 * torch.arange(len(f0))
     assert (1200 * (f0 / expected).log2())[5:-5].abs().max() < 20

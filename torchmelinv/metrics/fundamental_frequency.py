@@ -27,6 +27,7 @@ __all__ = ["f0_rmse_cents", "gross_pitch_error", "voicing_error"]
 STEP_SECONDS, _FRAME_SECONDS = 0.01, 0.05
 _LOWEST_F0, _HIGHEST_F0 = 60.0, 600.0  # Hz
 _N_CANDIDATES = 14
+_MOST_FRAMES = 4096  # that are analyzed at once
 _VOICING_THRESHOLD, _SILENCE_THRESHOLD = 0.45, 0.03
 _GROSS_ERROR = 0.2  # of the reference's frequency
 _OCTAVE_COST, _OCTAVE_JUMP_COST, _VOICING_CHANGE_COST = 0.01, 0.35, 0.14
@@ -43,8 +44,10 @@ def find_f0(waveform: Tensor, counts: Tensor, sample_rate: float) -> tuple[Tenso
     padding = (frame_length // 2, frame_length - frame_length // 2)
     frames = pad(waveform, padding).unfold(-1, frame_length, step)
     frames = frames[..., : -(-waveform.shape[-1] // step), :]
-    periods, strengths = _candidates(frames - frames.mean(-1, keepdim=True), sample_rate)
-    loudness = frames.abs().amax(-1).cpu()
+    parts = frames.split(_MOST_FRAMES, -2)  # views: an hour of frames would take gigabytes
+    candidates = [_candidates(part - part.mean(-1, keepdim=True), sample_rate) for part in parts]
+    periods, strengths = (torch.cat(each, -2) for each in zip(*candidates, strict=True))
+    loudness = torch.cat([part.abs().amax(-1) for part in parts], -1).cpu()
     frequencies, voiced = _best_path(sample_rate / periods, strengths, loudness)
     voiced &= length_mask(_n_frames(counts.cpu(), sample_rate), voiced.shape[-1])
     return frequencies.to(waveform.device), voiced.to(waveform.device)
