@@ -67,6 +67,7 @@ pygments_style = "friendly"
 pygments_dark_style = "monokai"
 html_title = "torchmelinv"
 html_favicon = "_static/icon.svg"
+html_search_scorer = str(DOCS / "scorer.js")
 html_static_path = ["_static", "_generated"]
 html_css_files = ["custom.css"]
 html_baseurl = "https://torchmelinv.github.io/torchmelinv/"

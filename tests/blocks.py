@@ -1,6 +1,7 @@
 """`python tests/blocks.py PAGE`: run the Python blocks and `torchmelinv` commands of a page.
 
-It needs the package alone, so that an installed wheel can run the README.
+It needs the package alone, so that an installed wheel can run the README. A page that needs files
+makes them in a block within `:::{only} test`, which the site does not show.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def run_console(block: str) -> None:
     """Run each line that starts with `torchmelinv`, as the installed command would."""
-    for line in block.splitlines():
+    for line in block.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["torchmelinv"]:
             assert cli.main(words[1:]) == 0, line

@@ -1,5 +1,7 @@
 """Metrics for validation loops: `update` with each batch, `compute` at the end, then `reset`.
 
+In a loop::
+
     mel_error = MelError("hifigan_22k")
     for mel, target, frames in batches:
         mel_error.update(model(mel), target, lengths=frames)

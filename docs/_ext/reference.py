@@ -97,9 +97,13 @@ def module_page(name: str, module: ModuleType) -> str:
 
 
 def write_pages(app: Sphinx, _: object = None) -> None:
-    """Write the pages of modules, and remove those of modules that are gone."""
+    """Write the pages of modules, and remove those of modules and names that are gone."""
     folder = Path(app.srcdir) / FOLDER
     modules = documented_modules()
+    pages = {page for page, _ in documented_names().values()}
+    for path in (folder / "api").glob("*.rst"):
+        if path.stem not in pages:
+            path.unlink()
     for path in folder.glob("torchmelinv*.rst"):
         if path.stem not in modules:
             path.unlink()

@@ -25,7 +25,8 @@ from sphinx.util.docutils import SphinxDirective
 from torch import Tensor
 
 import torchmelinv as tmi
-from torchmelinv.io.audio import AUDIO_SUFFIXES, read_audio
+from torchmelinv.io.audio import read_audio
+from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
 from torchmelinv.metrics import estoi, mel_error_db
 from torchmelinv.synthetic_voice import signal
 from torchmelinv.transforms.compression import decompress

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,23 +53,20 @@ def address() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("Griffin-Lim", {"theory", "torchmelinv.phases.GriffinLim"}),
-        ("InverseMelScale", {"torchmelinv.compat.torchaudio.InverseMelScale"}),
-        ("mel to audio", {"getting_started"}),
-        ("vocoder-free", {"index"}),
+        ("Griffin-Lim", "theory"),
+        ("InverseMelScale", "torchmelinv.compat.torchaudio.InverseMelScale"),
+        ("mel to audio", "getting_started"),
+        ("vocoder-free", "index"),
     ],
 )
-def test_a_search_finds_the_right_page(
-    query: str, expected: set[str], page: Any, address: str
-) -> None:
+def test_a_search_finds_the_right_page(query: str, expected: str, page: Any, address: str) -> None:
     page.set_default_timeout(60_000)  # the search loads its index first
     page.goto(f"{address}/search.html?q={query.replace(' ', '+')}")
     results = page.locator("#search-results ul.search li a")
     results.first.wait_for()
     page.wait_for_function("document.querySelector('#search-results .search-summary') !== null")
-    links = [results.nth(index).get_attribute("href") for index in range(min(5, results.count()))]
-    found = {Path(link.split("?")[0].split("#")[0]).stem for link in links}
-    assert expected & found, links
+    link = results.first.get_attribute("href")
+    assert Path(re.split("[?#]", link)[0]).stem == expected
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -14,9 +14,9 @@ last four the extrapolation starts again: log-mel L1 falls by a sixth.
 
 An iteration counts by its processor time: 1/D, and a part that no rate shortens. Each D gets the
 same part of the `coarse` iterations. So the length of an item sets its schedule, also in a padded
-batch; exported graphs, which know no length, have that of a long item. On other devices than the
-CPU an iteration takes as long at any rate: there, and where no D is possible, these iterations are
-at the full rate too, and on devices without weights.
+batch. On other devices than the CPU an iteration takes as long at any rate, and an exported graph
+has no length: there all iterations are at the full rate, without weights. Where no D is possible,
+they are at the full rate, too.
 
 An integer gradient mode counts the coarse iterations, before those at the full rate, as one: it
 passes none of them unless it passes all.
@@ -45,7 +45,6 @@ DIVISORS = (16, 8, 4, 2)
 LOWEST_RATE = 2000  # Hz, of a coarse problem
 LAST = 4  # iterations, at the full rate, after starting again
 OVERHEAD = 2**15  # samples of frames that take as long as the constant part of an iteration
-LONG = 2**20  # samples of the frames of an item whose length is not known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +54,8 @@ class CoarseToFine(MelConsistent):
     An iteration at 1/D of the rate counts by its processor time, 1/D and some overhead. D is 16, 8,
     4 and 2 in turn, as far as `n_fft`, `hop_length`, `win_length` and the padding are divisible and
     at least 2 kHz are left. Where none is, for mels that are inverted in pieces
-    (`MelInverter.memory_of`), and on other devices than the CPU, all iterations are at the full
-    rate.
+    (`MelInverter.memory_of`), on other devices than the CPU and in exported graphs, all iterations
+    are at the full rate.
 
     Args:
         method: As in `MelConsistent`. One that finds its own phases is at the full rate alone.
@@ -107,7 +106,7 @@ class CoarseToFine(MelConsistent):
 
     def make_problem(self, target: Target, plan: STFTPlan, n_channels: int) -> PhaseProblem:
         weights = None
-        if isinstance(target, MelTarget) and plan.window.device.type == "cpu":
+        if isinstance(target, MelTarget) and may_depend_on_values(plan.window):
             weights = frame_weights(target, plan)
         return PhaseProblem(target, plan, n_channels, weights)
 
@@ -151,9 +150,7 @@ def _counts(plan: STFTPlan, cost: float, divisor: int) -> int | Tensor:
     One number, or that of each item (items, 1) if they differ in length.
     """
     n_frames: Any = plan.n_frames
-    if not may_depend_on_values(plan.window):
-        n_frames = LONG / plan.convention.n_fft
-    elif plan.frame_mask is not None:
+    if plan.frame_mask is not None:
         n_frames = plan.frame_mask.sum(1).double()
     overhead = OVERHEAD / (n_frames * plan.convention.n_fft)
     counts = cost * (1 + overhead) / (1 / divisor + overhead)
@@ -163,10 +160,10 @@ def _counts(plan: STFTPlan, cost: float, divisor: int) -> int | Tensor:
 def _coarse_problems(problem: PhaseProblem) -> list[tuple[int, PhaseProblem]]:
     """Return the problems at fractions of the rate with their divisors, the lowest rate first.
 
-    There are none on other devices than the CPU.
+    There are none on other devices than the CPU and in exported graphs.
     """
     target = problem.target
-    if problem.plan.window.device.type != "cpu" or not isinstance(target, MelTarget):
+    if not may_depend_on_values(problem.plan.window) or not isinstance(target, MelTarget):
         return []
     possible = [divisor for divisor in DIVISORS if target.sample_rate >= LOWEST_RATE * divisor]
     problems = [(divisor, coarse_problem(problem, divisor)) for divisor in possible]
