@@ -53,7 +53,7 @@ def test_the_import_alone_does_not_need_torch():
 
 
 def test_no_module_imports_an_optional_package_at_its_top():
-    # `validation` has torchmetrics' class as its base where that is installed, with what it imports.
+    # `validation` has torchmetrics' class as its base where that is installed, with its imports.
     every_module = """
 import importlib, pkgutil, torchmelinv
 for module in pkgutil.walk_packages(torchmelinv.__path__, "torchmelinv."):
