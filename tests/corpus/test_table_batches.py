@@ -115,6 +115,14 @@ def test_files_of_mels_without_a_level_can_be_heard():
     torch.testing.assert_close(written[0], expected, atol=2**-15, rtol=0)
 
 
+def test_a_file_that_cannot_be_written_is_an_error_of_its_row():
+    names = ["a" * 300, "speech.wav/b", "a\0b", "good"]
+    mels = [mel.numpy() for mel in (*MELS, *MELS)][: len(names)]
+    rows = InvertBatch(INVERTER, out=".")({"name": names, "mel": mels})
+    assert list(map(bool, rows["error"])) == [True, True, True, False]
+    assert rows["output"][3] == "good.wav"
+
+
 def test_mistakes_of_the_caller_are_raised():
     with pytest.raises(InputError, match=r"no column 'mel'; it has 'mels'"):
         InvertBatch(INVERTER)({"mels": []})

@@ -52,7 +52,8 @@ def test_a_delay_is_aligned_and_measured():
 
 def test_waveforms_are_compared_along_the_path():
     scores = aligned_scores(tone(), tone(), TINY)
-    assert scores.pop("aligned_f0_rmse_cents") in (0, pytest.approx(float("nan"), nan_ok=True))
+    for name in ("aligned_f0_rmse_cents", "aligned_gross_pitch_error"):  # maybe nothing is voiced
+        assert scores.pop(name) in (0, pytest.approx(float("nan"), nan_ok=True))
     assert set(scores.values()) == {0}
     reference = torch.cat([torch.zeros(800), tone(0.4)])
     scores = aligned_scores(tone(0.4), reference, TINY)

@@ -35,7 +35,7 @@ from torchmelinv.corpus.evaluation import NOT_SYNCHRONOUS, ScoredPair, evaluate
 from torchmelinv.corpus.inverted_references import invert_references
 from torchmelinv.corpus.pairs import SIDES, Pair, pair_files
 from torchmelinv.corpus.score_store import ScoreStore
-from torchmelinv.corpus.sharding import World, launched_world, local_device
+from torchmelinv.corpus.sharding import World, launched_world, local_device, shard
 from torchmelinv.errors import DependencyError, DiskError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.disk_errors import check_writable
@@ -65,9 +65,11 @@ def run(options: argparse.Namespace) -> int:
         name: pair_files(path, options.reference, layout_from(options))
         for name, path in named_systems(options.generated).items()
     }
-    shares = {name: pairs[world.rank :: world.size] for name, pairs in systems.items()}
+    # By name: a reference, and what is inverted of it, belong to one rank.
+    own = set(shard(list({pair.name for pairs in systems.values() for pair in pairs}), world))
+    shares = {name: [pair for pair in pairs if pair.name in own] for name, pairs in systems.items()}
     if options.inverted_reference:
-        shares[INVERTED_REFERENCE] = _invert_references(options, shares, convention, device)
+        shares[INVERTED_REFERENCE] = _invert_references(options, shares, convention, device, world)
     try:
         scored = _score(options, shares, convention, device, world)
     except (KeyboardInterrupt, DiskError):
@@ -118,15 +120,14 @@ def _check_options(options: argparse.Namespace) -> None:
         for path in filter(None, (options.plot, options.csv)):
             check_writable(path)
         if options.html:
-            _check_page(options)
-
-
-def _check_page(options: argparse.Namespace) -> None:
-    """Refuse a page that cannot be written, or among the files to compare."""
-    check_page(options.html)
-    folders = [options.reference, *named_systems(options.generated).values()]
-    if any(os.path.realpath(options.html) == os.path.realpath(folder) for folder in folders):
-        raise InputError(f"{options.html} holds files to compare; give --html a new folder")
+            check_page(options.html)
+    inputs = [options.reference, *named_systems(options.generated).values()]
+    for name, output in (
+        ("--html", options.html),
+        ("--inverted-reference", options.inverted_reference),
+    ):
+        if output and os.path.realpath(output) in map(os.path.realpath, inputs):
+            raise InputError(f"{output} holds files to compare; give {name} a new folder")
 
 
 def _best_device() -> str:
@@ -138,6 +139,7 @@ def _invert_references(
     systems: dict[str, list[Pair]],
     convention: MelConvention,
     device: torch.device,
+    world: World,
 ) -> list[Pair]:
     """Return the inverted references of all names that a system has."""
     pairs = {
@@ -152,6 +154,7 @@ def _invert_references(
             options.inverted_reference,
             MelInverter(convention),
             device=device,
+            world=world,
             progress=lambda: progress.add(1, 1, 0),
         )
 

@@ -171,13 +171,12 @@ class InvertBatch:
         if self.out is None:
             return ""
         relative = PurePath(name)
-        if not relative.name or relative.is_absolute() or ".." in relative.parts:
+        if not relative.name or relative.is_absolute() or {"..", "\0"} & {*relative.parts, *name}:
             raise InputError(
                 f"the name {name!r} is not that of a file below the folder {self.out}; names are "
                 "relative paths without suffix"
             )
         path = self.out / f"{name}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
         convention = self.inverter.convention
         if level := default_level(convention):
             waveform = waveform * level.gain(waveform, convention.sample_rate)

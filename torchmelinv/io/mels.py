@@ -418,15 +418,22 @@ def write_mel(path: str | Path, mel: Tensor) -> None:
         np.save(stream, mel.detach().cpu().numpy(), allow_pickle=False)
 
 
-def find_mels(folder: str | Path) -> list[Path]:
+def find_mels(folder: str | Path, others: Sequence[str] = ()) -> list[Path]:
     """Return the mel files below a folder, sorted, see `find_files`.
 
     An scp lists matrices of archives, which are found themselves, and other things than mels, so it
-    is left out. Pictures count only if the folder has no other mel file. Of a dataset that Hugging
-    Face `datasets` saved, its own files count, not those of its cache.
+    is left out. Pictures count only if the folder has no other file: they may be plots of those. Of
+    a dataset that Hugging Face `datasets` saved, its own files count, not those of its cache.
+
+    Args:
+        folder: The folder.
+        others: Suffixes of files that are found too.
+
+    Returns:
+        Paths of the files.
     """
     suffixes = [suffix for suffix in MEL_SUFFIXES if suffix not in (".scp", PICTURE_SUFFIX)]
-    paths = [path for path in find_files(folder, suffixes) if _belongs(path)]
+    paths = [path for path in find_files(folder, [*suffixes, *others]) if _belongs(path)]
     return paths or find_files(folder, [PICTURE_SUFFIX])
 
 

@@ -22,7 +22,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.metrics.checks import check_waveform
-from torchmelinv.metrics.fundamental_frequency import STEP_SECONDS, f0_rmse, find_f0
+from torchmelinv.metrics.fundamental_frequency import STEP_SECONDS, compare_tracks, find_f0
 from torchmelinv.metrics.spectral import DISTORTION_DB, mel_cepstra
 
 __all__ = ["aligned_mel_scores", "aligned_scores", "dtw_path"]
@@ -160,8 +160,8 @@ def aligned_scores(
 
     Returns:
         Values by the names of `METRICS`: the mel cepstral distortion, the error of the fundamental
-        frequency in cents and the voicing error along the path, and the median distance in time of
-        its pairs of frames.
+        frequency in cents, the gross pitch error and the voicing error along the path, and the
+        median distance in time of its pairs of frames.
 
     Raises:
         InputError: If a waveform is too short for a frame, or both are too long to be aligned.
@@ -189,9 +189,5 @@ def aligned_scores(
         seconds = frames * (settings.hop_length / rate)
         index = (seconds / STEP_SECONDS).round().long().clamp(max=len(f0) - 1)
         tracks.append((f0.cpu()[index], voiced.cpu()[index]))
-    differs = tracks[0][1] ^ tracks[1][1]
-    return {
-        **scores,
-        "aligned_f0_rmse_cents": float(f0_rmse(tracks[0], tracks[1])),
-        "aligned_voicing_error": float(differs.float().mean()),
-    }
+    pitch = compare_tracks(tracks[0], tracks[1], torch.tensor(len(path[0])))
+    return {**scores, **{f"aligned_{name}": float(value) for name, value in pitch.items()}}
