@@ -201,12 +201,17 @@ def render_short(_: Any) -> str:
     return _for_each_device(render)
 
 
+def render_targets(_: Any) -> str:
+    """Return the targets."""
+    return _for_each_device(lambda record: [targets(record)])
+
+
 def render(_: Any) -> str:
     """Return all tables."""
 
     def render(record: Record) -> list[str]:
         tables = [table(record, kind) for kind in TABLES]
         others = [accuracy(record), work(record), failures(record)]
-        return [targets(record), paragraph(EXPLANATION), *tables, *others]
+        return [paragraph(EXPLANATION), *tables, *others]
 
     return _for_each_device(render)

@@ -32,11 +32,14 @@ FIGURE = records.RESULTS / "gradient_norm.svg"
 TARGET = 2.0  # speed relative to torchaudio
 ITERATIONS = (1, 2, 4, 8, 16, 32, 64)
 METHODS: dict[str, dict[str, Any]] = {
-    "mel_consistent": {},
-    "mel_consistent, momentum=0.5": {"momentum": 0.5},
+    "mel_consistent": {"phase": "mel_consistent"},
+    "mel_consistent, momentum=0.5": {"phase": "mel_consistent", "momentum": 0.5},
     "mel_consistent without momentum": {"phase": MelConsistent(GriffinLim())},
-    "mel_consistent, gradient=2": {"gradient": 2},
-    'mel_consistent, gradient="phase_detached"': {"gradient": "phase_detached"},
+    "mel_consistent, gradient=2": {"phase": "mel_consistent", "gradient": 2},
+    'mel_consistent, gradient="phase_detached"': {
+        "phase": "mel_consistent",
+        "gradient": "phase_detached",
+    },
     "griffin_lim": {"phase": "griffin_lim"},
     "fast_griffin_lim": {"phase": "fast_griffin_lim"},
     "accelerated_griffin_lim": {"phase": "accelerated_griffin_lim"},

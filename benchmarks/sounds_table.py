@@ -1,4 +1,4 @@
-"""The tables of `benchmarks/results/sounds.json`: clean and degraded mels, all methods, bounds."""
+"""The tables of `benchmarks/results/sounds.json`: clean and degraded mels, all methods, targets."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def render(record: Record) -> str:
         f"first {SECONDS:g} s of each sound:"
     )
     tables = _clean(record), _degraded(record), paragraph(all_methods), _all_methods(record)
-    parts = (paragraph(explanation), *tables, _bounds(record))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join((paragraph(explanation), *tables)) + "\n"
 
 
 def _format(measure: str, value: float) -> str:
@@ -99,8 +98,8 @@ def _all_methods(record: Record) -> str:
     return table(["method", "init", *labels], lines)
 
 
-def _bounds(record: Record) -> str:
-    """Return the bounds, of each kind for the convention that is furthest above or least below."""
+def render_targets(record: Record) -> str:
+    """Return the targets, of each kind for the convention that is furthest above or least below."""
     worst: dict[str, Record] = {}
     for entry in record["checks"]:
         kind = entry["what"].rsplit(" (", 1)[0]
@@ -111,4 +110,4 @@ def _bounds(record: Record) -> str:
     for entry in worst.values():
         verdict = "reached" if entry["reached"] else "**not reached**"
         lines.append([entry["what"], f"{entry['value']:.2f}", f"≤ {entry['bound']:.2f}", verdict])
-    return table(["worst of all conventions", "measured", "bound", ""], lines)
+    return table(["worst of all conventions", "measured", "target", ""], lines) + "\n"

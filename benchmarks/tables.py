@@ -128,12 +128,14 @@ RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "lws": ("lws", lws_table.render),
     **predicted_table.SECTIONS,
     "sounds": ("sounds", sounds_table.render),
+    "sounds_targets": ("sounds", sounds_table.render_targets),
     "training": ("training", training_table.render),
     "speed_targets": ("", render_speed_targets),
     "presets": ("", render_presets),
     "glossary": ("", render_glossary),
     "gpu": ("", gpu_table.render_short),  # its files are named after devices
     "gpu_all": ("", gpu_table.render),
+    "gpu_targets": ("", gpu_table.render_targets),
     **{name: ("quality", render) for name, render in quality_tables.SECTIONS.items()},
 }
 

@@ -1,10 +1,10 @@
 """Log what predicted mels sound like while their model trains, without a vocoder.
 
-As a callback of Lightning's Trainer, from the package lightning or pytorch_lightning:
+As a callback of Lightning's Trainer, from the package lightning or pytorch_lightning::
 
     trainer = Trainer(callbacks=[LogInversion("hifigan_22k", mel="predicted")])
 
-In another training loop, with a TensorBoard SummaryWriter, a run of Weights & Biases, or MLflow:
+In another training loop, with a TensorBoard SummaryWriter, a run of Weights & Biases, or MLflow::
 
     LogInversion("hifigan_22k").write(mels, writer, step)
 

@@ -81,6 +81,9 @@ class MelInverter(Module):
     waveform c times as large. A linear mel of zeros gives silence; a log mel at its floor gives a
     signal near that floor.
 
+    `n_iter`, `init`, `seed`, `tolerance`, `gradient`, `channels` and `check` may be set later; the
+    other options are read-only.
+
     Args:
         convention: How the mel was made: a `MelConvention`, a preset's name, or the path of a JSON
             file.
@@ -125,9 +128,6 @@ class MelInverter(Module):
             that a `GradScaler` would skip.
 
     Attributes:
-        n_iter, init, seed, tolerance, gradient, channels, check: The options, which may be set
-            later.
-        convention, magnitude, phase, momentum, restore: The other options, read-only.
         stft: The `STFT` of the convention.
         filterbank: The `MelFilterbank` of the convention.
 

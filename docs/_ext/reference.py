@@ -22,6 +22,7 @@ OTHERS = (
     "torchmelinv.demo",
     "torchmelinv.export",
     "torchmelinv.identification",
+    "torchmelinv.io.audio",
     "torchmelinv.magnitude",
 )
 FOLDER = "reference"

@@ -85,7 +85,7 @@ def _inversions(waveform: Tensor, kind: str) -> list[Version]:
     else:
         exact = invert(restore="none")
         versions.append(Version('restore="none"', "the blurred mel, inverted exactly", exact))
-        versions.append(Version("default", "sharpened by as much as was blurred", invert()))
+        versions.append(Version("default", "sharpened by as much as it was blurred", invert()))
     return versions
 
 

@@ -186,7 +186,7 @@ def _add_evaluate(commands: Any) -> None:
         "--opinion",
         action="store_true",
         help="add DistillMOS, DNSMOS and PLCMOS, of the generated waveforms and of the references. "
-        "They were learned from speech and know neither text nor reference: a flawed waveform can "
+        "They are networks trained on speech, without text or reference: a flawed waveform can "
         "score higher than the recording",
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Drop-in replacements: the names and arguments of other libraries, computed by torchmelinv.
+"""Drop-in replacements: the names and arguments of other libraries, computed by torchmelinv::
 
     from torchmelinv.compat.torchaudio import GriffinLim, InverseMelScale, MelScale, MelSpectrogram
     from torchmelinv.compat.torchaudio import Spectrogram, griffinlim

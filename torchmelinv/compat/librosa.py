@@ -1,6 +1,5 @@
-"""librosa's inversions with its names and arguments, for arrays and tensors.
+"""librosa's inversions with its names and arguments, for arrays and tensors::
 
-    from torchmelinv._utils.table_cache import to_device
     from torchmelinv.compat.librosa import griffinlim, mel_to_audio, mel_to_stft, nnls
     from torchmelinv.compat.librosa import mfcc_to_audio, mfcc_to_mel
 
@@ -9,7 +8,8 @@ functions take any leading dimensions. Items of a batch are independent; half pr
 float32.
 
 `griffinlim` is librosa's recursion with the same random numbers, so it gives the same signal to
-rounding. The other functions solve librosa's problems more closely.
+rounding. `mel_to_audio` is the joint inversion of `MelInverter`. The other functions solve
+librosa's problems more closely.
 
 Unsupported arguments and values that are not finite raise an `InputError`, a ValueError; if librosa
 is loaded, the error is also its `ParameterError`. librosa itself is not imported.
@@ -260,8 +260,8 @@ def mel_to_audio(
 ) -> Array:
     """Invert a mel to audio, as `librosa.feature.inverse.mel_to_audio`.
 
-    It is not `griffinlim` of `mel_to_stft`, but the mel-consistent iteration from PGHI phases, as
-    in `MelInverter`: closer to the mel in as many iterations, and deterministic.
+    It is not `griffinlim` of `mel_to_stft`, but the default method of `MelInverter`, from PGHI
+    phases: closer to the mel in as many iterations, and deterministic.
 
     Args:
         M: Mel (…, n_mels, n) of |STFT|^power; values below 0 count as 0.

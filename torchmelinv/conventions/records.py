@@ -216,7 +216,7 @@ class STFTConvention(ValidatedRecord):
 class Compression(ValidatedRecord):
     """Convention of the compression: how a linear mel becomes the values that a model sees.
 
-    The fields act in their order, each only if it is set. `max(x)` is the item's peak:
+    The fields act in their order, each only if it is set. `max(x)` is the item's peak::
 
         x ← max(x, floor), or x + offset
         x ← log(x)

@@ -62,7 +62,7 @@ METRICS = {
         2,
         True,
         "Wide-band PESQ (ITU-T P.862.2) of speech at 16 kHz, 1.04 to 4.64. An inversion has about "
-        "4.1, librosa's Griffin-Lim 3.2, a good neural vocoder 3.5 to 4.3; below 2 is poor. For "
+        "4.2, librosa's Griffin-Lim 3.2, a good neural vocoder 3.5 to 4.3; below 2 is poor. For "
         "the same utterance in the same rhythm: free-running synthesis scores near 1.",
     ),
     "estoi": Metric(
@@ -80,7 +80,7 @@ METRICS = {
     "mel_error_db": Metric(
         "mel error, dB",
         1,
-        description="‖m̂ − m‖ / ‖m‖ of the linear mels. An inversion has about −37 to the mel that "
+        description="‖m̂ − m‖ / ‖m‖ of the linear mels. An inversion has about −41 to the mel that "
         "it was given; −20 is audible; a predicted mel has about −5 to −12 to that of a "
         "recording. Loud frames decide. Frame by frame.",
     ),
@@ -88,7 +88,7 @@ METRICS = {
         "log-mel L1",
         3,
         description="Mean |ln m̂ − ln m| of magnitude mels above 1e-5, the mel distance of "
-        "HiFi-GAN's papers. An inversion has about 0.04, librosa's Griffin-Lim 0.16; vocoders "
+        "HiFi-GAN's papers. An inversion has about 0.02, librosa's Griffin-Lim 0.12; vocoders "
         "report 0.1 to 0.4. Quiet frames count as much as loud ones. Frame by frame.",
     ),
     "mel_cepstral_distortion_db": Metric(
@@ -96,7 +96,7 @@ METRICS = {
         2,
         description="Mel-cepstral distortion, frame by frame: Kubichek's 10 √2 / ln 10 times the "
         "distance of the cepstra 1 to 24 of the log mel, so without the level. An inversion has "
-        "about 0.3, Griffin-Lim 1.2. Papers report 4 to 8 for synthesis, from other cepstra "
+        "about 0.2, librosa's 1. Papers report 4 to 8 for synthesis, from other cepstra "
         "(WORLD, SPTK, MFCCs), whose numbers differ: compare only numbers of one tool.",
     ),
     "aligned_mel_cepstral_distortion_db": Metric(
@@ -156,7 +156,7 @@ METRICS = {
     "spectral_convergence_db": Metric(
         "spectral convergence, dB",
         1,
-        description="‖|X̂| − |X|‖ / ‖|X|‖ of the STFT magnitudes. An inversion has about −15 to "
+        description="‖|X̂| − |X|‖ / ‖|X|‖ of the STFT magnitudes. An inversion has about −10 to "
         "−20 (the mel does not hold the fine structure), one from the true magnitude −30 to −43. "
         "Frame by frame.",
     ),
@@ -164,7 +164,7 @@ METRICS = {
         "log-spectral distance, dB",
         2,
         description="Root mean square difference of the log spectra in each frame, averaged, above "
-        "80 dB below the peak. An inversion has about 5 to 7: noise has another phase and so "
+        "80 dB below the peak. An inversion has about 4 to 8: noise has another phase and so "
         "another fine structure. Frame by frame.",
     ),
     "target_inconsistency_db": Metric(
