@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import sys
 import warnings
@@ -14,6 +15,7 @@ import torch
 
 from tests.tiny import TINY, tiny_mel
 from torchmelinv.callbacks import LogInversion
+from torchmelinv.corpus.output_level import default_level
 from torchmelinv.errors import InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import read_audio
@@ -104,6 +106,18 @@ def test_lengths_remove_the_padding(writer):
     mels[1, :, 40:] = torch.nan
     LogInversion(FAST).write(mels, writer, 0, lengths=torch.tensor([mels.shape[-1], 40]))
     torch.testing.assert_close(writer.audio["inversion/1", 0], FAST(mels[1, :, :40]))
+
+
+def test_mels_without_a_level_can_be_heard(writer):
+    convention = dataclasses.replace(
+        TINY, level=dataclasses.replace(TINY.level, reference_max=True)
+    )
+    inverter, mel = MelInverter(convention, n_iter=1), tiny_mel(0.6)
+    mel = mel - mel.max()
+    LogInversion(inverter).write(mel, writer, 0)
+    expected = inverter(mel)
+    expected = expected * default_level(convention).gain(expected, TINY.sample_rate)
+    torch.testing.assert_close(writer.audio["inversion/0", 0], expected)
 
 
 def test_loud_waveforms_are_scaled_down_and_quiet_ones_are_not_scaled(writer):
@@ -266,6 +280,9 @@ class WandbLike:
     def log(self, values, step=None):
         self.entries.append((values, step))
 
+    def log_artifact(self, artifact_or_path, name=None, type=None):
+        raise AssertionError("artifacts of Weights & Biases are no sounds")
+
     @staticmethod
     def Audio(samples, sample_rate):
         assert (samples.ndim, sample_rate) == (1, TINY.sample_rate)
@@ -294,6 +311,8 @@ def test_a_run_finds_its_package(monkeypatch):
     class Run:
         def log(self, values, step):
             package.log(values, step)
+
+        log_artifact = package.log_artifact
 
     Run.__module__ = "wandb_like.sdk.run"
     monkeypatch.setitem(sys.modules, "wandb_like", package)

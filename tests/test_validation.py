@@ -48,6 +48,7 @@ def expected_means():
         ("MelCepstralDistortion", TINY): metrics.mel_cepstral_distortion_db(*mels),
         ("SpectralConvergence", TINY): metrics.spectral_convergence_db(*spectra),
         ("F0RMSE", 8000): metrics.f0_rmse_cents(NOISY, WAVEFORMS, 8000),
+        ("GrossPitchError", 8000): metrics.gross_pitch_error(NOISY, WAVEFORMS, 8000),
         ("VoicingError", 8000): metrics.voicing_error(NOISY, WAVEFORMS, 8000),
     }
 
@@ -90,6 +91,11 @@ def test_padding_and_silent_references_do_not_count(module):
     before = metric.compute()
     metric.update(NOISY, torch.zeros_like(WAVEFORMS))
     assert metric.compute() == before
+    tones = torch.tensor([[164.0], [200.0]]) * torch.arange(4000) / 8000
+    tones = sum((2 * torch.pi * k * tones).sin() for k in (1, 2, 3))
+    metric = module.F0RMSE(8000)
+    metric.update(tones[:1], tones[1:])
+    assert float(metric.compute()) == pytest.approx(1200 * math.log2(200 / 164), abs=10)
     metric = module.F0RMSE(8000)
     metric.update(NOISY, torch.zeros_like(WAVEFORMS))
     assert math.isnan(metric.compute())

@@ -27,6 +27,7 @@ from torch import Tensor
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.validation import check_lengths, check_whole
 from torchmelinv.conventions import MelConvention
+from torchmelinv.corpus.output_level import default_level
 from torchmelinv.errors import InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.loggers import Write, mel_image, writer_for
@@ -83,7 +84,9 @@ class LogInversion:
     ``"{tag}/{item}"`` and a picture of the mel as ``"{tag}/{item}/mel"``. With `reference`, the
     reference mel is inverted the same way, as ``"{tag}/{item}/reference"``: it shows how good the
     first can sound. It stands below the mel in the picture, on one scale. A waveform above 1 is
-    scaled down to a peak of 1, where loggers would clip it.
+    scaled down to a peak of 1, where loggers would clip it. Waveforms of a convention that puts the
+    peak of each mel at one value, as ``ref=np.max``, would be nearly silent: they are brought to a
+    loudness of −23 LUFS.
 
     Items and channels are inverted one by one, as mono. An item that cannot be inverted (NaN, a
     wrong shape, no memory) gives a RuntimeWarning and no audio, and the training continues. Only
@@ -222,6 +225,8 @@ class LogInversion:
         """Return the waveform of a mel on the CPU, (n_mels, n_frames) -> (1, n_samples)."""
         # TensorBoard takes mono alone, so channels are logged as items.
         waveform = self.inverter(mel[None])
+        if level := default_level(self.inverter.convention):
+            waveform = waveform * level.gain(waveform, self.inverter.convention.sample_rate)
         return (waveform / waveform.abs().amax().clamp(min=1)).float().cpu()
 
     # Lightning's hooks

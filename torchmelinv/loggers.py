@@ -1,8 +1,8 @@
 """Sounds and mel images for experiment loggers, none of which is imported.
 
-A logger is known by its methods: ``add_audio`` (TensorBoard's SummaryWriter), ``log_artifact``
-(MLflow's client, or the module), or ``log`` of a package that has ``Audio`` (Weights & Biases and
-packages with its interface). Lightning's loggers hold these as ``experiment``.
+A logger is known by its methods: ``add_audio`` (TensorBoard's SummaryWriter), ``log`` of a package
+that has ``Audio`` (Weights & Biases and packages with its interface), or ``log_artifact`` (MLflow's
+client, or the module). Lightning's loggers hold these as ``experiment``.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def writer_for(logger: Any) -> Write | None:
     experiment = getattr(logger, "experiment", logger)
     if hasattr(experiment, "add_audio"):
         return lambda *entry: _to_tensorboard(experiment, *entry)
-    if hasattr(experiment, "log_artifact"):
-        run = (logger.run_id,) if hasattr(logger, "run_id") else ()
-        return lambda *entry: _to_mlflow(experiment, run, *entry)
     package = _package_of(experiment)
     if hasattr(experiment, "log") and hasattr(package, "Audio"):
         in_lightning = experiment is not logger
         return lambda *entry: _to_wandb(experiment, package, in_lightning, *entry)
+    if hasattr(experiment, "log_artifact"):  # runs of Weights & Biases have one too
+        run = (logger.run_id,) if hasattr(logger, "run_id") else ()
+        return lambda *entry: _to_mlflow(experiment, run, *entry)
     return None
 
 

@@ -18,6 +18,7 @@ torchmetrics if it is there, which takes some seconds.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from typing import Any
 
@@ -34,7 +35,11 @@ from torchmelinv.metrics.distance import (
     mel_error_db,
     spectral_convergence_db,
 )
-from torchmelinv.metrics.fundamental_frequency import f0_rmse_cents, voicing_error
+from torchmelinv.metrics.fundamental_frequency import (
+    f0_rmse_cents,
+    gross_pitch_error,
+    voicing_error,
+)
 from torchmelinv.metrics.glossary import METRICS
 from torchmelinv.metrics.perceptual import estoi, pesq_wb
 from torchmelinv.metrics.spectral import mel_cepstral_distortion_db
@@ -45,6 +50,7 @@ __all__ = [
     "ESTOI",
     "F0RMSE",
     "PESQ",
+    "GrossPitchError",
     "LogMelL1",
     "MelCepstralDistortion",
     "MelError",
@@ -127,7 +133,8 @@ class _ItemMean(_Base):  # type: ignore[misc]
             lengths: Frames (of waveforms samples) of each item of a padded batch.
         """
         values = self._values(estimate.detach(), reference.detach(), lengths)
-        counts = values.isfinite() & (values < LARGEST_DB)
+        largest = LARGEST_DB if self.name.endswith("_db") else math.inf  # of a silent reference
+        counts = values.isfinite() & (values < largest)
         self.total = self.total + torch.where(counts, values, 0).sum().to(self.total)
         self.n_items = self.n_items + counts.sum().to(self.n_items)
 
@@ -273,7 +280,7 @@ class _WaveformMetric(_ItemMean):
 
 
 class F0RMSE(_WaveformMetric):
-    """`metrics.f0_rmse_cents` of waveforms; items without a common voiced frame do not count.
+    """`metrics.f0_rmse_cents` of waveforms; items where it is not defined do not count.
 
     Args:
         sample_rate: Sample rate in Hz.
@@ -294,6 +301,30 @@ class F0RMSE(_WaveformMetric):
 
     def _values(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
         return f0_rmse_cents(estimate, reference, self.sample_rate, lengths=lengths)
+
+
+class GrossPitchError(_WaveformMetric):
+    """`metrics.gross_pitch_error` of waveforms; items where it is not defined do not count.
+
+    Args:
+        sample_rate: Sample rate in Hz.
+        **options: Those of `torchmetrics.Metric`.
+
+    Example:
+        >>> import torch
+        >>> from torchmelinv.validation import GrossPitchError
+        >>> pulses = torch.zeros(1, 16000)
+        >>> pulses[:, ::160] = 1
+        >>> metric = GrossPitchError(16000)
+        >>> metric.update(pulses, pulses)
+        >>> metric.compute()
+        tensor(0.)
+    """
+
+    name = "gross_pitch_error"
+
+    def _values(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
+        return gross_pitch_error(estimate, reference, self.sample_rate, lengths=lengths)
 
 
 class VoicingError(_WaveformMetric):

@@ -55,7 +55,7 @@ def test_a_table_and_a_figure(run):
     code, out, err = run(*EVALUATE, "--plot", "figures/dist.png")
     assert code == 0
     assert err.startswith("torchmelinv: note: without PESQ and ESTOI: pesq ")
-    assert err.count("\n") == 1
+    assert err.splitlines()[1:] == ["torchmelinv: note: written: figures/dist.png"]
     heading, *lines = out.splitlines()
     assert heading.split()[-1] == "worst"
     names = [name for name in METRICS if name.removeprefix("reference_") not in OPINION_METRICS]
@@ -64,6 +64,18 @@ def test_a_table_and_a_figure(run):
     (line,) = (line for line in lines if line.startswith("spectral convergence, dB ↓"))
     assert line.split()[-1] == "c"
     assert Path("figures/dist.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("folders", "without_extra")
+@pytest.mark.parametrize("option", ["--html", "--inverted-reference"])
+@pytest.mark.parametrize("folder", ["gen", "ref"])
+def test_folders_with_files_to_compare_take_no_others(run, option, folder):
+    before = sorted(Path().rglob("*"))
+    code, _, err = run(*EVALUATE, option, folder)
+    assert code == 2
+    assert "give" in err
+    assert "a new folder" in err
+    assert sorted(Path().rglob("*")) == before
 
 
 @pytest.mark.usefixtures("folders", "without_extra")

@@ -66,7 +66,7 @@ BANDS = ", ".join(map(str, sorted({preset(name).n_mels for name in preset_names(
 @pytest.mark.parametrize(
     ("mel", "words"),
     [
-        (torch.randn(200, 80), "transposed, models expect (bands, frames)"),
+        (torch.randn(200, 80), "transposed: frames first; give --frames-first"),
         (torch.randn(80, 128), "or 128 bands and 80 frames: if so, transpose it"),
         (torch.randn(80, 200), "normalized by statistics that only its maker has"),
         (torch.randn(77, 20), f"no preset has 77 bands; presets have {BANDS}"),

@@ -49,7 +49,8 @@ def test_a_signal_ends_a_command_with_a_count(run, monkeypatch, command, name):
     assert "7 remaining" in count
     assert end == f"torchmelinv: error: {message}"
     resumes = "torchmelinv: note: out keeps what is done; the same command goes on from there"
-    assert notes == ([resumes] if command == "invert" else [])
+    lost = "torchmelinv: note: nothing is kept; with --scores DIR, the same command would go on"
+    assert notes == {"invert": [resumes], "evaluate": [lost]}.get(command, [])
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(number)) == handlers
     assert not [path for path in Path().rglob(".*") if path.is_file()]
 

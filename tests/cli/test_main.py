@@ -139,6 +139,7 @@ def test_mistakes(run, arguments, code, message):
     assert (exit_code, out) == (code, "")
     assert message in err
     assert "error: " in err
+    assert err.count("\n") == 1
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
 
 

@@ -34,6 +34,15 @@ def test_statistics_of_a_folder_are_written_and_matched(run):
         assert "to the restored mel" in out
 
 
+def test_pictures_beside_mels_and_lists_of_archives_are_left_out(run):
+    save()
+    Path("mels/a.png").write_bytes(b"a plot")
+    Path("mels/feats.scp").write_text("a feats.ark:2")
+    code, out, err = run("statistics", "mels", "-o", "real.json", *TINY_ONE)
+    assert (code, err) == (0, "")
+    assert out.startswith("real.json: 1 file, 1 s of sound")
+
+
 def test_a_broken_file_is_named_and_the_others_count(run):
     save()
     torch.save(torch.zeros(3, 4), "mels/b.pt")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 
 from torchmelinv.corpus.comparison import compare, metric_info
+from torchmelinv.corpus.comparison_files import write_comparison_csv
 from torchmelinv.corpus.evaluation import ScoredPair
 from torchmelinv.corpus.pairs import Pair
 from torchmelinv.metrics import METRICS, bootstrap_mean
@@ -54,6 +56,12 @@ def test_items_without_a_pair_are_counted():
     assert comparison.items[1].errors == {"ours": "x.wav is truncated"}
     assert comparison.absent == {"ours": {"no_generated": 1, "no_reference": 1}}
     assert compare({}).items == []
+
+
+def test_the_csv_holds_names_that_are_no_text(tmp_path):
+    name = os.fsdecode(b"a\xff")
+    write_comparison_csv(compare({"ours": scored({name: 3.0})}), tmp_path / "x.csv")
+    assert (tmp_path / "x.csv").read_bytes().splitlines()[1] == b"a\xff,ours,,,,3.0"
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -26,6 +26,7 @@ from torchmelinv.metrics import (
     aligned_scores,
     bootstrap_mean,
     f0_rmse_cents,
+    gross_pitch_error,
     mel_scores,
     perceptual_scores,
     voicing_error,
@@ -99,8 +100,8 @@ def test_scores_are_those_of_the_metrics():
     pair = noisy(tone(0.25, 1), 1), tone(0.25, 1)
     expected = as_floats(waveform_scores(*pair, ANALYZER))
     si_sdr = expected.pop("si_sdr_db")
-    expected["f0_rmse_cents"] = float(f0_rmse_cents(*pair, TINY.sample_rate))
-    expected["voicing_error"] = float(voicing_error(*pair, TINY.sample_rate))
+    for metric in (f0_rmse_cents, gross_pitch_error, voicing_error):
+        expected[metric.__name__] = float(metric(*pair, TINY.sample_rate))
     expected |= aligned_scores(*pair, ANALYZER)
     assert scored["good1"].scores == pytest.approx(expected, abs=1e-5, nan_ok=True)
     with_si_sdr = run(si_sdr=True)["good1"].scores
@@ -235,7 +236,7 @@ def test_silence_is_noted_and_leaves_the_means_finite():
     assert math.isnan(scored[2].scores["f0_rmse_cents"])
     comparison = compare({"gen": scored})
     for mean in comparison.summary:
-        if not mean.metric.endswith("f0_rmse_cents"):
+        if not mean.metric.endswith(("f0_rmse_cents", "gross_pitch_error")):
             assert math.isfinite(mean.mean), mean
             assert mean.n == 2
 

@@ -186,3 +186,11 @@ def test_waveforms_must_have_a_frame():
         read_pair(Pair("x", save_wav("g.wav", tone()[:63]), reference), mel_spectrogram)
     data = read_pair(Pair("x", save_wav("g.wav", tone()[:64]), reference), mel_spectrogram)
     assert data.n_frames(mel_spectrogram.convention) == 1
+
+
+def test_pictures_beside_other_files_are_plots_of_them():
+    touch("g/a.wav", "g/a.png", "r/a.wav", "r/a.png", "pictures/a.png")
+    assert [pair.error for pair in pair_files("g", "r")] == [None]
+    (pair,) = pair_files("pictures", "r")
+    assert pair.generated == Path("pictures/a.png")
+    assert not pair.has_waveforms

@@ -46,6 +46,15 @@ def test_a_changed_file_is_scored_again(tmp_path, pair):
         assert store.find(pair) is None
 
 
+def test_a_file_that_changes_while_it_is_scored_is_scored_again(tmp_path, pair):
+    with ScoreStore(tmp_path / "s", SETTINGS) as store:
+        assert store.find(pair) is None
+        os.utime(pair.generated, ns=(1, 1))
+        store.add(ScoredPair(pair, {"estoi": 0.5}))
+    with ScoreStore(tmp_path / "s", SETTINGS) as store:
+        assert store.find(pair) is None
+
+
 def test_errors_are_tried_again(tmp_path, pair):
     with ScoreStore(tmp_path / "s", SETTINGS) as store:
         store.add(ScoredPair(pair, error="no memory"))

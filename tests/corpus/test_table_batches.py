@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -13,11 +14,13 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
+import torch
 
 from tests.shared import ROOT
 from tests.tiny import TINY, stereo, tiny_mel, tone, workplace  # noqa: F401
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus import EvaluateBatch, InvertBatch, evaluate, pair_files, table_batches
+from torchmelinv.corpus.output_level import default_level
 from torchmelinv.errors import ConventionError, DiskError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import read_audio, write_audio
@@ -99,6 +102,27 @@ def test_files_are_written_below_a_folder():
     assert len(list(Path().rglob("*.wav"))) == 3  # with speech.wav
 
 
+def test_files_of_mels_without_a_level_can_be_heard():
+    convention = dataclasses.replace(
+        TINY, level=dataclasses.replace(TINY.level, reference_max=True)
+    )
+    inverter = MelInverter(convention, n_iter=2)
+    mel = MelSpectrogram(convention)(tone())
+    rows = InvertBatch(inverter, out="out")({"name": ["a"], "mel": [mel]})
+    written, _ = read_audio(rows["output"][0])
+    expected = inverter(mel)
+    expected = expected * default_level(convention).gain(expected, TINY.sample_rate)
+    torch.testing.assert_close(written[0], expected, atol=2**-15, rtol=0)
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_its_row():
+    names = ["a" * 300, "speech.wav/b", "a\0b", "good"]
+    mels = [mel.numpy() for mel in (*MELS, *MELS)][: len(names)]
+    rows = InvertBatch(INVERTER, out=".")({"name": names, "mel": mels})
+    assert list(map(bool, rows["error"])) == [True, True, True, False]
+    assert rows["output"][3] == "good.wav"
+
+
 def test_mistakes_of_the_caller_are_raised():
     with pytest.raises(InputError, match=r"no column 'mel'; it has 'mels'"):
         InvertBatch(INVERTER)({"mels": []})
@@ -159,6 +183,7 @@ def test_ray_loses_a_node_and_no_row(tmp_path):
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",  # another number of threads rounds otherwise
         # Ray then keeps to 127.0.0.1, as it does by default on macOS and Windows.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -184,6 +209,11 @@ def test_ray_loses_a_node_and_no_row(tmp_path):
     }
     assert lost
     single = InvertBatch(MelInverter(TINY, n_iter=2), out=tmp_path / "single")
-    single({"name": names, "mel": [str(tmp_path / f"mels/{name}.npy") for name in names]})
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        single({"name": names, "mel": [str(tmp_path / f"mels/{name}.npy") for name in names]})
+    finally:
+        torch.set_num_threads(n_threads)
     files = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert files == {path.name: path.read_bytes() for path in (tmp_path / "single").iterdir()}

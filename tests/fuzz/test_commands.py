@@ -48,9 +48,8 @@ def run(arguments):
     assert code in (0, 1, 2), (arguments, code)
     assert "Traceback" not in err.getvalue()
     assert code == 0 or "error: " in err.getvalue()
-    if not err.getvalue().startswith("usage: "):  # argparse repeats arguments as they are
-        for line in err.getvalue().splitlines():
-            assert MESSAGE.fullmatch(line), line
+    for line in err.getvalue().splitlines():
+        assert MESSAGE.fullmatch(line), line
     return code, out.getvalue(), err.getvalue()
 
 

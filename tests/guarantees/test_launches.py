@@ -39,6 +39,7 @@ NOT_ON_A_DEVICE = {
     *(f"torchmelinv.metrics.{name}" for name in ("distillmos", "dnsmos", "estoi", "pesq_wb")),
     *(f"torchmelinv.metrics.{name}" for name in ("opinion_scores", "perceptual_scores", "plcmos")),
     *(f"torchmelinv.metrics.{name}" for name in ("f0_rmse_cents", "voicing_error", "dtw_path")),
+    "torchmelinv.metrics.gross_pitch_error",
     *(f"torchmelinv.metrics.{name}" for name in ("aligned_mel_scores", "aligned_scores")),
     "torchmelinv.identify",
     "torchmelinv.invert_many",

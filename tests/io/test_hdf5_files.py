@@ -53,6 +53,14 @@ def write_hostile(name, path, other):
         elif name == "compressed zeros":
             file.create_dataset("mel", (2**14, 2**13), "f4", chunks=(64, 2**13), compression="gzip")
             file["mel"][:64] = 0
+        elif name == "large chunk":
+            file.create_dataset("mel", (80, 9), "f4", chunks=(2**14, 2**13), maxshape=(None, None))
+        elif name == "plugin":
+            properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            properties.set_chunk(MEL.shape)
+            properties.set_filter(32001, h5py.h5z.FLAG_OPTIONAL)
+            space = h5py.h5s.create_simple(MEL.shape)
+            h5py.h5d.create(file.id, b"mel", h5py.h5t.IEEE_F32LE, space, properties)
         elif name == "text":
             file["mel"] = "text"
         elif name == "objects":
@@ -67,6 +75,8 @@ def write_hostile(name, path, other):
         "virtual",
         "never filled",
         "compressed zeros",
+        "large chunk",
+        "plugin",
         "text",
         "objects",
     ],

@@ -72,9 +72,10 @@ def test_gradients_byte_orders_and_memory_layouts(tmp_path, mel):
     ("arrays", "message"),
     [
         (
-            {"a": np.zeros(3), "b": np.ones((2, 2))},
-            r"'a' \(3,\), 'b' \(2, 2\); it must hold exactly one",
+            {"a": np.zeros((2, 3)), "b": np.ones((2, 2))},
+            r"'a' \(2, 3\), 'b' \(2, 2\); choose the mel by its key \(--key NAME",
         ),
+        ({"a": np.zeros(3), "b": np.zeros(3)}, r"'a' \(3,\), 'b' \(3,\); choose"),
         ({"mel": np.zeros(3), "log_mel": np.zeros(3)}, "'mel'"),
         ({}, "holds nothing"),
         ({"mel": np.array("text")}, "not of numbers"),
@@ -85,6 +86,14 @@ def test_ambiguous_archives_raise(tmp_path, arrays, message):
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(FileError, match=message):
         read_mel(tmp_path / "x.npz")
+
+
+def test_the_only_array_of_two_dimensions_is_the_mel(tmp_path):
+    arrays = {"S_db": np.ones((2, 5)), "sr": np.array(44100), "pitch": np.zeros(5)}
+    np.savez(tmp_path / "x.npz", **arrays)
+    torch.save(arrays, tmp_path / "x.pt")
+    for name in ("x.npz", "x.pt"):
+        assert read_mel(tmp_path / name).shape == (2, 5)
 
 
 class Anything:

@@ -230,3 +230,26 @@ def test_damaged_pickles_are_refused():
         with pytest.raises(ValueError):  # noqa: PT011
             read_pickle(content[:length], sizes)
     assert "never loaded" in PICKLED
+
+
+def nested(leaf: object, keys: list[str], depth: int = 5) -> object:
+    """Return dictionaries within each other, each of which stands in the file once."""
+    for _ in range(depth):
+        leaf = dict.fromkeys(keys, leaf)
+    return leaf
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (nested({}, [str(number) for number in range(200)]), "more than 100000 entries"),
+        (nested(0, ["a" * 2**20, "b" * 2**20]), "long names"),
+        ({"a/b": MEL, "a": {"b": MEL}}, "twice"),
+    ],
+)
+def test_shared_entries_take_neither_time_nor_memory(tmp_path, value, message):
+    path = archive(tmp_path / "a.pt", saved(value))
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=message):
+        read_torch(path, first)
+    assert time.monotonic() - start < 10

@@ -131,3 +131,19 @@ def test_state_files_that_are_broken(tmp_path):
     for text in ("{", "[]", "[" * 10**5, json.dumps({"_data_files": [3]})):
         (tmp_path / "state.json").write_text(text)
         assert find_mels(tmp_path) == [tmp_path / "x.arrow"]
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+@pytest.mark.parametrize("opened", [pyarrow.ipc.new_file, pyarrow.ipc.new_stream])
+def test_compressed_batches_are_refused(tmp_path, compression, opened):
+    """One kilobyte of them may hold many times the memory; without compression they are read."""
+    path = str(tmp_path / "x.arrow")
+    content = table(id=pyarrow.array(NAMES).dictionary_encode())
+    for used in (None, compression):
+        options = pyarrow.ipc.IpcWriteOptions(compression=used)
+        with opened(path, content.schema, options=options) as file:
+            file.write_table(content)
+        if used is None:
+            check_mels(tmp_path / "x.arrow", NAMES)
+    with pytest.raises(FileError, match="batches are compressed"):
+        mel_entries(path)

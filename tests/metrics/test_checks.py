@@ -60,11 +60,12 @@ def test_wrong_lengths_are_refused():
 
 
 def test_every_metric_of_items_takes_lengths():
-    """`gradient_norm` takes a function, which can pass lengths on; the others have no items."""
+    """`gradient_norm` takes a function, which can pass lengths on; the others have no batches."""
     functions = {name: getattr(metrics, name) for name in metrics.__all__}
     without = {
         name
         for name, function in functions.items()
         if inspect.isfunction(function) and "lengths" not in inspect.signature(function).parameters
     }
-    assert without == {"bootstrap_mean", "gradient_norm", "third_octave_bands"}
+    aligned = {"aligned_mel_scores", "aligned_scores", "dtw_path"}
+    assert without == {"bootstrap_mean", "gradient_norm", "third_octave_bands", *aligned}

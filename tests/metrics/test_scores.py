@@ -95,7 +95,7 @@ def test_every_metric_is_in_the_table():
     result = perceptual_scores(estimate, reference, TINY.sample_rate)
     result |= waveform_scores(estimate, reference, TINY)
     result |= aligned_scores(estimate, reference, TINY)
-    for metric in (metrics.f0_rmse_cents, metrics.voicing_error):
+    for metric in (metrics.f0_rmse_cents, metrics.gross_pitch_error, metrics.voicing_error):
         result[metric.__name__] = metric(estimate, reference, TINY.sample_rate)
     opinions = {f"{prefix}{name}" for name in OPINION_METRICS for prefix in ("", "reference_")}
     assert set(result) | opinions == set(METRICS)

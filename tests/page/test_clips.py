@@ -13,6 +13,7 @@ import torch
 from tests.page.test_pictures import read
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.io.audio import write_audio
+from torchmelinv.io.mels import MelLayout
 from torchmelinv.page.clips import make_clips
 from torchmelinv.page.sounds import FLAC
 from torchmelinv.synthetic_voice import signal
@@ -84,9 +85,14 @@ def test_mels_stereo_other_rates_and_silence(
     write_audio(tmp_path / "four.wav", VOICE.repeat(4, 1), RATE)
     write_audio(tmp_path / "silent.wav", 0 * VOICE, RATE)
     write_audio(tmp_path / "short.wav", VOICE[:5], RATE)
+    torch.save(mel_spectrogram(VOICE).mT, tmp_path / "frames_first.pt")
     names = ["mel.pt", "stereo.wav", "four.wav", "silent.wav", "short.wav"]
     clips, _ = make_clips([tmp_path / name for name in names], mel_spectrogram, FLAC)
     mel, stereo, four, silent, short = (clip for clip in clips if clip)
+    (frames_first,), _ = make_clips(
+        [tmp_path / "frames_first.pt"], mel_spectrogram, FLAC, MelLayout(frames_first=True)
+    )
+    assert frames_first == mel
     assert mel.sound is None
     assert mel.picture is not None
     assert mel.seconds == pytest.approx(0.5, abs=0.02)

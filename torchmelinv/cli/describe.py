@@ -19,7 +19,10 @@ def terminal_width() -> int | None:
 
 
 def format_table(
-    rows: Iterable[Sequence[str]], right: Sequence[int] = (), width: int | None = None
+    rows: Iterable[Sequence[str]],
+    right: Sequence[int] = (),
+    width: int | None = None,
+    whole: Sequence[int] = (),
 ) -> list[str]:
     """Return rows as aligned lines.
 
@@ -27,14 +30,19 @@ def format_table(
         rows: Cells of each row.
         right: Columns that are aligned to the right.
         width: Length of a line. The widest columns are cut to fit. Default: as long as needed.
+        whole: Columns that are never cut.
 
     Returns:
         The lines.
     """
     rows = [tuple(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    while width is not None and sum(widths) + 2 * len(widths) - 2 > width and max(widths) > 5:
-        widths[widths.index(max(widths))] -= 1
+    cut = [column for column in range(len(widths)) if column not in whole]
+    while width is not None and sum(widths) + 2 * len(widths) - 2 > width:
+        widest = max(cut, key=widths.__getitem__)
+        if widths[widest] <= 5:
+            break
+        widths[widest] -= 1
 
     def format_cell(column: int, cell: str) -> str:
         if len(cell) > widths[column]:

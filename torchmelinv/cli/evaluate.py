@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -34,14 +35,14 @@ from torchmelinv.corpus.evaluation import NOT_SYNCHRONOUS, ScoredPair, evaluate
 from torchmelinv.corpus.inverted_references import invert_references
 from torchmelinv.corpus.pairs import SIDES, Pair, pair_files
 from torchmelinv.corpus.score_store import ScoreStore
-from torchmelinv.corpus.sharding import World, launched_world, local_device
-from torchmelinv.errors import DependencyError, InputError
+from torchmelinv.corpus.sharding import World, launched_world, local_device, shard
+from torchmelinv.errors import DependencyError, DiskError, InputError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.metrics.perceptual import PACKAGES
 from torchmelinv.page import check_page, write_page
 
-_MAX_NOTES = 20  # printed; --json has all
+_MAX_NOTES = 20  # notes and errors that are printed; --json has all
 _MAX_NAMES = 3  # of absent files
 INVERTED_REFERENCE = "inverted reference"
 
@@ -64,10 +65,16 @@ def run(options: argparse.Namespace) -> int:
         name: pair_files(path, options.reference, layout_from(options))
         for name, path in named_systems(options.generated).items()
     }
-    shares = {name: pairs[world.rank :: world.size] for name, pairs in systems.items()}
+    # By name: a reference, and what is inverted of it, belong to one rank.
+    own = set(shard(list({pair.name for pairs in systems.values() for pair in pairs}), world))
+    shares = {name: [pair for pair in pairs if pair.name in own] for name, pairs in systems.items()}
     if options.inverted_reference:
-        shares[INVERTED_REFERENCE] = _invert_references(options, shares, convention, device)
-    scored = _score(options, shares, convention, device, world)
+        shares[INVERTED_REFERENCE] = _invert_references(options, shares, convention, device, world)
+    try:
+        scored = _score(options, shares, convention, device, world)
+    except (KeyboardInterrupt, DiskError):
+        _note_interruption(options.scores)
+        raise
     if world.size > 1:
         n_scored = sum(not each.error for rows in scored.values() for each in rows)
         print(f"{world}: {n_scored} pairs scored in {options.scores}")
@@ -77,6 +84,14 @@ def run(options: argparse.Namespace) -> int:
     _write(options, comparison)
     failed = any(item.errors for item in comparison.items)
     return EXIT_FAILED if failed else EXIT_OK
+
+
+def _note_interruption(scores: str | None) -> None:
+    """Say how to go on after an interruption."""
+    if scores:
+        print_message("note", f"{scores} keeps what is done; the same command goes on from there")
+    else:
+        print_message("note", "nothing is kept; with --scores DIR, the same command would go on")
 
 
 def named_systems(arguments: Sequence[str]) -> dict[str, str]:
@@ -106,6 +121,13 @@ def _check_options(options: argparse.Namespace) -> None:
             check_writable(path)
         if options.html:
             check_page(options.html)
+    inputs = [options.reference, *named_systems(options.generated).values()]
+    for name, output in (
+        ("--html", options.html),
+        ("--inverted-reference", options.inverted_reference),
+    ):
+        if output and os.path.realpath(output) in map(os.path.realpath, inputs):
+            raise InputError(f"{output} holds files to compare; give {name} a new folder")
 
 
 def _best_device() -> str:
@@ -117,6 +139,7 @@ def _invert_references(
     systems: dict[str, list[Pair]],
     convention: MelConvention,
     device: torch.device,
+    world: World,
 ) -> list[Pair]:
     """Return the inverted references of all names that a system has."""
     pairs = {
@@ -131,6 +154,7 @@ def _invert_references(
             options.inverted_reference,
             MelInverter(convention),
             device=device,
+            world=world,
             progress=lambda: progress.add(1, 1, 0),
         )
 
@@ -204,16 +228,19 @@ def _write(options: argparse.Namespace, comparison: Comparison) -> None:
         terminal = shutil.get_terminal_size((WIDTH, 0)).columns if sys.stdout.isatty() else WIDTH
         print("\n".join(format_comparison(comparison, terminal)))
     sys.stdout.flush()
+    page = None
     with failures():
         if options.csv:
             write_comparison_csv(comparison, options.csv)
         if options.html:
-            write_page(comparison, options.html)
+            page = write_page(comparison, options.html)
         if figure_path:
             names = ", ".join(comparison.systems)
             title = f"{names} against {options.reference}, {options.convention}"
             figure = plot.distributions(_values_by_label(comparison), title=printable(title))
             plot.save(figure, figure_path)
+    if written := [str(path) for path in (options.csv, page, figure_path) if path]:
+        print_message("note", f"written: {', '.join(written)}")
 
 
 def _values_by_label(comparison: Comparison) -> dict[str, list[float]]:
@@ -252,8 +279,10 @@ def _print_messages(scored: dict[str, list[ScoredPair]]) -> None:
         print_message(kind, f"{_shown(names)}: {note}")
     if len(notes) > _MAX_NOTES:
         print_message("note", f"{len(notes) - _MAX_NOTES} more notes; --json prints all")
-    for message in failed:
+    for message in failed[:_MAX_NOTES]:
         print_message("error", message)
+    if len(failed) > _MAX_NOTES:
+        print_message("error", f"{len(failed) - _MAX_NOTES} more errors; --json prints all")
     if failed:
         n_pairs = sum(map(len, scored.values()))
         print_message("error", f"{len(failed)} of {n_pairs} pairs could not be compared")

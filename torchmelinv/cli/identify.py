@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 def _describe_shape(result: Identification) -> str:
     shape = f"{result.shape} {result.dtype}: {result.n_mels} bands, {result.n_frames} frames"
     if result.transposed:
-        return f"{shape} – transposed, models expect (bands, frames)"
+        return f"{shape} – transposed: frames first; give --frames-first to the other commands"
     if result.perhaps_transposed:
         other = f"{result.n_frames} bands and {result.n_mels} frames"
         return f"{shape} – or {other}: if so, transpose it and try again"

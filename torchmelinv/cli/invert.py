@@ -35,6 +35,7 @@ from torchmelinv.errors import DiskError
 from torchmelinv.io.audio_formats import audio_format
 
 _MAX_WARNINGS = 5  # printed for a job with many files
+_MAX_ERRORS = 20
 
 
 @with_streams("input", read=".npy", write=".wav")
@@ -95,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
         except (KeyboardInterrupt, DiskError) as error:
             ended = error
     report.sort([task.name for task in all_tasks])
-    _note_level(options, level, inverter.convention, world)
+    if report.n_written:
+        _note_level(options, level, inverter.convention, world)
     _print_messages(report, world, len(tasks), ended is not None)
     if not isinstance(ended, KeyboardInterrupt):
         _print_results(report, options, world, len(tasks), ended is not None)
@@ -149,8 +151,10 @@ def _print_messages(report: Report, world: World, n_files: int, ended: bool) -> 
     n_hidden = len(report.with_warnings) - n_shown
     if n_hidden > 0:
         print_message("warning", f"{n_hidden} more mels have warnings; the manifest has all")
-    for outcome in report.failed:
+    for outcome in report.failed[:_MAX_ERRORS]:
         print_message("error", f"{outcome.input}: {outcome.error}")
+    if (n_hidden := len(report.failed) - _MAX_ERRORS) > 0:
+        print_message("error", f"{n_hidden} more mels failed; --json prints all")
     if (report.failed or ended) and n_files > 1:
         print_message("error", _summary(report, world, n_files))
 

@@ -10,17 +10,27 @@ import argparse
 import importlib
 import importlib.metadata
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torchmelinv
 from torchmelinv.cli.arguments import add_commands
-from torchmelinv.cli.console import PROGRAM, handle_errors
+from torchmelinv.cli.console import EXIT_USAGE, PROGRAM, handle_errors, print_message
 
 __all__ = ["main"]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line; the usage of a command is longer than a screen."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, and exit."""
+        print_message("error", f"{message}; `{self.prog} --help` shows all options")
+        raise SystemExit(EXIT_USAGE)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=PROGRAM,
         description="Invert mel spectrograms to audio, without a vocoder.",
         epilog="exit codes: 0 done, 1 some files failed, 2 usage error, 130 interrupted",

@@ -43,7 +43,8 @@ def add_layout_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="which array of a file is the mel: its name (npz, h5, safetensors), key (pt), column "
         "(parquet, arrow), field (tar) or utterance (ark); a pattern such as '*' takes many "
-        "(default: the only one, or the only one with a name such as mel)",
+        "(default: the only one, the only one with a name such as mel, or the only one of two or "
+        "more dimensions)",
     )
     parser.add_argument(
         "--frames-first",

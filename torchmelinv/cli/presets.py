@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     if options.name is None and options.json:
         print_json([preset_report(name) for name in preset_names()])
     elif options.name is None:
-        print("\n".join(format_table(preset_rows(), (1, 2, 3, 4), terminal_width())))
+        print("\n".join(format_presets(terminal_width())))
     elif options.name.lower().endswith(".json"):
         convention = as_convention(options.name)
         if options.json:
@@ -39,6 +39,11 @@ def run(options: argparse.Namespace) -> int:
     else:
         print("\n".join(format_preset(options.name)))
     return EXIT_OK
+
+
+def format_presets(width: int | None) -> list[str]:
+    """Return the table of all presets as lines; names are whole, because they are to be typed."""
+    return format_table(preset_rows(), (1, 2, 3, 4), width, whole=(0,))
 
 
 def preset_rows() -> list[Sequence[str]]:

@@ -23,6 +23,7 @@ class Report:
         self.outcomes: list[Outcome] = []
         self.failed: list[Outcome] = []
         self.with_warnings: list[Outcome] = []
+        self.n_written = 0  # by this process
         self._keep, self._start = keep, time.monotonic()
         self._files, self._skipped, self._audio = 0.0, 0.0, 0.0
 
@@ -34,6 +35,7 @@ class Report:
             self.with_warnings.append(outcome)
         if outcome.error:
             self.failed.append(outcome)
+        self.n_written += not outcome.error and not outcome.skipped
         part = 1 / (outcome.count - outcome.others)
         self._files += part
         if outcome.skipped:

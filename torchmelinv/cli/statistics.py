@@ -17,10 +17,9 @@ from torchmelinv.corpus.loading import load_waveform
 from torchmelinv.errors import TorchmelinvError
 from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
 from torchmelinv.io.disk_errors import check_writable
-from torchmelinv.io.mel_formats import MEL_SUFFIXES
-from torchmelinv.io.mels import MelEntry, MelLayout, mel_entries, read_mel
+from torchmelinv.io.mels import MelEntry, MelLayout, find_mels, mel_entries, read_mel
 from torchmelinv.io.memory import check_memory, memory_errors
-from torchmelinv.io.paths import atomic_write, check_exists, find_files
+from torchmelinv.io.paths import atomic_write, check_exists
 from torchmelinv.restoration.statistics import mel_statistics
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
 
@@ -51,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _files(path: Path) -> Sequence[Path]:
     check_exists(path)
-    return find_files(path, (*MEL_SUFFIXES, *AUDIO_SUFFIXES)) if path.is_dir() else [path]
+    return find_mels(path, AUDIO_SUFFIXES) if path.is_dir() else [path]
 
 
 def _entries(path: Path, layout: MelLayout) -> Sequence[MelEntry]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.evaluation import ScoredPair
 from torchmelinv.corpus.pairs import SIDES
+from torchmelinv.io.mels import MelLayout
 from torchmelinv.metrics.glossary import METRICS
 from torchmelinv.metrics.scores import INTERVAL, bootstrap_mean
 
@@ -69,6 +70,7 @@ class ComparedItem:
             scores is absent.
         notes: By system, how the two files were made comparable, and metrics without a value.
         errors: By system, the reason why it has no scores.
+        layout: How mels lie in the files.
 
     Example:
         >>> from torchmelinv.corpus import ComparedItem
@@ -82,6 +84,7 @@ class ComparedItem:
     scores: dict[str, dict[str, float]]
     notes: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     errors: dict[str, str] = dataclasses.field(default_factory=dict)
+    layout: MelLayout = dataclasses.field(default_factory=MelLayout)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -294,6 +297,7 @@ def _item(name: str, rows: Mapping[str, ScoredPair]) -> ComparedItem:
         {s: row.scores for s, row in rows.items() if row.scores},
         {s: row.notes for s, row in rows.items() if row.notes},
         {s: row.error for s, row in rows.items() if row.error},
+        next(iter(rows.values())).pair.layout,
     )
 
 

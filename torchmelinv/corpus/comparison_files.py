@@ -80,7 +80,10 @@ def write_comparison_csv(comparison: Comparison, path: str | Path) -> None:
         a,ours,r/a.wav,g/a.wav,,0.9
     """
     names = [metric.name for metric in comparison.metrics]
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["name", "system", "reference", "generated", "error", *names])
         for item in comparison.items:

@@ -26,7 +26,7 @@ from torchmelinv.corpus.memory import bytes_per_frame, default_budget
 from torchmelinv.corpus.pairs import Pair, PairData, is_silent, read_pair
 from torchmelinv.errors import InputError, TorchmelinvError
 from torchmelinv.metrics.alignment import aligned_mel_scores, aligned_scores
-from torchmelinv.metrics.fundamental_frequency import f0_rmse_cents, voicing_error
+from torchmelinv.metrics.fundamental_frequency import pitch_scores
 from torchmelinv.metrics.glossary import METRICS
 from torchmelinv.metrics.long_term_spectrum import LOWEST_RATE
 from torchmelinv.metrics.opinion import PACKAGES as OPINION_PACKAGES
@@ -117,8 +117,7 @@ class _Evaluator:
             if not self.si_sdr:
                 del scores["si_sdr_db"]
             if rate >= LOWEST_RATE:
-                for metric in (f0_rmse_cents, voicing_error):
-                    scores[metric.__name__] = metric(*inputs, rate, lengths=counts)
+                scores |= pitch_scores(*inputs, rate, counts)
             if self.perceptual:
                 scores |= perceptual_scores(generated, reference, rate, lengths=lengths)
         columns = {name: values.tolist() for name, values in scores.items()}

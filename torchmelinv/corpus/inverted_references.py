@@ -6,52 +6,55 @@ by the mel and the inversion.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 
-from torchmelinv._utils.text import plain
+import torchmelinv
+from torchmelinv._utils.options import named_options
 from torchmelinv.analysis import MelSpectrogram
-from torchmelinv.corpus.manifest import inversion_settings
+from torchmelinv.corpus.manifest import Manifest, inversion_settings
 from torchmelinv.corpus.pairs import Pair, read_side
-from torchmelinv.errors import FileError, InputError, TorchmelinvError
+from torchmelinv.corpus.planning import Task
+from torchmelinv.corpus.sharding import SINGLE_PROCESS, World
+from torchmelinv.errors import DiskError, FileError, TorchmelinvError
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import write_audio
-from torchmelinv.io.disk_errors import write_error
-from torchmelinv.io.paths import atomic_write
+from torchmelinv.io.paths import check_exists
 
 __all__ = ["invert_references"]
 
-_SETTINGS = "inverted_references.json"
 
-
+@named_options
 def invert_references(
     pairs: Iterable[Pair],
     folder: str | Path,
     inverter: MelInverter,
     *,
     device: torch.device | str = "cpu",
+    world: World = SINGLE_PROCESS,
     progress: Callable[[], None] | None = None,
 ) -> list[Pair]:
     """Invert the mel of each reference, and pair the result with the reference.
 
-    A file that an earlier call has written with the same inverter stays as it is.
+    A file that an earlier call has made of the same reference with the same inverter stays as it
+    is, see `Manifest`.
 
     Args:
         pairs: Pairs of any system; only names and references matter.
         folder: Folder of the wav files.
         inverter: The inverter; it is moved to `device`.
         device: Where mels are inverted.
+        world: The process, if several share the folder.
         progress: Called after each pair. None: no calls.
 
     Returns:
         Pairs of the inverted references, with an error where a reference cannot be read.
 
     Raises:
-        InputError: If the folder has the references of another inverter.
-        FileError: If a file cannot be written.
+        FileError: If a manifest cannot be read or written, or another process has opened it.
+        DiskError: If the disk is full or read-only.
 
     Example:
         >>> import tempfile, torch, torchmelinv as tmi
@@ -65,39 +68,27 @@ def invert_references(
         >>> pairs[0].generated.name
         'a.wav'
     """
-    folder, device = Path(folder), torch.device(device)
-    _check_settings(folder, inverter)
+    pairs, folder, device = list(pairs), Path(folder), torch.device(device)
     inverter = inverter.to(device)
     analysis = MelSpectrogram(inverter.convention)
+    layouts = sorted({str(pair.layout) for pair in pairs})
+    settings = inversion_settings(
+        inverter, version=torchmelinv.__version__, layouts=" ".join(layouts)
+    )
     result = []
-    for pair in pairs:
-        path = folder / f"{pair.name}.wav"
-        try:
-            _invert(pair, path, inverter, analysis, device)
-            result.append(pair._replace(generated=path, error=None))
-        except TorchmelinvError as error:
-            result.append(pair._replace(generated=None, error=str(error)))
-        if progress is not None:
-            progress()
+    with Manifest(folder, settings, world) as manifest:
+        for pair in pairs:
+            path = folder / f"{pair.name}.wav"
+            try:
+                _invert(pair, path, inverter, analysis, device, manifest)
+                result.append(pair._replace(generated=path, error=None))
+            except DiskError:
+                raise
+            except TorchmelinvError as error:
+                result.append(pair._replace(generated=None, error=str(error)))
+            if progress is not None:
+                progress()
     return result
-
-
-def _check_settings(folder: Path, inverter: MelInverter) -> None:
-    """Write the inverter's settings to the folder, or refuse the folder of another inverter."""
-    text = json.dumps(plain(inversion_settings(inverter)), sort_keys=True)
-    path = folder / _SETTINGS
-    try:
-        present = path.read_text(encoding="utf-8") if path.exists() else None
-    except (OSError, UnicodeDecodeError):
-        present = ""
-    if present is None:
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    elif present != text:
-        raise InputError(
-            f"{folder} holds references that were inverted with other settings; give another "
-            "folder, or remove it"
-        )
 
 
 def _invert(
@@ -106,18 +97,21 @@ def _invert(
     inverter: MelInverter,
     analysis: MelSpectrogram,
     device: torch.device,
+    manifest: Manifest,
 ) -> None:
-    """Write the inverted reference of a pair, unless it is there and newer than the reference."""
+    """Write the inverted reference of a pair, unless it is there and the reference is the same."""
     if pair.reference is None:
         raise FileError(pair.error or "no reference file has this name")
-    try:
-        if path.exists() and path.stat().st_mtime_ns >= pair.reference.stat().st_mtime_ns:
-            return
-    except OSError as error:
-        raise write_error(path, error) from None
+    check_exists(pair.reference)
+    task = Task(path, pair.reference)
+    if manifest.done_entries(task):
+        return
+    status = pair.reference.stat()
     values, _ = read_side(pair.reference, analysis, pair.layout)
     length = values.shape[-1] if values.ndim == 1 else None
     with torch.inference_mode():
         mel = analysis(values) if values.ndim == 1 else values
         waveform = inverter(mel.to(device), length=length).cpu()
-    write_audio(path, waveform, inverter.convention.sample_rate)
+    rate = inverter.convention.sample_rate
+    write_audio(path, waveform, rate, staging=manifest.staging)
+    manifest.add(task, status, 0, 1, {})

@@ -15,9 +15,9 @@ from torchmelinv.corpus.loading import load_mels, load_waveform
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
 from torchmelinv.io.mel_formats import MEL_SUFFIXES
-from torchmelinv.io.mels import MelLayout
+from torchmelinv.io.mels import MelLayout, find_mels
 from torchmelinv.io.memory import memory_errors
-from torchmelinv.io.paths import check_exists, find_files
+from torchmelinv.io.paths import check_exists
 from torchmelinv.transforms.compression import decompress
 
 __all__ = ["Pair", "pair_files"]
@@ -113,7 +113,7 @@ def is_silent(side: Tensor) -> bool:
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
-    for path in find_files(folder, AUDIO_SUFFIXES + MEL_SUFFIXES):
+    for path in find_mels(folder, AUDIO_SUFFIXES):
         files.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
     return files
 

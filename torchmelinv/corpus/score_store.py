@@ -7,6 +7,7 @@ that was cut, by a kill or a full disk, is ignored.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -60,6 +61,7 @@ class ScoreStore:
         self._folder, self._rank = folder, world.rank
         self._settings = json.dumps(plain(settings), sort_keys=True)
         self._found: dict[str, tuple[dict[str, float], tuple[str, ...]]] = {}
+        self._keys: dict[Pair, str | None] = {}  # before the files are read
         self._descriptor = -1
 
     def __enter__(self) -> ScoreStore:
@@ -90,7 +92,7 @@ class ScoreStore:
         Returns:
             None if it is not there, or a file has changed since.
         """
-        key = self._key(pair)
+        key = self._keys[pair] = self._key(pair)
         if key not in self._found:
             return None
         scores, notes = self._found[key]
@@ -99,6 +101,9 @@ class ScoreStore:
     def add(self, scored: ScoredPair) -> None:
         """Store the scores of a pair. One with an error is not stored: the next run tries again.
 
+        A file that has changed since `find` may have had the scores before or after: the next run
+        computes them again.
+
         Args:
             scored: The pair.
 
@@ -106,13 +111,15 @@ class ScoreStore:
             FileError: If the file cannot be written.
             DiskError: If the disk is full.
         """
-        key = self._key(scored.pair)
+        pair = scored.pair
+        key = self._keys[pair] if pair in self._keys else self._key(pair)
         if scored.error or key is None:
             return
         scores = {name: repr(value) for name, value in scored.scores.items()}
-        line = json.dumps({"key": key, "scores": scores, "notes": scored.notes})
+        line = json.dumps({"key": key, "scores": scores, "notes": scored.notes}).encode() + b"\n"
         try:
-            os.write(self._descriptor, line.encode() + b"\n")
+            if os.write(self._descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise write_error(self._folder, error) from None
 

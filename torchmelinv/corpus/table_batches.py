@@ -23,6 +23,7 @@ from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.corpus.evaluation import evaluate
 from torchmelinv.corpus.inversion import Inverted, invert_many
+from torchmelinv.corpus.output_level import default_level
 from torchmelinv.corpus.pairs import Pair
 from torchmelinv.errors import DiskError, InputError, TorchmelinvError
 from torchmelinv.invert import MelInverter
@@ -67,8 +68,9 @@ class InvertBatch:
         inverter: The inverter. If its `channels` is True, a mel (channels, n_mels, n_frames) is one
             row; otherwise each row holds a mel (n_mels, n_frames).
         mel: Column of the mels: arrays, nested lists, or paths of mel files.
-        out: Folder that all machines share, where a wav file is written for each row. Default: the
-            table holds the waveforms.
+        out: Folder that all machines share, where a wav file is written for each row, at the level
+            of `torchmelinv invert`. Default: the table holds the waveforms as `MelInverter`
+            returns them.
         name: Column of the names of these files, relative paths without suffix. No two rows of the
             table may have the same name.
         subtype: Sample format of the files, as in `write_audio`.
@@ -169,14 +171,16 @@ class InvertBatch:
         if self.out is None:
             return ""
         relative = PurePath(name)
-        if not relative.name or relative.is_absolute() or ".." in relative.parts:
+        if not relative.name or relative.is_absolute() or {"..", "\0"} & {*relative.parts, *name}:
             raise InputError(
                 f"the name {name!r} is not that of a file below the folder {self.out}; names are "
                 "relative paths without suffix"
             )
         path = self.out / f"{name}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_audio(path, waveform, self.inverter.convention.sample_rate, self.subtype)
+        convention = self.inverter.convention
+        if level := default_level(convention):
+            waveform = waveform * level.gain(waveform, convention.sample_rate)
+        write_audio(path, waveform, convention.sample_rate, self.subtype)
         return str(path)
 
 

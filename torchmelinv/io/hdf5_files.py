@@ -18,7 +18,6 @@ from torchmelinv.io.plain_files import Member, open_plain, stream_size
 from torchmelinv.io.safe_load import Choose, most_bytes, native_tensor
 
 _MOST_NAMES = 1_000_000
-_FILTERS = ("gzip", "lzf", "szip", None)  # others would load a shared library
 
 
 def _names(group: Any) -> list[str]:
@@ -36,6 +35,14 @@ def _names(group: Any) -> list[str]:
     return names
 
 
+def _needs_plugin(dataset: Any) -> bool:
+    """Return whether a filter is none of the library's own, but a shared library to be loaded."""
+    filters = require("h5py", "hdf5").h5z
+    properties = dataset.id.get_create_plist()
+    codes = {properties.get_filter(index)[0] for index in range(properties.get_nfilters())}
+    return any(code > filters.FILTER_RESERVED for code in codes - {filters.FILTER_LZF})
+
+
 def read_hdf5(path: Path | Member, choose: Choose) -> Tensor:
     """Read a dataset of an HDF5 file."""
     h5py = require("h5py", "hdf5")
@@ -46,13 +53,14 @@ def read_hdf5(path: Path | Member, choose: Choose) -> Tensor:
     with h5py.File(path, "r", locking=False) as file:
         name = choose(_names(file), lambda name: tuple(file[name].shape or ()))
         dataset = file[name]
-        if dataset.is_virtual or dataset.external or dataset.compression not in _FILTERS:
+        if dataset.is_virtual or dataset.external or _needs_plugin(dataset):
             raise ValueError(
                 f"the values of {name[:100]!r} lie in other files or need a plugin; copy them"
             )
         if dataset.dtype.kind not in "fiuc":
             raise ValueError(f"{name[:100]!r} is an array of {str(dataset.dtype)[:100]}")
-        n_bytes = math.prod(dataset.shape or ()) * dataset.dtype.itemsize
+        n_values = max(math.prod(shape or ()) for shape in (dataset.shape, dataset.chunks))
+        n_bytes = n_values * dataset.dtype.itemsize  # a chunk is read as a whole
         if n_bytes > most_bytes(size):
             raise ValueError(f"it would expand to {n_bytes:.3g} bytes, too many for its size")
         check_memory(path, n_bytes)

@@ -93,8 +93,8 @@ class MelLayout:
             in a dictionary (``outputs/mel`` in nested ones, an index in a list), the utterance in a
             Kaldi archive, the column of a table, the field of a WebDataset sample (``mel.npy``). A
             pattern such as ``*`` or ``*/mel`` selects many mels of one file. Default: the only
-            array or the only one with a name of `MEL_NAMES`; all mels of a file whose format is one
-            of many mels.
+            array, the only one with a name of `MEL_NAMES`, or the only one of two or more
+            dimensions; all mels of a file whose format is one of many mels.
         frames_first: Whether mels are (…, n_frames, n_mels). Those of Kaldi archives always are.
         picture: Scale of the pixels of pictures. Default: pictures are refused.
 
@@ -138,13 +138,15 @@ def _choose_mel(path: object, key: str | None) -> Choose:
                 raise _no_key(path, key, names)
             return keyed[0] if keyed else names[0]
         named = [name for name in names if str(name).rpartition("/")[2].lower() in MEL_NAMES]
-        candidates = named if len(names) != 1 else names
+        candidates = names if len(names) == 1 else named
+        if not candidates and len(names) <= _SHOWN:  # beside a rate, a pitch, an energy, …
+            candidates = [name for name in names if len(shape(name)) > 1]
         if len(candidates) == 1:
             return candidates[0]
         raise FileError(
-            f"{path} holds {_names(names, shape)}; it must hold exactly one array, or one whose "
-            f"name is among {', '.join(MEL_NAMES)}; or choose one by its key (--key NAME, or "
-            "--key '*' for all)"
+            f"{path} holds {_names(names, shape)}; choose the mel by its key (--key NAME, or "
+            "--key '*' for all); without a key, a file must hold exactly one array, one of two or "
+            f"more dimensions, or one with a name such as {MEL_NAMES[0]}"
         )
 
     return choose
@@ -416,15 +418,22 @@ def write_mel(path: str | Path, mel: Tensor) -> None:
         np.save(stream, mel.detach().cpu().numpy(), allow_pickle=False)
 
 
-def find_mels(folder: str | Path) -> list[Path]:
+def find_mels(folder: str | Path, others: Sequence[str] = ()) -> list[Path]:
     """Return the mel files below a folder, sorted, see `find_files`.
 
     An scp lists matrices of archives, which are found themselves, and other things than mels, so it
-    is left out. Pictures count only if the folder has no other mel file. Of a dataset that Hugging
-    Face `datasets` saved, its own files count, not those of its cache.
+    is left out. Pictures count only if the folder has no other file: they may be plots of those. Of
+    a dataset that Hugging Face `datasets` saved, its own files count, not those of its cache.
+
+    Args:
+        folder: The folder.
+        others: Suffixes of files that are found too.
+
+    Returns:
+        Paths of the files.
     """
     suffixes = [suffix for suffix in MEL_SUFFIXES if suffix not in (".scp", PICTURE_SUFFIX)]
-    paths = [path for path in find_files(folder, suffixes) if _belongs(path)]
+    paths = [path for path in find_files(folder, [*suffixes, *others]) if _belongs(path)]
     return paths or find_files(folder, [PICTURE_SUFFIX])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,7 @@ from torchmelinv.io.safe_load import Shape, most_bytes, native_tensor
 _NAMES = ("id", "utt_id", "utterance_id", "__key__", "key", "name", "file", "path", "audio_id")
 _EXTRA = "arrow"
 _SAFE = (14, 0, 1)
+_DICTIONARY = 2  # type of a message
 _PICTURE, _NPY = b"\x89PNG", b"\x93NUMPY"
 
 
@@ -70,7 +72,8 @@ class _Table:
         self._stream = open_plain(path)
         self.size, head = stream_size(self._stream), self._stream.read(6)
         self.path, self.parquet = path, path.suffix.lower() == ".parquet"
-        self._file_format = head == b"ARROW1"
+        # A file is a stream, and a footer that could lead to other messages.
+        self._start = 8 if head == b"ARROW1" else 0
         self._source = pyarrow.PythonFile(_Bounded(self._stream, self.size), mode="r")
 
     def __enter__(self) -> _Table:
@@ -83,12 +86,17 @@ class _Table:
     def _parquet(self) -> Any:
         return require("pyarrow.parquet", _EXTRA).ParquetFile(self._source)
 
+    def messages(self) -> Any:
+        """Return a reader of the messages of an Arrow file."""
+        self._source.seek(self._start)
+        return require("pyarrow.ipc", _EXTRA).MessageReader.open_stream(self._source)
+
     def _ipc(self, columns: Sequence[int] | None = None) -> Any:
+        _check_messages(self.path, _version(self.path))
         ipc = require("pyarrow.ipc", _EXTRA)
         options = ipc.IpcReadOptions(included_fields=columns or [])
-        self._source.seek(0)
-        opened = ipc.open_file if self._file_format else ipc.open_stream
-        return opened(self._source, options=options)
+        self._source.seek(self._start)
+        return ipc.open_stream(self._source, options=options)
 
     def schema(self) -> Any:
         return self._parquet().schema_arrow if self.parquet else self._ipc().schema
@@ -102,13 +110,7 @@ class _Table:
                 self._check_group(file.metadata.row_group(group))
                 yield self._checked(file.read_row_group(group, columns=[column])[column])
             return
-        reader = self._ipc([names.index(column)])
-        batches = (
-            (reader.get_batch(index) for index in range(reader.num_record_batches))
-            if self._file_format
-            else iter(reader)
-        )
-        for index, batch in enumerate(batches):
+        for index, batch in enumerate(self._ipc([names.index(column)])):
             if only in (None, index):
                 check_memory(self.path, 2 * batch.nbytes)
                 yield self._checked(batch[batch.schema.names.index(column)])
@@ -126,6 +128,44 @@ class _Table:
             array = array.combine_chunks()
         array.validate(full=True)
         return getattr(array, "storage", array)  # of an extension type, such as Array2D
+
+
+def _version(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=64)
+def _check_messages(path: Path, version: tuple[int, int]) -> None:
+    """Refuse compressed batches, whose size in memory nothing but their expansion tells."""
+    with _Table(path) as table:
+        for message in table.messages():
+            if message.type != "schema" and _is_compressed(message.metadata.to_pybytes()):
+                raise ValueError(
+                    "its batches are compressed and could expand to any size; write it without "
+                    "compression, or as Parquet"
+                )
+
+
+def _is_compressed(metadata: bytes) -> bool:
+    """Return whether the flatbuffer of a message, of a record batch or a dictionary, says so."""
+
+    def field(table: int, index: int) -> int:
+        """Return the position of a table's field, 0 if it is absent."""
+        vtable = table - struct.unpack_from("<i", metadata, table)[0]
+        place = 4 + 2 * index
+        if place + 2 > struct.unpack_from("<H", metadata, vtable)[0]:
+            return 0
+        (offset,) = struct.unpack_from("<H", metadata, vtable + place)
+        return table + offset if offset else 0
+
+    def follow(position: int) -> int:
+        return int(position + struct.unpack_from("<I", metadata, position)[0])
+
+    message = follow(0)
+    kind, header = metadata[field(message, 1)], follow(field(message, 2))
+    batch = follow(field(header, 1)) if kind == _DICTIONARY else header
+    return field(batch, 3) != 0
 
 
 def _is_nested(kind: Any) -> bool:
@@ -181,9 +221,7 @@ def _lengths(path: Path, column: str, version: tuple[int, int]) -> tuple[int, ..
 
 def read_row(path: Path, column: str, entry: MelEntry) -> Tensor | Member:
     """Read the mel of a row, or return the file that its bytes are."""
-    status = path.stat()
-    version = (status.st_size, status.st_mtime_ns)
-    row = entry.place
+    version, row = _version(path), entry.place
     for index, length in enumerate(_lengths(path, column, version)):
         if row < length:
             return _value(_group(path, column, index, version)[row], f"{path}: {entry.name[:200]}")

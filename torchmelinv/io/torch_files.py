@@ -23,6 +23,7 @@ from torchmelinv.io.safe_load import Choose, Shape, native_tensor
 from torchmelinv.io.safe_pickle import StoredTensor, numpy_array, read_pickle
 
 _MOST_NAMES = 100_000  # that are listed
+_MOST_CHARACTERS = 2**25  # of all names
 _MOST_DEPTH = 6  # of dictionaries and lists within each other
 
 
@@ -105,30 +106,33 @@ def _dimensions(value: Any) -> int:
     return dimensions if isinstance(value, int | float) else 0
 
 
-def _leaves(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[Any, Any]]:
+def _leaves(value: Any, path: Any = "", depth: int = 0) -> Iterator[tuple[Any, Any]]:
     """Yield the path and the value of everything within dictionaries and lists."""
     value = numpy_array(value)
+    within: list[tuple[Any, Any]] = []
     if depth < _MOST_DEPTH and isinstance(value, dict):
-        items = [(key if path == "" else f"{path}/{key}", each) for key, each in value.items()]
+        within = list(value.items())
     elif depth < _MOST_DEPTH and isinstance(value, list | tuple) and not _dimensions(value):
-        prefix = f"{path}/" if path != "" else ""
-        items = [(f"{prefix}{index}", each) for index, each in enumerate(value)]
-    else:
+        within = [(str(index), each) for index, each in enumerate(value)]
+    if not within:  # an empty one is a leaf: leaves bound the work, as entries may share their own
         yield path, value
-        return
-    for name, each in items:
-        yield from _leaves(each, name, depth + 1)
+    for key, each in within:
+        yield from _leaves(each, key if path == "" else f"{path}/{key}", depth + 1)
 
 
 def _list_arrays(value: Any) -> dict[Any, Any]:
     """Return all arrays by their paths; everything else as well if there is no array."""
-    leaves: dict[Any, Any] = {}
+    leaves: list[tuple[Any, Any]] = []
+    n_characters = 0
     for name, leaf in _leaves(value):
-        leaves[name] = leaf
-        if len(leaves) > _MOST_NAMES:
-            raise ValueError(f"it holds more than {_MOST_NAMES} entries; save fewer in a file")
-    arrays = {name: leaf for name, leaf in leaves.items() if _is_array(leaf)}
-    return arrays or leaves
+        leaves.append((name, leaf))
+        n_characters += len(str(name))
+        if len(leaves) > _MOST_NAMES or n_characters > _MOST_CHARACTERS:
+            raise ValueError(
+                f"it holds more than {_MOST_NAMES} entries, or long names; save fewer in a file"
+            )
+    arrays = [(name, leaf) for name, leaf in leaves if _is_array(leaf)]
+    return unique_keys(arrays or leaves)
 
 
 def _is_array(value: Any) -> bool:

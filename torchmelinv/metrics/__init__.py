@@ -18,7 +18,11 @@ from torchmelinv.metrics.alignment import aligned_mel_scores, aligned_scores, dt
 from torchmelinv.metrics.channels import channel_correlation, downmix_level_db
 from torchmelinv.metrics.consistency import inconsistency_db, target_inconsistency_db
 from torchmelinv.metrics.distance import log_mel_l1, mel_error_db, spectral_convergence_db
-from torchmelinv.metrics.fundamental_frequency import f0_rmse_cents, voicing_error
+from torchmelinv.metrics.fundamental_frequency import (
+    f0_rmse_cents,
+    gross_pitch_error,
+    voicing_error,
+)
 from torchmelinv.metrics.glossary import METRICS, OPINION_METRICS, Metric
 from torchmelinv.metrics.gradient import gradient_norm
 from torchmelinv.metrics.level import crest_factor_db, level_db
@@ -71,6 +75,7 @@ __all__ = [
     "estoi",
     "f0_rmse_cents",
     "gradient_norm",
+    "gross_pitch_error",
     "harmonics_to_noise_db",
     "hop_fluctuation_db",
     "hop_modulation_db",

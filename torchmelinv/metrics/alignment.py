@@ -18,11 +18,12 @@ from torch import Tensor
 from torchmelinv._utils.numerics import safe_pow
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
+from torchmelinv._utils.validation import check_features, check_real
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.metrics.checks import check_waveform
-from torchmelinv.metrics.fundamental_frequency import STEP_SECONDS, f0_rmse, find_f0
+from torchmelinv.metrics.fundamental_frequency import STEP_SECONDS, compare_tracks, find_f0
 from torchmelinv.metrics.spectral import DISTORTION_DB, mel_cepstra
 
 __all__ = ["aligned_mel_scores", "aligned_scores", "dtw_path"]
@@ -31,32 +32,56 @@ _MOST_CELLS = 2**28  # pairs of frames, a byte each: about 3 minutes against 3 m
 
 
 @named_options
-def dtw_path(
-    features: NDArray[np.floating], reference: NDArray[np.floating]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Align two sequences of vectors by dynamic time warping.
+@torch.no_grad()
+def dtw_path(features: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Align two sequences of vectors by dynamic time warping, on the CPU.
 
     Args:
-        features: Vectors (n_frames, n_features).
-        reference: Vectors (n_reference_frames, n_features).
+        features: Vectors (n_features, n_frames).
+        reference: Vectors (n_features, n_reference_frames).
 
     Returns:
         Frames of both along the path, from the first pair of frames to the last.
 
     Raises:
-        InputError: If there are no frames, or too many: 2²⁸ pairs at most.
+        InputError: If shapes or dtypes do not fit, if there are no frames, or too many: 2²⁸ pairs
+            at most.
+
+    Shape:
+        - features: (n_features, n_frames)
+        - reference: (n_features, n_reference_frames)
+        - output: (path_length,), (path_length,)
 
     References:
         H. Sakoe and S. Chiba, "Dynamic programming algorithm optimization for spoken word
         recognition", IEEE Trans. ASSP 26(1), 1978.
 
     Example:
-        >>> import numpy as np
-        >>> from torchmelinv.metrics import dtw_path
-        >>> first, second = dtw_path(np.array([[0.0], [1.0]]), np.array([[0.0], [0.0], [1.0]]))
-        >>> first.tolist(), second.tolist()
-        ([0, 0, 1], [0, 1, 2])
+        >>> import torch, torchmelinv as tmi
+        >>> first, second = torch.tensor([[0.0, 1.0]]), torch.tensor([[0.0, 0.0, 1.0]])
+        >>> tmi.metrics.dtw_path(first, second)
+        (tensor([0, 0, 1]), tensor([0, 1, 2]))
     """
+    sequences = []
+    for name, each in (("features", features), ("reference", reference)):
+        each = check_real(each, name)
+        if each.ndim != 2:
+            shape = tuple(each.shape)
+            raise InputError(f"{name} has shape {shape}; it must be (n_features, n_frames)")
+        sequences.append(each.mT.double().cpu().numpy())
+    if sequences[0].shape[1] != sequences[1].shape[1]:
+        raise InputError(
+            f"features and reference have {sequences[0].shape[1]} and {sequences[1].shape[1]} "
+            "features per frame; they must have equally many"
+        )
+    first, second = _path(*sequences)
+    return torch.from_numpy(first), torch.from_numpy(second)
+
+
+def _path(
+    features: NDArray[np.float64], reference: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the path between sequences of vectors (n_frames, n_features)."""
     n, m = len(features), len(reference)
     if not 0 < n * m <= _MOST_CELLS:
         raise InputError(f"{n} and {m} frames cannot be aligned; 1 to 2²⁸ pairs are possible")
@@ -88,10 +113,10 @@ def dtw_path(
 
 def _align(mel: Tensor, reference: Tensor) -> tuple[Tensor, Tensor, float]:
     """Return the frames of both along the path, on the CPU, and the mean distance of cepstra."""
-    cepstra = [each.cpu().numpy() for each in mel_cepstra(mel, reference)]
-    first, second = dtw_path(cepstra[0], cepstra[1])
-    distances = np.linalg.norm(cepstra[0][first] - cepstra[1][second], axis=-1)
-    return torch.from_numpy(first), torch.from_numpy(second), float(distances.mean())
+    cepstra = [each.cpu() for each in mel_cepstra(mel, reference)]
+    first, second = dtw_path(*(each.mT for each in cepstra))
+    distances = (cepstra[0][first] - cepstra[1][second]).norm(dim=-1)
+    return first, second, float(distances.mean())
 
 
 def _mel_scores(
@@ -126,7 +151,7 @@ def aligned_mel_scores(
         median distance in time of its pairs of frames.
 
     Raises:
-        InputError: If the mels are too long to be aligned.
+        InputError: If the mels are no linear mels of the convention, or too long to be aligned.
 
     Shape:
         - mel: (n_mels, n_frames)
@@ -140,7 +165,13 @@ def aligned_mel_scores(
         >>> round(scores["aligned_mel_cepstral_distortion_db"], 3)
         0.0
     """
-    return _mel_scores(mel, reference, convention)[0]
+    mels = []
+    for name, each in (("mel", mel), ("reference", reference)):
+        each = check_features(each, name, convention.n_mels)
+        if each.ndim != 2:
+            raise InputError(f"the {name} has shape {tuple(each.shape)}; give one item at a time")
+        mels.append(each)
+    return _mel_scores(mels[0], mels[1], convention)[0]
 
 
 @named_options
@@ -160,8 +191,8 @@ def aligned_scores(
 
     Returns:
         Values by the names of `METRICS`: the mel cepstral distortion, the error of the fundamental
-        frequency in cents and the voicing error along the path, and the median distance in time of
-        its pairs of frames.
+        frequency in cents, the gross pitch error and the voicing error along the path, and the
+        median distance in time of its pairs of frames.
 
     Raises:
         InputError: If a waveform is too short for a frame, or both are too long to be aligned.
@@ -189,9 +220,5 @@ def aligned_scores(
         seconds = frames * (settings.hop_length / rate)
         index = (seconds / STEP_SECONDS).round().long().clamp(max=len(f0) - 1)
         tracks.append((f0.cpu()[index], voiced.cpu()[index]))
-    differs = tracks[0][1] ^ tracks[1][1]
-    return {
-        **scores,
-        "aligned_f0_rmse_cents": float(f0_rmse(tracks[0], tracks[1])),
-        "aligned_voicing_error": float(differs.float().mean()),
-    }
+    pitch = compare_tracks(tracks[0], tracks[1], torch.tensor(len(path[0])))
+    return {**scores, **{f"aligned_{name}": float(value) for name, value in pitch.items()}}

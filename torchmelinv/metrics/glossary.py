@@ -108,15 +108,27 @@ METRICS = {
     "f0_rmse_cents": Metric(
         "F0 error, cents",
         0,
-        description="Root mean square error of the fundamental frequency where both are voiced, "
-        "of one voice. 100 cents are a semitone. An inversion has about 5 to 40, and more "
-        "where the pitch tracker makes octave errors. Frame by frame.",
+        description="Root mean square error of the fundamental frequency of one voice, where both "
+        "are voiced and within 20 %: read it with the gross pitch errors. 100 cents are a "
+        "semitone. An inversion has about 6 to 20. Frame by frame. Papers that leave no frame out "
+        "have more.",
     ),
     "aligned_f0_rmse_cents": Metric(
         "F0 error aligned, cents",
         0,
-        description="The same along the path of dynamic time warping. Synthesis with an intonation "
-        "of its own has 150 to 400.",
+        description="The same along the path of dynamic time warping.",
+    ),
+    "gross_pitch_error": Metric(
+        "gross pitch errors",
+        3,
+        description="Share of the frames voiced in both whose fundamental frequency is off by more "
+        "than 20 % (GPE), 0 to 1: another octave or another intonation. An inversion has 0 to "
+        "0.005. Frame by frame.",
+    ),
+    "aligned_gross_pitch_error": Metric(
+        "gross pitch errors aligned",
+        3,
+        description="The same along the path of dynamic time warping.",
     ),
     "voicing_error": Metric(
         "voicing error",

@@ -14,6 +14,7 @@ from torchmelinv.corpus.loading import load_mels
 from torchmelinv.errors import FileError, TorchmelinvError
 from torchmelinv.io.audio import read_audio
 from torchmelinv.io.mel_formats import MEL_SUFFIXES
+from torchmelinv.io.mels import MelLayout
 from torchmelinv.io.resample import resample
 from torchmelinv.page.pictures import draw_mel
 from torchmelinv.page.sounds import Encoding, encode
@@ -58,12 +59,15 @@ class Clip:
     problem: str | None = None
 
 
-def read_source(path: Path, mel_spectrogram: MelSpectrogram | None) -> Source:
+def read_source(
+    path: Path, mel_spectrogram: MelSpectrogram | None, layout: MelLayout | None = None
+) -> Source:
     """Read an audio or a mel file.
 
     Args:
         path: The file.
         mel_spectrogram: Gives the convention and the mels of waveforms; None for no mels.
+        layout: How a mel lies in the file. Default: the file's only mel as (n_mels, n_frames).
 
     Returns:
         Its waveform at its own sample rate, and its mel.
@@ -75,7 +79,7 @@ def read_source(path: Path, mel_spectrogram: MelSpectrogram | None) -> Source:
         if mel_spectrogram is None:
             raise FileError(f"{path} is a mel, and its convention is not known")
         convention = mel_spectrogram.convention
-        item, *_ = load_mels(path, convention)
+        item, *_ = load_mels(path, convention, layout=layout)
         if item.error:
             raise FileError(f"{path}: {item.error}")
         mel = decompress(item.mel, convention.level)
@@ -103,7 +107,10 @@ def _mel(waveform: Tensor, sample_rate: float, mel_spectrogram: MelSpectrogram) 
 
 @torch.no_grad()
 def make_clips(
-    paths: list[Path | None], mel_spectrogram: MelSpectrogram | None, encoding: Encoding
+    paths: list[Path | None],
+    mel_spectrogram: MelSpectrogram | None,
+    encoding: Encoding,
+    layout: MelLayout | None = None,
 ) -> tuple[list[Clip | None], list[str]]:
     """Read and encode the clips of one item.
 
@@ -114,6 +121,7 @@ def make_clips(
         paths: The file of each system, the reference first; None where there is none.
         mel_spectrogram: Gives the convention and the mels of waveforms; None for no pictures.
         encoding: Format of the sounds.
+        layout: How mels lie in the files. Default: as for `read_source`.
 
     Returns:
         A clip for each path, and notes for people.
@@ -124,7 +132,7 @@ def make_clips(
         source = problem = None
         if path is not None:
             try:
-                source = read_source(path, mel_spectrogram)
+                source = read_source(path, mel_spectrogram, layout)
             except TorchmelinvError as error:
                 problem = str(error)
         sources.append(source)

@@ -193,7 +193,8 @@ def _items(
     mel_spectrogram = None if convention is None else MelSpectrogram(convention)
     names = system_names(comparison)
     for index in range(len(comparison.items)):
-        clips, notes = make_clips(_paths(comparison, index), mel_spectrogram, encoding)
+        layout = comparison.items[index].layout
+        clips, notes = make_clips(_paths(comparison, index), mel_spectrogram, encoding, layout)
         item = scores_and_notes(comparison, index)
         item["notes"] += notes
         stem = _slug(comparison.items[index].name)
