@@ -341,7 +341,7 @@ def test_metrics_without_a_gradient_have_none():
             result = metric(estimate, estimate.detach(), **options)
             results = result.values() if isinstance(result, dict) else [result]
             assert not any(each.requires_grad for each in results), name
-    assert len(covered) == 23
+    assert len(covered) == 24
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

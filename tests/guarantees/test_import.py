@@ -17,22 +17,26 @@ LAZY = {
     "triton",
     "safetensors",
 }
-SECONDS = 0.3  # of processor time, without that of torch
+# Of the processor time that torch takes to be imported in the same process: seconds depend on the
+# machine, and on one machine on the day (0.24 to 0.37 s for the same code).
+SHARE = 0.35
 
 
 def run_program(statements: str) -> dict[str, float | list[str]]:
     """Run statements in a new interpreter that has imported torch.
 
-    Returns the top-level packages that they import and their processor seconds.
+    Returns the top-level packages that they import, and their processor time as a share of that of
+    torch's import.
     """
     program = f"""
 import json, sys, time
+start = time.process_time()
 import torch  # may import some of the packages itself
-modules, start = set(sys.modules), time.process_time()
+modules, middle = set(sys.modules), time.process_time()
 {statements}
-seconds = time.process_time() - start
+share = (time.process_time() - middle) / (middle - start)
 packages = sorted({{name.split(".")[0] for name in set(sys.modules) - modules}})
-print(json.dumps({{"seconds": seconds, "packages": packages}}))
+print(json.dumps({{"share": share, "packages": packages}}))
 """
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
@@ -44,7 +48,7 @@ print(json.dumps({{"seconds": seconds, "packages": packages}}))
 def test_the_import_is_fast_and_needs_no_optional_package():
     runs = [run_program("import torchmelinv; torchmelinv.MelInverter") for _ in range(3)]
     assert not LAZY & set(runs[0]["packages"])
-    assert min(run["seconds"] for run in runs) < SECONDS
+    assert min(run["share"] for run in runs) < SHARE
 
 
 def test_the_import_alone_does_not_need_torch():
