@@ -18,7 +18,7 @@ LAZY = {
     "safetensors",
 }
 # Of the processor time that torch takes to be imported in the same process: seconds depend on the
-# machine, and on one machine on the day (0.24 to 0.37 s for the same code).
+# machine, and on one machine on its load (0.31 to 0.41 s for the same code).
 SHARE = 0.35
 
 
