@@ -18,10 +18,17 @@ def test_a_dump_of_parallel_wavegan(tmp_path):
     layout = MelLayout(key="feats", frames_first=True)
     assert np.array_equal(read_mel(tmp_path / "x.h5", layout).numpy(), MEL.T)
     assert mel_shape(tmp_path / "x.h5", layout) == (8, 20)
-    with pytest.raises(FileError, match=r"'feats' \(20, 8\), 'wave' \(100,\).*--key NAME"):
-        read_mel(tmp_path / "x.h5")
+    # The only array of two dimensions needs no key.
+    assert np.array_equal(read_mel(tmp_path / "x.h5", MelLayout(frames_first=True)).numpy(), MEL.T)
     with pytest.raises(FileError, match="has no 'mel'; it holds 'feats', 'wave'"):
         read_mel(tmp_path / "x.h5", MelLayout(key="mel"))
+
+
+def test_two_arrays_of_two_dimensions_need_a_key(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["wave"], file["feats"] = np.zeros((100, 1), dtype=np.float32), MEL
+    with pytest.raises(FileError, match=r"'feats' \(20, 8\), 'wave' \(100, 1\).*--key NAME"):
+        read_mel(tmp_path / "x.h5")
 
 
 def test_many_mels_in_groups(tmp_path):
