@@ -20,6 +20,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -279,7 +280,16 @@ class _WaveformMetric(_ItemMean):
         self.sample_rate = sample_rate
 
 
-class F0RMSE(_WaveformMetric):
+class _PitchMetric(_WaveformMetric):
+    """A metric of waveforms at a sample rate that takes lengths."""
+
+    metric: Callable[..., Tensor]
+
+    def _values(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
+        return self.metric(estimate, reference, self.sample_rate, lengths=lengths)
+
+
+class F0RMSE(_PitchMetric):
     """`metrics.f0_rmse_cents` of waveforms; items where it is not defined do not count.
 
     Args:
@@ -298,12 +308,10 @@ class F0RMSE(_WaveformMetric):
     """
 
     name = "f0_rmse_cents"
-
-    def _values(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
-        return f0_rmse_cents(estimate, reference, self.sample_rate, lengths=lengths)
+    metric = staticmethod(f0_rmse_cents)
 
 
-class GrossPitchError(_WaveformMetric):
+class GrossPitchError(_PitchMetric):
     """`metrics.gross_pitch_error` of waveforms; items where it is not defined do not count.
 
     Args:
@@ -322,12 +330,10 @@ class GrossPitchError(_WaveformMetric):
     """
 
     name = "gross_pitch_error"
-
-    def _values(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
-        return gross_pitch_error(estimate, reference, self.sample_rate, lengths=lengths)
+    metric = staticmethod(gross_pitch_error)
 
 
-class VoicingError(_WaveformMetric):
+class VoicingError(_PitchMetric):
     """`metrics.voicing_error` of waveforms.
 
     Args:
@@ -346,9 +352,7 @@ class VoicingError(_WaveformMetric):
     """
 
     name = "voicing_error"
-
-    def _values(self, estimate: Tensor, reference: Tensor, lengths: Tensor | None) -> Tensor:
-        return voicing_error(estimate, reference, self.sample_rate, lengths=lengths)
+    metric = staticmethod(voicing_error)
 
 
 class PESQ(_WaveformMetric):
