@@ -25,7 +25,7 @@ help:
 	@echo "make docs [AUDIO=folder]    the site, with sounds of the recordings in a folder; writes docs/_build/html"
 	@echo "make dist [TAG=v1.2.3]      wheel and sdist of a clean checkout in dist/, as a release of that tag"
 	@echo "make bench                  measure speed and quality; writes benchmarks/results/ and tables"
-	@echo "make bench-gpu              the same on a CUDA device; writes benchmarks/results/gpu-*.json"
+	@echo "make bench-gpu              check and measure on a CUDA device; writes benchmarks/results/"
 	@echo "make notebooks              run the notebooks and store their outputs"
 	@echo "PYTHON=python3.12 chooses the Python of .venv (now: $(PYTHON)), and"
 	@echo "CONSTRAINTS=constraints-lowest.txt the versions in it (now: $(CONSTRAINTS))"
@@ -102,6 +102,7 @@ bench: $(METRICS)
 	$(BIN)/python -m benchmarks.training
 
 bench-gpu: $(INSTALLED)
+	$(BIN)/python -m benchmarks.gpu_doctor
 	$(BIN)/python -m benchmarks.gpu
 
 notebooks: $(INSTALLED)

@@ -21,7 +21,9 @@ import torch
 from benchmarks import (
     gpu_accuracy_case,
     gpu_call_cases,
+    gpu_corpus_case,
     gpu_gradient_case,
+    gpu_launches_case,
     gpu_measure,
     gpu_mel_cases,
     gpu_process,
@@ -67,9 +69,13 @@ def all_cases() -> list[PlannedCase]:
             )
             for setting in SETTINGS
         ),
-        *(_planned("waveform", gpu_mel_cases.mel_to_waveform, batch) for batch in (1, 16)),
+        *(_planned("waveform", gpu_mel_cases.mel_to_waveform, batch) for batch in (1, 16, 64)),
+        _planned("corpus", gpu_corpus_case.corpus),
+        *(_planned("push", gpu_corpus_case.push, batch) for batch in (1, 16)),
         *(_planned("init", gpu_mel_cases.initial_phases, batch) for batch in (1, 64)),
         *(planned for batch in (64, 16, 1) for planned in calls_and_steps(SETTINGS[1:], batch)),
+        # Last: the profiler may slow down what the same process launches afterwards.
+        _planned("launches", gpu_launches_case.launches_and_waits),
     ]
 
 

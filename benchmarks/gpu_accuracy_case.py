@@ -13,6 +13,7 @@ from benchmarks.gpu_clock import Clock
 from benchmarks.gpu_inputs import Scale, Setting
 from benchmarks.gpu_step_cases import step_implementations
 from benchmarks.records import Record
+from torchmelinv.doctor.clock import UninitializedIsNaN
 from torchmelinv.doctor.errors import peak_error
 from torchmelinv.doctor.inputs import FAST, Inputs, make_problem, method_step, step_inputs
 from torchmelinv.phase.accelerated_griffin_lim import AcceleratedState
@@ -57,6 +58,10 @@ def accuracy(setting: Setting, batch: int, scale: Scale, clock: Clock) -> Case:
         return _iterate(step, of_item, initial[item : item + 1].float(), FEW)
 
     def measure(implementation: Implementation) -> Record:
+        with UninitializedIsNaN():
+            return {"accuracy": values(implementation)}
+
+    def values(implementation: Implementation) -> Record:
         step, initial_signal = implementation.make(1), initial.float()
         single, convergence, distance = expected()
         first, second = (_iterate(step, inputs, initial_signal, scale.n_long) for _ in range(2))

@@ -53,7 +53,8 @@ class Case(NamedTuple):
     """One computation, on several sets of inputs, and its implementations.
 
     `checks` takes the implementation, its `make`, the index of a set and the result for it as it is
-    timed; it returns entries of `check`. `accuracy`, if given, takes the place of the times.
+    timed; it returns entries of `check`. `measure`, if given, takes the place of the times: it
+    returns fields of the implementation's entry.
     """
 
     title: str
@@ -64,7 +65,7 @@ class Case(NamedTuple):
     sets: Sequence[Any]
     implementations: Sequence[Implementation]
     checks: Callable[[Implementation, Make, int, Tensor], list[Record]]
-    accuracy: Callable[[Implementation], Record] | None = None
+    measure: Callable[[Implementation], Record] | None = None
 
     def facts(self) -> Record:
         """Return the description of the case for the file."""

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import statistics
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +22,12 @@ from torchmelinv.doctor.clock import block_times, device_block
 
 CACHE_FACTOR = 4  # size of all inputs of an implementation, relative to the cache
 MAX_SETS = 64
+SAMPLING = 0.1  # seconds between two questions about the load
+# Beginnings of the names of functions of the CUDA runtime and driver.
+RUNTIME_CALLS = {
+    "launches": ("cudaLaunch", "cuLaunch", "cudaGraphLaunch", "cudaMemcpyAsync", "cudaMemset"),
+    "waits": ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize"),
+}
 
 
 class Prepared(NamedTuple):
@@ -42,6 +50,19 @@ def n_sets(bytes_of_set: int, cache: int, memory: int) -> int:
 def _eager(run: Callable[[Any], Tensor], sets: Sequence[Any]) -> Prepared:
     jobs = [lambda inputs=inputs: run(inputs) for inputs in sets]
     return Prepared(jobs, 1, lambda index: run(sets[index]))
+
+
+def _runtime_calls(call: Callable[[], object]) -> Record:
+    """Return the number of calls of each kind of `RUNTIME_CALLS`."""
+    activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    torch.cuda.synchronize()
+    with torch.profiler.profile(activities=activities) as profiler:
+        call()
+    counts = {event.key: event.count for event in profiler.key_averages()}
+    return {
+        name: sum(count for key, count in counts.items() if key.startswith(prefixes))
+        for name, prefixes in RUNTIME_CALLS.items()
+    }
 
 
 class Cuda:
@@ -139,6 +160,41 @@ class Cuda:
             peaks.append(torch.cuda.max_memory_allocated() - before)
         return peaks
 
+    @contextlib.contextmanager
+    def watch(self) -> Iterator[Record]:
+        """Return a record; when the context ends, it has the device's load and peak of memory.
+
+        The load is the mean share of time in which a kernel ran, as the driver samples it; None
+        without the package nvidia-ml-py.
+        """
+        use: Record = {}
+        shares: list[int] = []
+        done = threading.Event()
+
+        def sample() -> None:
+            with contextlib.suppress(Exception):  # no nvidia-ml-py, or no right to ask
+                while not done.wait(SAMPLING):
+                    shares.append(torch.cuda.utilization(self.device))
+
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        sampler = threading.Thread(target=sample)
+        sampler.start()
+        try:
+            yield use
+        finally:
+            done.set()
+            sampler.join()
+        torch.cuda.synchronize()
+        use["busy"] = statistics.fmean(shares) / 100 if shares else None
+        use["peak_bytes"] = torch.cuda.max_memory_allocated()
+
+    def launches(self, call: Callable[[], object]) -> Record:
+        """Return the number of launches of a call, and how often the host waits in it."""
+        # The profiler itself waits: what it sees without a call is subtracted.
+        idle, found = (_runtime_calls(each) for each in (lambda: None, call))
+        return {name: found[name] - idle[name] for name in found}
+
     def synchronize(self) -> None:
         """Wait for the device and free cached memory; raise if an earlier error broke it."""
         torch.cuda.synchronize()
@@ -170,6 +226,14 @@ class DryRun:
         for part in parts:
             part()
         return []
+
+    @contextlib.contextmanager
+    def watch(self) -> Iterator[Record]:
+        yield {"busy": None, "peak_bytes": None}
+
+    def launches(self, call: Callable[[], object]) -> Record:
+        call()
+        return dict.fromkeys(RUNTIME_CALLS, 0)
 
     def synchronize(self) -> None:
         pass

@@ -20,6 +20,7 @@ from torchmelinv.doctor.clock import UninitializedIsNaN, launched_kernels
 
 DEVICE_BROKEN = 3  # exit code of a process whose device takes no more work
 OUT_OF_TIME = "out of time"
+MEASURED = ("accuracy", "launches", "corpus", "push")  # what cases measure instead of times
 
 
 class PlannedCase(NamedTuple):
@@ -121,9 +122,8 @@ def measure(case: Case, implementation: Implementation, clock: Clock, bandwidth:
     """Return the entry of an implementation; raise if its result is wrong."""
     graphs.clear()
     with launched_kernels() as names:
-        if case.accuracy is not None:
-            with UninitializedIsNaN():
-                entry: Record = {"accuracy": case.accuracy(implementation)}
+        if case.measure is not None:
+            entry: Record = case.measure(implementation)
         else:
             function = implementation.make(case.n_iter)
             prepared = clock.prepare(function, case.sets, implementation.graph)
@@ -133,7 +133,7 @@ def measure(case: Case, implementation: Implementation, clock: Clock, bandwidth:
     if implementation.kernels and not names:
         raise CheckFailed("no kernel was launched: the result comes from another path")
     entry["kernels"] = sorted(names)
-    if case.accuracy is not None:
+    if case.measure is not None:
         return entry
     if implementation.graph is None:
         entry |= _memory(implementation, function, case.sets[0], clock)
@@ -199,8 +199,10 @@ def describe(result: Record) -> str:
     """Return an entry as a phrase."""
     if "failed" in result:
         return f"no time: {result['failed']}"
-    if "accuracy" in result:
-        return ", ".join(f"{name} {value:.3g}" for name, value in result["accuracy"].items())
+    for field in MEASURED:
+        if values := result.get(field):
+            known = {name: value for name, value in values.items() if value is not None}
+            return ", ".join(f"{name} {value:.4g}" for name, value in known.items())
     ratio = result.get("times_memory_bound", math.nan)
     bound = "" if math.isnan(ratio) else f", {ratio:.2f} × the memory bound"
     return f"{result['seconds'] * 1e3:.4g} ms{bound}"

@@ -26,6 +26,8 @@ from torchmelinv.metrics import mel_error_db
 # Plain torch in float32 has an error of 1e-5 dB of mel error against float64.
 RESIDUAL, TORCHAUDIO_RESIDUAL = 1e-5, 0.5  # ‖Ms − m‖ / ‖m‖; torchaudio solves another problem
 MEL_ERROR_DB = 0.01
+# Labels of the kernels of an inverter: its own, then those that it depends on.
+INVERTER_KERNELS = ("inverter", "newton", "pghi", f"{MAIN.family} update", MAIN.family)
 
 
 def _signals(items: int, n_frames: int, clock: Clock, seed: int) -> Tensor:
@@ -154,8 +156,8 @@ def mel_to_waveform(batch: int, scale: Scale, clock: Clock) -> Case:
     sets = [mel_spectrogram(signal) for signal in signals]
     linear_mels = [mel_spectrogram.linear_mel(signal) for signal in signals]
 
-    def under(name: str, n_iter: int) -> Run:
-        inverter = tmi.MelInverter(PRESET, n_iter=n_iter)
+    def under(name: str, n_iter: int, check: bool = True) -> Run:
+        inverter = tmi.MelInverter(PRESET, n_iter=n_iter, check=check)
 
         @torch.no_grad()
         def run(mel: Tensor) -> Tensor:
@@ -181,11 +183,16 @@ def mel_to_waveform(batch: int, scale: Scale, clock: Clock) -> Case:
             entries.append(check(what, difference, at_most=MEL_ERROR_DB))
         return entries
 
-    labels = ("inverter", "newton", "pghi", f"{MAIN.family} update", MAIN.family)
+    def implementation(label: str, name: str, kernels: tuple[str, ...]) -> list[Implementation]:
+        """Return the inverter as it is, and without checks as a graph, which none may be in."""
+        eager, unchecked = (functools.partial(under, name, check=check) for check in (True, False))
+        graph = Implementation(f"{label}, check=False, graph", unchecked, "each", kernels)
+        return [Implementation(label, eager, None, kernels), graph]
+
     implementations = [
         Implementation("torchaudio", functools.partial(_by_torchaudio, device=clock.device)),
-        Implementation("plain torch", functools.partial(under, "reference")),
-        Implementation("kernels", functools.partial(under, "cuda"), None, labels),
+        *implementation("plain torch", "reference", ()),
+        *implementation("kernels", "cuda", INVERTER_KERNELS),
     ]
     title = f"mel to waveform, {PRESET}, {scale.n_iter} iterations, batch {batch}"
     return Case(title, MAIN, batch, scale.n_iter, None, sets, implementations, checks)

@@ -15,7 +15,7 @@ from benchmarks import records
 from benchmarks.records import Record
 
 # Seconds without a change of the file: while the process measures, and before its first change.
-PATIENCE, PATIENCE_AT_START = 60, 180
+PATIENCE, PATIENCE_AT_START = 120, 180
 
 
 def record_failure(record: Record, reason: str) -> None:

@@ -95,6 +95,27 @@ TABLES: dict[str, tuple[str | None, Columns]] = {
     "gradient": ("torchaudio", CALL | PARTS),
 }
 
+# kind of case: columns of what it measures instead of times
+MEASURED: dict[str, Columns] = {
+    "corpus": {
+        "seconds of audio a second": _field(
+            "audio_seconds_per_second", lambda value: f"{value:.0f}"
+        ),
+        "GPU busy": _field("busy", lambda value: f"{100 * value:.0f} %"),
+        "peak memory": _field("peak_bytes", memory),
+        "mel error, dB": _field("mel_error_db", lambda value: f"{value:.1f}"),
+    },
+    "push": {
+        "latency": _field("seconds", duration),
+        "95 % of the frames": _field("seconds_of_95_percent", duration),
+        "times real time": _field("times_real_time", ratio),
+    },
+    "launches": {
+        "launches": _field("launches", lambda value: f"{value:.0f}"),
+        "waits": _field("waits", lambda value: f"{value:.0f}"),
+    },
+}
+
 
 def targets(record: Record) -> str:
     """Return the targets: reached, not reached, or not measured."""
@@ -114,7 +135,7 @@ def _cases(record: Record, kind: str) -> list[tuple[str, Record]]:
     return [
         (key, case)
         for key, case in record["cases"].items()
-        if key.startswith(f"{kind} ") and case.get("implementations")
+        if key.split()[0] == kind and case.get("implementations")
     ]
 
 
@@ -157,6 +178,19 @@ def accuracy(record: Record) -> str:
     return f"{explanation}\n\n{markdown_table(head, lines)}" if lines else ""
 
 
+def measured(record: Record, kind: str) -> str:
+    """Return the table of cases that measure something else than times."""
+    columns, lines = MEASURED[kind], []
+    for _, case in _cases(record, kind):
+        found = {
+            name: entry[kind] for name, entry in case["implementations"].items() if kind in entry
+        }
+        for index, (name, values) in enumerate(found.items()):
+            cells = [render(values) for render in columns.values()]
+            lines.append(["" if index else case["title"], name, *cells])
+    return markdown_table(["", "", *columns], lines) if lines else ""
+
+
 def work(record: Record) -> str:
     """Return the least bytes and operations of an iteration."""
     lines = []
@@ -196,7 +230,8 @@ def render_short(_: Any) -> str:
     columns = CALL | PEAK
 
     def render(record: Record) -> list[str]:
-        return [table(record, "call", columns, str(MAIN)), table(record, "waveform")]
+        parts = [measured(record, kind) for kind in ("corpus", "push")]
+        return [table(record, "call", columns, str(MAIN)), table(record, "waveform"), *parts]
 
     return _for_each_device(render)
 
@@ -211,6 +246,7 @@ def render(_: Any) -> str:
 
     def render(record: Record) -> list[str]:
         tables = [table(record, kind) for kind in TABLES]
+        tables += [measured(record, kind) for kind in MEASURED]
         others = [accuracy(record), work(record), failures(record)]
         return [paragraph(EXPLANATION), *tables, *others]
 

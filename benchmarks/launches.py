@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import torchmelinv as tmi
-from benchmarks import records, tables
+from benchmarks import records
 from benchmarks.records import Record
 from tests.pretended_device import Record as Counts
 from tests.pretended_device import pretended_device, recording
@@ -44,11 +44,11 @@ def torchaudio_griffin_lim(n_iter: int, device: torch.device) -> torch.nn.Module
     return torchaudio.transforms.GriffinLim(1024, n_iter, hop_length=256, power=1.0).to(device)
 
 
-def calls(device: torch.device) -> dict[str, Call]:
-    """Return calls for one item of 10 s on the device."""
+def calls(device: torch.device, n_samples: int = N_SAMPLES) -> dict[str, Call]:
+    """Return calls for one item on the device, of 10 s unless another length is given."""
     import torchaudio  # not at the top: the guarantees count launches without it
 
-    mel, filterbank = mel_of(N_SAMPLES, device), tmi.MelFilterbank(PRESET)
+    mel, filterbank = mel_of(n_samples, device), tmi.MelFilterbank(PRESET)
     linear_mel = mel.exp()
     magnitude = MAGNITUDES["transpose"](linear_mel, filterbank)
     unchecked, checked = (tmi.MelInverter(PRESET, check=check) for check in (False, True))
@@ -132,6 +132,8 @@ def measure(names: Container[str] | None = None) -> Record:
 
 def main() -> None:
     """Count, and write the file and the tables."""
+    from benchmarks import tables  # needs librosa; the counts do not
+
     torch.set_num_threads(1)
     records.save("launches", {"suite": "launches", **records.environment(), **measure()})
     tables.write_pages()

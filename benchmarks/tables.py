@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from benchmarks import (
     corpus_table,
+    gpu_doctor_table,
     gpu_table,
     launches_table,
     lws_table,
@@ -136,6 +137,7 @@ RENDERERS: dict[str, tuple[str, Callable[[Record], str]]] = {
     "gpu": ("", gpu_table.render_short),  # its files are named after devices
     "gpu_all": ("", gpu_table.render),
     "gpu_targets": ("", gpu_table.render_targets),
+    "doctor": ("", gpu_doctor_table.render),
     **{name: ("quality", render) for name, render in quality_tables.SECTIONS.items()},
 }
 

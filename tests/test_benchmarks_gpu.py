@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
 import math
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import gpu, gpu_inputs, gpu_measure, gpu_process, gpu_step_cases, gpu_work, records
+from benchmarks import (
+    gpu,
+    gpu_doctor,
+    gpu_inputs,
+    gpu_measure,
+    gpu_process,
+    gpu_step_cases,
+    gpu_work,
+    records,
+)
 from benchmarks.gpu_case import Case, Implementation, NotSupported
 from benchmarks.gpu_clock import DryRun
 from benchmarks.gpu_inputs import FULL, MAIN, SETTINGS, TINY
@@ -48,7 +59,8 @@ def test_every_path_runs_in_a_dry_run(capsys, monkeypatch: pytest.MonkeyPatch):
         assert case["done"], key
         assert "failed" not in case, (key, case)
         for name, entry in case["implementations"].items():
-            field = "accuracy" if key.startswith("accuracy") else "seconds"
+            kind = key.split()[0]
+            field = kind if kind in gpu_measure.MEASURED else "seconds"
             assert (field in entry) != ("failed" in entry)
             assert "kernels" in name or field in entry, (key, name, entry)
     n_entries = sum(len(case["implementations"]) for case in record["cases"].values())
@@ -359,6 +371,28 @@ sys.exit(gpu.main([]))
         text=True,
     )
     assert "tables of the pages were not written" in done.stdout
+
+
+def test_the_report_of_the_doctor_is_kept_without_paths(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    row = {"check": "spsi", "operation": "init 'spsi'", "shape": "10 s", "verdict": "right"}
+    kernels = {"device": "cuda:0", "rows": [row], "operations": {"a": "right"}, "file": "/home/me"}
+    done = subprocess.CompletedProcess([], 0, json.dumps({"kernels": kernels}).encode())
+    commands = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command) or done)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    properties = types.SimpleNamespace(name="NVIDIA H200")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    assert gpu_doctor.main(["--out", str(tmp_path), "--seconds", "5"]) == 0
+    record = records.load("doctor-h200", tmp_path)
+    assert (record["rows"], record["operations"]) == ([row], {"a": "right"})
+    assert "/home" not in json.dumps(record)
+    assert commands[0][1:] == ["-m", "torchmelinv", "doctor", "--json", "--seconds", "5.0"]
+
+
+def test_without_a_device_no_report_is_written(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu_doctor.main(["--out", str(tmp_path)]) == 2
+    assert not any(tmp_path.iterdir())
 
 
 KERNEL_CASES = [

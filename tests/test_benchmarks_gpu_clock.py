@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import types
 from unittest import mock
 
 import pytest
@@ -67,3 +68,50 @@ def test_a_graph_that_writes_nothing_returns_nan(cuda: gpu_clock.Cuda):
         stream=torch.cuda.Stream.return_value,
         capture_error_mode="thread_local",
     )
+
+
+def test_load_and_peak_are_those_of_the_context(
+    cuda: gpu_clock.Cuda, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gpu_clock, "SAMPLING", 0.01)
+    monkeypatch.setattr(torch.cuda, "utilization", lambda _: 50)
+    with cuda.watch() as use:
+        time.sleep(0.1)
+    assert use == {"busy": 0.5, "peak_bytes": 300}
+
+
+def test_without_nvml_the_load_is_not_known(cuda: gpu_clock.Cuda, monkeypatch: pytest.MonkeyPatch):
+    def refuse(_):
+        raise ModuleNotFoundError("pynvml")
+
+    monkeypatch.setattr(gpu_clock, "SAMPLING", 0.01)
+    monkeypatch.setattr(torch.cuda, "utilization", refuse)
+    with cuda.watch() as use:
+        time.sleep(0.05)
+    assert use == {"busy": None, "peak_bytes": 300}
+
+
+def test_calls_of_the_profiler_itself_do_not_count(
+    cuda: gpu_clock.Cuda, monkeypatch: pytest.MonkeyPatch
+):
+    counts = [
+        {"cudaDeviceSynchronize": 2},
+        {"cudaDeviceSynchronize": 2, "cudaLaunchKernel": 7, "cuLaunchKernelEx": 1, "aten::add": 7}
+        | {"cudaMemcpyAsync": 3, "cudaStreamSynchronize": 1},
+    ]
+
+    class Profiler:
+        def __init__(self, activities):
+            self.counts = counts.pop(0)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def key_averages(self):
+            return [types.SimpleNamespace(key=key, count=n) for key, n in self.counts.items()]
+
+    monkeypatch.setattr(torch.profiler, "profile", Profiler)
+    assert cuda.launches(lambda: None) == {"launches": 11, "waits": 1}

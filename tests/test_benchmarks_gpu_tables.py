@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from benchmarks import gpu, gpu_table, gpu_targets, records
+from benchmarks import gpu, gpu_doctor_table, gpu_table, gpu_targets, records
 from benchmarks.gpu_inputs import MAIN, SETTINGS
 from benchmarks.records import Record, check
 
@@ -51,6 +51,26 @@ def made_up() -> Record:
         "mel batch 64": {"plain torch": {"failed": "out of time"}},
         "mel batch 16": {"kernels, graph": _entry(0.0028)},
         f"step {MAIN} batch 16": {"kernels, graph": _entry(0.002)},
+        "corpus": {
+            "kernels": {
+                "corpus": {
+                    "audio_seconds_per_second": 1234.5,
+                    "busy": 0.876,
+                    "peak_bytes": 2**30,
+                    "mel_error_db": -40.04,
+                }
+            },
+        },
+        "push batch 1": {
+            "plain torch": {
+                "push": {
+                    "seconds": 0.004,
+                    "seconds_of_95_percent": 0.005,
+                    "times_real_time": 2.9,
+                }
+            }
+        },
+        "launches": {"entropic": {"launches": {"launches": 245, "waits": 0}}},
         "gradient batch 16": {
             "torchaudio": _entry(1.0, peak_bytes=8e9),
             "kernels": _entry(0.2, peak_bytes=0.5e9),
@@ -145,7 +165,11 @@ def test_the_tables_of_a_made_up_device(made_up: Record, tmp_path, monkeypatch: 
     assert page.endswith(f"2000-01-01, {device}\n")
     for line in page.splitlines():
         assert "pairs kernels" not in line or not re.search(r"\d (ms|µs)", line)
+    assert "| corpus | kernels | 1234 | 88 % | 1024 MB | -40.0 |" in page
+    assert "| push batch 1 | plain torch | 4 ms | 5 ms | 2.9 × |" in page
+    assert "| launches | entropic | 245 | 0 |" in page
     short = gpu_table.render_short({})
+    assert "1234" in short
     assert "12 ×" in short
     assert "gradient" not in short
 
@@ -164,3 +188,18 @@ def test_a_file_names_nothing_private_and_every_check_holds(path):
             assert "seconds" not in entry or entry["checks"]
             for each in entry.get("checks", ()):
                 check(**each)
+
+
+def test_the_report_of_the_doctor_shows_errors_speed_and_verdict(monkeypatch, tmp_path):
+    row = {"check": "spsi", "shape": "10 s", "error": 1e-6, "allowed": 1e-5, "reason": ""}
+    right = row | {"speedup": 3.5, "verdict": "right and faster"}
+    wrong = row | {"error": None, "speedup": None, "verdict": "crashed", "reason": "SIGSEGV"}
+    record = {"device": "None", "date": "2000-01-01", "versions": {"torch": "0"}}
+    record["rows"] = [right, wrong]
+    records.save("doctor-none", record, tmp_path)
+    monkeypatch.setattr(gpu_doctor_table, "RESULTS", tmp_path)
+    monkeypatch.setattr(gpu_doctor_table, "load", lambda suite: records.load(suite, tmp_path))
+    page = gpu_doctor_table.render({})
+    assert "| spsi | 10 s | 1.0e-06 | 1.0e-05 | 3.5 × | right and faster |" in page
+    assert "| spsi | 10 s |  | 1.0e-05 |  | crashed: SIGSEGV |" in page
+    assert page.endswith("None, 2000-01-01, torch 0.\n")

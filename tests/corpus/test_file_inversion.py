@@ -13,8 +13,8 @@ import torch
 
 from tests.tiny import TINY, stereo, tiny_mel, workplace  # noqa: F401
 from torchmelinv.analysis import MelSpectrogram
+from torchmelinv.corpus.batch_inverter import BatchInverter
 from torchmelinv.corpus.file_inversion import invert_files, split_tasks
-from torchmelinv.corpus.inversion import BatchInverter
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
 from torchmelinv.corpus.planning import Task, plan
 from torchmelinv.errors import DiskError, InputError
@@ -244,7 +244,7 @@ def test_a_source_that_changes_meanwhile_is_inverted_again(inverter):
 def test_a_full_disk_ends_the_job_at_once(inverter, monkeypatch, part):
     save("in/many.npy", torch.stack([tiny_mel(0.02, seed=seed) for seed in range(100)]))
     tasks, computed, full = plan(["in"], "out"), [], False
-    waveforms = BatchInverter.waveforms
+    waveforms = BatchInverter.invert_mels
 
     def count(*arguments):
         computed.append(1)
@@ -258,7 +258,7 @@ def test_a_full_disk_ends_the_job_at_once(inverter, monkeypatch, part):
     name = "fsync" if part == "audio" else "write"
     original = getattr(os, name)
     with monkeypatch.context() as patch, open_manifest(inverter) as manifest:
-        patch.setattr(BatchInverter, "waveforms", count)
+        patch.setattr(BatchInverter, "invert_mels", count)
         patch.setattr(os, name, fail)
         outcomes = invert_files(tasks, inverter, manifest=manifest)
         done = [next(outcomes)]

@@ -11,7 +11,8 @@ import torch
 import torchmelinv as tmi
 from tests.tiny import TINY, stereo, tiny_mel, workplace  # noqa: F401
 from torchmelinv.analysis import MelSpectrogram
-from torchmelinv.corpus.inversion import BatchInverter, invert_many
+from torchmelinv.corpus.batch_inverter import BatchInverter
+from torchmelinv.corpus.inversion import invert_many
 from torchmelinv.corpus.memory import bytes_per_frame
 from torchmelinv.errors import InputError
 from torchmelinv.invert import MelInverter
@@ -88,9 +89,9 @@ def test_a_padded_batch_of_channels_gives_the_waveforms_of_its_items(monkeypatch
     def waveforms(batch_inverter, mels):
         tried.append(len(mels))
         batch_inverter.inverter.channels = True
-        return batch_inverter._padded_waveforms(mels)
+        return batch_inverter._invert_together(mels)
 
-    monkeypatch.setattr(BatchInverter, "waveforms", waveforms)
+    monkeypatch.setattr(BatchInverter, "invert_mels", waveforms)
     results = list(invert_many(STEREO.items(), TOGETHER, batch=6))
     for result in results:
         expected = TOGETHER(STEREO[result.name])
@@ -128,7 +129,7 @@ def test_the_inverter_is_not_changed():
 def limit_memory(monkeypatch, max_frames):
     """Let batches of more padded frames run out of memory; return the (items, frames) tried."""
     tried = []
-    original = BatchInverter.waveforms
+    original = BatchInverter.invert_mels
 
     def waveforms(batch_inverter, mels):
         tried.append((len(mels), len(mels) * max(mel.shape[-1] for mel in mels)))
@@ -136,7 +137,7 @@ def limit_memory(monkeypatch, max_frames):
             raise torch.OutOfMemoryError
         return original(batch_inverter, mels)
 
-    monkeypatch.setattr(BatchInverter, "waveforms", waveforms)
+    monkeypatch.setattr(BatchInverter, "invert_mels", waveforms)
     return tried
 
 
@@ -165,7 +166,7 @@ def test_errors_of_the_cpu_allocator_are_recognized(monkeypatch):
     def allocate_too_much(*_):
         torch.empty(2**50, dtype=torch.float64)
 
-    monkeypatch.setattr(BatchInverter, "waveforms", allocate_too_much)
+    monkeypatch.setattr(BatchInverter, "invert_mels", allocate_too_much)
     assert "not enough memory" in next(invert_many([("x", tiny_mel())], INVERTER)).error
 
 
@@ -173,7 +174,7 @@ def test_other_runtime_errors_are_raised(monkeypatch):
     def fail(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(BatchInverter, "waveforms", fail)
+    monkeypatch.setattr(BatchInverter, "invert_mels", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         next(invert_many([("x", tiny_mel())], INVERTER))
 

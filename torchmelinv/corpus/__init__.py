@@ -19,7 +19,8 @@ from torchmelinv.corpus.comparison import (
 from torchmelinv.corpus.comparison_files import comparison_to_dict, write_comparison_csv
 from torchmelinv.corpus.evaluation import ScoredPair, evaluate
 from torchmelinv.corpus.file_inversion import Outcome, invert_files, split_tasks
-from torchmelinv.corpus.inversion import Inverted, invert_many
+from torchmelinv.corpus.inversion import invert_many
+from torchmelinv.corpus.inverted import Inverted
 from torchmelinv.corpus.inverted_references import invert_references
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
 from torchmelinv.corpus.output_level import OutputLevel, default_level

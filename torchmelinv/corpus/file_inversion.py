@@ -17,7 +17,8 @@ import torch
 
 from torchmelinv._utils.options import named_options
 from torchmelinv.conventions import MfccConvention
-from torchmelinv.corpus.inversion import Inverted, invert_many
+from torchmelinv.corpus.inversion import invert_many
+from torchmelinv.corpus.inverted import Inverted
 from torchmelinv.corpus.manifest import Manifest
 from torchmelinv.corpus.manifest_entry import ManifestEntry
 from torchmelinv.corpus.output_level import OutputLevel, default_level

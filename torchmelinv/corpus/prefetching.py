@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,7 +33,8 @@ def prefetch(
     with ThreadPoolExecutor(workers) as pool:
         try:
             for value in values:
-                pending.append(pool.submit(function, value))
+                context = contextvars.copy_context()  # for example the backend of the caller
+                pending.append(pool.submit(context.run, function, value))
                 while len(pending) >= max_pending or (len(pending) > 1 and pending[0].done()):
                     yield pending.popleft().result()
             while pending:

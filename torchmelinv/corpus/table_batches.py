@@ -22,7 +22,8 @@ from torch import Tensor
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.corpus.evaluation import evaluate
-from torchmelinv.corpus.inversion import Inverted, invert_many
+from torchmelinv.corpus.inversion import invert_many
+from torchmelinv.corpus.inverted import Inverted
 from torchmelinv.corpus.output_level import default_level
 from torchmelinv.corpus.pairs import Pair
 from torchmelinv.errors import DiskError, InputError, TorchmelinvError

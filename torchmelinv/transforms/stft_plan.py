@@ -265,9 +265,11 @@ def make_stft_plan(
     """
     right = _padded_length(convention, n_frames) - convention.left_padding - n_samples
     edges = _edge_indices(convention, n_samples, max(right, 0), torch.device("cpu"))
+    # Each new length has a plan: the host must not wait for the earlier work of a CUDA device.
+    move = functools.partial(Tensor.to, device=device, non_blocking=device.type == "cuda")
     if edges is not None:
-        edges = edges[0].to(device), edges[1].to(device)
-    window = window_table(convention).to(dtype).to(device)  # in two steps: MPS has no float64
+        edges = move(edges[0]), move(edges[1])
+    window = move(window_table(convention).to(dtype))  # in two steps: MPS has no float64
     return STFTPlan(convention, n_frames, n_samples, window, edges)
 
 

@@ -1,0 +1,125 @@
+"""BatchInverter on an accelerator: all mels of a batch together, and few waits for the device."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import ClassVar
+
+import pytest
+import torch
+
+from tests.pretended_device import pretended_device, recording
+from tests.tiny import TINY, tiny_mel
+from torchmelinv.corpus import batch_inverter, inversion
+from torchmelinv.corpus.batch_inverter import BatchInverter
+from torchmelinv.corpus.batching import BatchLimit
+from torchmelinv.corpus.inversion import invert_many
+from torchmelinv.corpus.loading import MelItem
+from torchmelinv.invert import MelInverter
+
+INVERTER = MelInverter(TINY, n_iter=2)
+LIMIT = BatchLimit(64, 10**6)
+
+
+def items_of(n_items: int, inverter: MelInverter = INVERTER) -> list[MelItem]:
+    mels = [tiny_mel(0.05 + 0.002 * index, seed=index) for index in range(n_items)]
+    return [MelItem(index, mel) for index, mel in enumerate(mels)]
+
+
+def test_launches_do_not_grow_with_the_batch_and_the_host_waits_only_for_results():
+    launches, waits = [], []
+    with pretended_device() as device:
+        batches = BatchInverter(INVERTER, device, LIMIT)
+        for n_items in (2, 6, 2, 6):  # the first calls make tables
+            with recording() as record:
+                results = batches.invert(items_of(n_items))
+            assert [result.error for result in results] == [None] * n_items
+            launches.append(record.launches)
+            waits.append(record.waits.total())
+    assert waits[1:] == [2, 2, 2], record.waits
+    assert launches[2] == launches[3]
+
+
+@pytest.mark.parametrize("convention", [TINY, TINY.replace(padding="none")])
+def test_a_batch_gives_what_its_mels_alone_give(convention):
+    """Up to rounding: the waveform, the mel error, and whether the restoration changed the mel."""
+    inverter = MelInverter(convention, n_iter=2)
+    batches = BatchInverter(inverter, torch.device("cpu"), LIMIT)
+    smeared = tiny_mel(0.2)[:, :100].clone()
+    smeared[:, 1::2] = smeared[:, ::2]
+    mels = [*(item.mel for item in items_of(5)), smeared]
+    alone = batches.invert_mels(mels)
+    together = batches._invert_together(mels)
+    assert [outcome[2] for outcome in together] == [outcome[2] for outcome in alone]
+    for (waveform, error, _), (expected, expected_error, _) in zip(together, alone, strict=True):
+        assert waveform.shape == expected.shape
+        assert (waveform - expected).abs().max() < 1e-4 * expected.abs().max()
+        assert error == pytest.approx(expected_error, abs=1e-3)
+
+
+def test_items_too_short_for_a_frame_have_no_error(monkeypatch):
+    """The others of the batch keep theirs."""
+    batches = BatchInverter(INVERTER, torch.device("cpu"), LIMIT)
+    mels = [item.mel for item in items_of(3)]
+    expected = batches._invert_together(mels)
+    n_frames = batches.mel_spectrogram.convention.n_frames
+    shortest = TINY.n_samples(mels[0].shape[-1])
+    monkeypatch.setattr(
+        type(TINY), "n_frames", lambda self, n: 0 if n <= shortest else n_frames(n), raising=True
+    )
+    first, *others = batches._invert_together(mels)
+    assert math.isnan(first[1])
+    assert [each[1] for each in others] == [each[1] for each in expected[1:]]
+
+
+class Accelerator(BatchInverter):
+    """The CPU in the place of an accelerator; it notes the thread of each batch."""
+
+    threads: ClassVar[list[int]] = []
+    started: ClassVar = threading.Event()
+
+    def __init__(self, inverter, device, limit):
+        super().__init__(inverter, torch.device("cpu"), limit)
+        self.device = torch.device("meta")
+
+    def _move(self, tensor):
+        return tensor
+
+    def invert(self, items):
+        self.threads.append(threading.get_ident())
+        if len(self.threads) > 1:
+            self.started.set()
+        return super().invert(items)
+
+
+@pytest.fixture
+def accelerator(monkeypatch):
+    monkeypatch.setattr(inversion, "BatchInverter", Accelerator)
+    monkeypatch.setattr(batch_inverter, "lack_of_memory", lambda *_: None)
+    Accelerator.threads, Accelerator.started = [], threading.Event()
+    return Accelerator
+
+
+def test_an_accelerator_inverts_the_next_batch_meanwhile(accelerator):
+    mels = {index: tiny_mel(0.05, seed=index) for index in range(9)}
+    sources = [*mels.items(), ("broken", torch.zeros(3, 3))]
+    results = invert_many(sources, INVERTER, device="meta", batch=3)
+    first = next(results)
+    assert accelerator.started.wait(10)
+    rest = {result.name: result for result in results}
+    assert rest.keys() | {first.name} == {*mels, "broken"}
+    assert rest["broken"].error
+    for name, mel in mels.items():
+        result = first if name == first.name else rest[name]
+        torch.testing.assert_close(result.waveform, INVERTER(mel), atol=1e-5, rtol=0)
+    assert threading.get_ident() not in accelerator.threads
+
+
+def test_an_error_of_a_batch_on_an_accelerator_is_raised(accelerator, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(BatchInverter, "invert_mels", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        next(invert_many([("x", tiny_mel())], INVERTER, device="meta"))
