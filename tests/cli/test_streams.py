@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +70,19 @@ def test_streams_that_cannot_be(monkeypatch, run):
     code, out, err = run_stream(monkeypatch, run, b"x", "invert", "-", "-o", "-", *QUICK)
     assert (code, out) == (1, b"")
     assert "cannot be read" in err
+
+
+@pytest.mark.parametrize("command", ["invert", "identify", "convert"])
+def test_messages_name_the_stream_and_no_temporary_file(monkeypatch, run, command):
+    options = {
+        "invert": ["-o", "x.wav", "--json", *QUICK],
+        "identify": ["--json"],
+        "convert": ["-o", "x.npy", "--from", "tiny.json", "--to", "tiny.json"],
+    }
+    few_bands = io.BytesIO()
+    np.save(few_bands, np.zeros((3, 20), np.float32))
+    for content in (b"garbage", few_bands.getvalue(), Path("mel.npy").read_bytes()):
+        _, out, err = run_stream(monkeypatch, run, content, command, "-", *options[command])
+        assert tempfile.gettempdir() not in out.decode() + err
+    if command == "invert":
+        assert json.loads(out)["files"][0]["input"] == "stdin"

@@ -12,8 +12,9 @@ import functools
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TextIO
 
 from torchmelinv.errors import InputError
 
@@ -53,11 +54,45 @@ def with_streams(*inputs: str, read: str, write: str) -> Callable[[_Run], _Run]:
                 for name, value in zip(inputs, values, strict=True):
                     paths = [str(source) if each == _MARK else each for each in _as_list(value)]
                     setattr(options, name, paths[0] if isinstance(value, str) else paths)
-                return run(options) if output != _MARK else _to_stdout(run, options, target)
+                with _shown_as({str(source): "stdin", str(target): "stdout"}):
+                    return run(options) if output != _MARK else _to_stdout(run, options, target)
 
         return run_with_streams
 
     return decorate
+
+
+class _Renaming:
+    """A text stream on which paths appear under other names."""
+
+    def __init__(self, stream: TextIO, names: Mapping[str, str]) -> None:
+        self._stream, self._names = stream, names
+
+    def write(self, text: str) -> int:
+        return self._stream.write(_rename(text, self._names))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _rename(text: str, names: Mapping[str, str]) -> str:
+    for path, name in names.items():
+        text = text.replace(path, name)
+    return text
+
+
+@contextlib.contextmanager
+def _shown_as(names: Mapping[str, str]) -> Iterator[None]:
+    """Replace paths by names in what is printed, and in errors."""
+    stdout, stderr = (_Renaming(stream, names) for stream in (sys.stdout, sys.stderr))
+    try:
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            yield
+    except Exception as error:
+        error.args = tuple(
+            _rename(each, names) if isinstance(each, str) else each for each in error.args
+        )
+        raise
 
 
 def _as_list(value: str | list[str]) -> list[str]:
