@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from torchmelinv._utils.available_memory import is_out_of_memory
+from torchmelinv._utils.table_cache import to_device
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.corpus.batching import BatchLimit, pad_stack
 from torchmelinv.corpus.inverted import Inverted
@@ -108,8 +109,8 @@ class BatchInverter:
         return lengths.expand(batch.shape[:-2])
 
     def _move(self, tensor: Tensor) -> Tensor:
-        """Copy a tensor to the device; to a CUDA device without waiting for its earlier work."""
-        return tensor.to(self.device, non_blocking=self.device.type == "cuda")
+        """Copy a tensor to the device without waiting for its earlier work."""
+        return to_device(tensor, tensor.dtype, self.device)
 
     def _compare(
         self, waveforms: Tensor, ends: Sequence[int], batch: Tensor, lengths: Tensor | None

@@ -234,7 +234,7 @@ def _long_inverse_sumsquare(
         middle = 2 * overlap * hop - convention.left_padding
         repeated = inverse[middle : middle + hop].repeat(n_frames - few)
         inverse = torch.cat([inverse[:middle], repeated, inverse[middle:]])
-    return inverse.to(dtype).to(device)  # in two steps: MPS has no float64
+    return to_device(inverse, dtype, device)
 
 
 def _edge_indices(
@@ -265,11 +265,10 @@ def make_stft_plan(
     """
     right = _padded_length(convention, n_frames) - convention.left_padding - n_samples
     edges = _edge_indices(convention, n_samples, max(right, 0), torch.device("cpu"))
-    # Each new length has a plan: the host must not wait for the earlier work of a CUDA device.
-    move = functools.partial(Tensor.to, device=device, non_blocking=device.type == "cuda")
     if edges is not None:
-        edges = move(edges[0]), move(edges[1])
-    window = move(window_table(convention).to(dtype))  # in two steps: MPS has no float64
+        before, after = (to_device(each, each.dtype, device) for each in edges)
+        edges = before, after
+    window = to_device(window_table(convention), dtype, device)
     return STFTPlan(convention, n_frames, n_samples, window, edges)
 
 
