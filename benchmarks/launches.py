@@ -16,13 +16,16 @@ from benchmarks import records
 from benchmarks.records import Record
 from tests.pretended_device import Record as Counts
 from tests.pretended_device import pretended_device, recording
+from torchmelinv.corpus.batch_inverter import BatchInverter
+from torchmelinv.corpus.batching import BatchLimit
+from torchmelinv.corpus.loading import MelItem
 from torchmelinv.functional import initial_phase
 from torchmelinv.magnitude import MAGNITUDES
 from torchmelinv.phase import PHASES
 from torchmelinv.phases import LWS, RTISILA
 
 PRESET, N_SAMPLES = "hifigan_22k", 220416  # 10 s
-N_ITER = 32
+N_ITER, ITEMS = 32, 16
 # Iterations whose difference counts, so that what is done once does not: whole rounds of checks.
 FEW, MORE = 4, 12
 # LWS and RTISI-LA do not iterate on all frames at once.
@@ -45,7 +48,7 @@ def torchaudio_griffin_lim(n_iter: int, device: torch.device) -> torch.nn.Module
 
 
 def calls(device: torch.device, n_samples: int = N_SAMPLES) -> dict[str, Call]:
-    """Return calls for one item on the device, of 10 s unless another length is given."""
+    """Return calls for items of 10 s on the device, or of another length; most for one item."""
     import torchaudio  # not at the top: the guarantees count launches without it
 
     mel, filterbank = mel_of(n_samples, device), tmi.MelFilterbank(PRESET)
@@ -66,10 +69,14 @@ def calls(device: torch.device, n_samples: int = N_SAMPLES) -> dict[str, Call]:
     ).to(device)
     griffin_lim = torchaudio_griffin_lim(N_ITER, device)
     methods = ("entropic", "least_distance", "nnls")
+    batches = BatchInverter(tmi.MelInverter(PRESET), device, BatchLimit(ITEMS, 10**6))
+    lengths = [max(mel.shape[-1] - shorter, 1) for shorter in range(ITEMS)]
+    items = [MelItem(length, mel[0, :, :length].cpu()) for length in lengths]
     return {
         "MelInverter": lambda: checked(mel),
         "MelInverter, check=False": lambda: unchecked(mel),
         "MelInverter, entropic and fast_griffin_lim": lambda: cascade(mel),
+        f"a batch of {ITEMS} mels in invert_many": lambda: batches.invert(items),
         **{name: lambda name=name: MAGNITUDES[name](linear_mel, filterbank) for name in methods},
         **{
             f"init {name}": lambda name=name: initial_phase(magnitude, PRESET, name)

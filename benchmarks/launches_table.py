@@ -14,7 +14,7 @@ def render(record: Record) -> str:
     ]
     iterations = [[name, f"{launches:.1f}"] for name, launches in record["iterations"].items()]
     explanation = (
-        "One item of 10 s, with 32 iterations. Counted on a pretended device "
+        "One item of 10 s, or a batch, with 32 iterations. Counted on a pretended device "
         "(`tests/pretended_device.py`): each operation that is neither a view nor an allocation "
         "is a launch, also if a library runs it as several kernels. The host waits to read a value "
         "or the size of a result, and to copy. What is done once, such as making tables, does not "

@@ -26,6 +26,6 @@ def test_the_file_has_every_call_and_iteration():
 
 
 def test_an_iteration_launches_less_than_that_of_torchaudio():
-    """The changelog states this."""
+    """As the table of the page shows."""
     iterations = records.load("launches")["iterations"]
     assert iterations["fast_griffin_lim"] < iterations["torchaudio GriffinLim"]
