@@ -165,12 +165,12 @@ def test_missing_packages(run, monkeypatch, package, arguments, message):
 
 @pytest.mark.parametrize("arguments", [[*INVERT, *QUICK], [*ROUNDTRIP, *QUICK, "-o", "x.wav"]])
 def test_interrupting_leaves_nothing_partial(run, monkeypatch, arguments):
-    def interrupted(path, *_args, **_kwargs):
-        Path(path).write_bytes(b"half of it")
+    def interrupted(path, _content):
+        path.write_text("half of it")
         raise KeyboardInterrupt
 
     Path("x.wav").write_text("before")
-    monkeypatch.setattr("soundfile.write", interrupted)
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
     assert run(*arguments) == (130, "", "torchmelinv: error: interrupted\n")
     assert Path("x.wav").read_text() == "before"
     names = {path.name for path in Path().iterdir()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from pathlib import Path
@@ -16,7 +17,6 @@ from torchmelinv._utils.optional import require
 from torchmelinv.errors import FileError, InputError
 from torchmelinv.io.audio_formats import audio_format
 from torchmelinv.io.audio_headers import check_audio_header
-from torchmelinv.io.disk_errors import probe_disk
 from torchmelinv.io.memory import check_memory, memory_errors
 from torchmelinv.io.paths import atomic_write, existing_file
 from torchmelinv.io.resample import resample
@@ -186,19 +186,15 @@ def write_audio(
     scaled = peak > 1 and subtype not in _FLOAT_SUBTYPES
     if scaled:
         samples = samples / peak
+    # Encoded in memory: soundfile waits for the disk at the end of a file, as `atomic_write` does.
+    encoded = io.BytesIO()
     soundfile = require("soundfile")
+    try:
+        soundfile.write(
+            encoded, samples.numpy().T, int(sample_rate), subtype=subtype, format=file_format
+        )
+    except soundfile.SoundFileError as error:
+        raise FileError(f"{path} cannot be written as {file_format} {subtype}: {error}") from None
     with atomic_write(path, staging) as temporary:
-        temporary.touch()  # if that fails, the system gives a reason, which libsndfile would not
-        try:
-            soundfile.write(
-                _soundfile_path(temporary),
-                samples.numpy().T,
-                int(sample_rate),
-                subtype=subtype,
-                format=file_format,
-            )
-        except soundfile.SoundFileError as error:
-            probe_disk(temporary)
-            message = f"{path} cannot be written as {file_format} {subtype}: {error}"
-            raise FileError(message) from None
+        temporary.write_bytes(encoded.getbuffer())
     return WriteResult(peak, -20 * math.log10(peak) if scaled else 0.0)

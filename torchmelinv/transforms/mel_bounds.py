@@ -57,6 +57,8 @@ def _highest_energy(convention: MelConvention) -> float:
     return energy + convention.n_fft * _least_power(convention)
 
 
+@functools.lru_cache(maxsize=64)
+@outside_inference_mode
 def linear_bounds(convention: MelConvention) -> tuple[Tensor, Tensor]:
     """Return the lowest and highest linear mel of each band, (n_mels, 1) each, in float64."""
     matrix, power = mel_matrix(convention), convention.power
