@@ -39,7 +39,8 @@ from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
 from torchmelinv.phase.edge_filters import edge_filters
 from torchmelinv.phase.mel_consistent import MelConsistent
-from torchmelinv.phase.rtisi import RTISILA, RTISIBuffer, rtisi_tables
+from torchmelinv.phase.rtisi import RTISILA, RTISIBuffer
+from torchmelinv.phase.rtisi_tables import rtisi_tables
 from torchmelinv.phase.target import MelData
 from torchmelinv.transforms.compression import decompress
 from torchmelinv.transforms.emphasis import de_emphasize
