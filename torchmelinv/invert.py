@@ -358,10 +358,7 @@ class MelInverter(Module):
             mask = frame_mask(counts, mel)
         if self.check and has_values(mel):
             check_mel_values(mel, self.convention, mask)
-        if mask is not None:
-            mel = torch.where(mask, mel, 0)
-        linear = decompress(mel, self.convention.level)
-        return linear if mask is None else torch.where(mask, linear, 0)
+        return decompress(mel, self.convention.level, mask)
 
     @full_precision
     def to_restored_mel(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:

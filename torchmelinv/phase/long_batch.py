@@ -11,7 +11,8 @@ from torchmelinv._utils.batching import length_mask
 from torchmelinv._utils.validation import Length, as_length, check_lengths
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.pieces import LongMel, invert_pieces
-from torchmelinv.phase.reconstruct import LinearMel, check_held
+from torchmelinv.phase.reconstruct import LinearMel
+from torchmelinv.phase.reconstruct_inputs import check_held
 from torchmelinv.transforms.emphasis import de_emphasize
 from torchmelinv.transforms.stft import STFT
 from torchmelinv.transforms.stft_plan import fit_length, make_stft_plan
