@@ -117,15 +117,6 @@ def test_latency_is_fixed_and_the_length_is_right(convention, n_frames):
     assert stream.n_frames == 0
 
 
-def test_less_look_ahead_is_less_latency():
-    latencies = [
-        StreamingInverter("hifigan_22k", MelConsistent(RTISILA(look_ahead))).latency
-        for look_ahead in (None, 1, 0)
-    ]
-    assert [latency.samples for latency in latencies] == [3 * 256 + 384, 256 + 384, 384]
-    assert latencies[0].seconds == pytest.approx(0.0522, abs=1e-4)
-
-
 @pytest.mark.parametrize("convention", [TINY_LOG, KALDI])
 def test_saved_state_is_resumed(convention):
     mel = mel_of(convention, (2,))
@@ -165,21 +156,6 @@ def test_states_of_other_streams_are_refused():
             other.load_state_dict(state)
     for broken in (None, {}, {"phase": 1}, {**state, "channels": torch.zeros(2)}):
         with pytest.raises(InputError, match="not the state"):
-            stream.load_state_dict(broken)
-    missing = {name: value for name, value in state.items() if name != "past"}
-    for broken in (
-        missing,
-        {**state, "past": state["past"][:, 1:]},
-        {**state, "items": [3]},
-        {**state, "target": None},
-        {**state, "n_frames": -3},
-        {**state, "n_frames": 1.5},
-        {**state, "n_frames": 2**70},
-        {**state, "past": state["past"] * float("nan")},
-        {**state, "past": state["past"].to_sparse()},
-        {**state, "past": state["past"].to("meta")},
-    ):
-        with pytest.raises(InputError, match="this state is incomplete"):
             stream.load_state_dict(broken)
     assert stream.n_frames == mel_of(TINY_LOG).shape[-1]
 

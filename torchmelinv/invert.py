@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmelinv._utils.batching import frame_mask, length_mask
+from torchmelinv._utils.batching import frame_mask
 from torchmelinv._utils.black_box import needs_operator
 from torchmelinv._utils.method_names import InitName, RestorationName
 from torchmelinv._utils.module import Module
@@ -20,7 +20,6 @@ from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.tracing import constant_in_graphs
 from torchmelinv._utils.validation import (
     Length,
-    as_length,
     check_channels,
     check_finite,
     check_flag,
@@ -36,20 +35,19 @@ from torchmelinv.magnitude import MagnitudeName, as_magnitude_inverse
 from torchmelinv.magnitude.transpose import transpose
 from torchmelinv.phase import PhaseName, as_phase_method
 from torchmelinv.phase.initial_phase import check_init
+from torchmelinv.phase.long_batch import invert_long_batch
 from torchmelinv.phase.method import PhaseMethod
-from torchmelinv.phase.pieces import LongMel, can_invert, invert_pieces, is_long, memory_of
-from torchmelinv.phase.reconstruct import LinearMel, check_held, reconstruct
+from torchmelinv.phase.pieces import can_invert, is_long, memory_of
+from torchmelinv.phase.reconstruct import LinearMel, reconstruct
 from torchmelinv.restoration.registry import as_restoration, restore_linear_mel
 from torchmelinv.restoration.restoration import Restoration
 from torchmelinv.solvers.iterate import Gradient, Solution, check_gradient
 from torchmelinv.transforms.compression import decompress
 from torchmelinv.transforms.dc_offset import restore_dc
-from torchmelinv.transforms.emphasis import de_emphasize
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_mel_values
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 from torchmelinv.transforms.spectrum import remove_offset
 from torchmelinv.transforms.stft import STFT
-from torchmelinv.transforms.stft_plan import fit_length, make_stft_plan
 
 __all__ = ["MelInverter"]
 
@@ -360,10 +358,7 @@ class MelInverter(Module):
             mask = frame_mask(counts, mel)
         if self.check and has_values(mel):
             check_mel_values(mel, self.convention, mask)
-        if mask is not None:
-            mel = torch.where(mask, mel, 0)
-        linear = decompress(mel, self.convention.level)
-        return linear if mask is None else torch.where(mask, linear, 0)
+        return decompress(mel, self.convention.level, mask)
 
     @full_precision
     def to_restored_mel(self, mel: Tensor, *, lengths: Tensor | None = None) -> Tensor:
@@ -423,52 +418,6 @@ class MelInverter(Module):
         n_samples = self.convention.n_samples(n_frames) * n_channels
         return memory_of(self.convention, n_frames, n_samples if in_pieces else None)
 
-    def _invert_long(
-        self, linear_mel: Tensor, lengths: Tensor | None, length: Length | None
-    ) -> Tensor:
-        """Invert long mels one by one, or recording by recording, in pieces."""
-        convention, n_frames = self.convention, linear_mel.shape[-1]
-        n_channels = linear_mel.shape[-3] if self.channels else 1
-        recordings = linear_mel.reshape(-1, n_channels, *linear_mel.shape[-2:])
-        items = linear_mel.shape[:-2]
-        counts = torch.full(items, n_frames)
-        if lengths is not None:
-            counts = check_lengths(lengths, items, n_frames, torch.device("cpu"))
-        ends = counts.reshape(-1, n_channels).amax(1).tolist()
-        length = as_length(length, items)
-        if isinstance(length, Tensor):
-            check_held(self.stft, length.reshape(-1), counts.reshape(-1))
-        default = convention.n_samples(n_frames)
-        wanted = torch.as_tensor(default if length is None else length)
-        wanted = wanted.expand(items).reshape(-1, n_channels)
-        n_samples = int(wanted.max())
-        waveforms = []
-        for values, end, sample_counts in zip(recordings, ends, wanted, strict=True):
-            values, longest = values[..., :end], int(sample_counts.max())
-            fits = length is not None and convention.n_frames(longest) == end
-            own = longest if fits else convention.n_samples(end)
-            plan = make_stft_plan(self.stft.convention, end, own, values.dtype, values.device)
-
-            def magnitude_of(first: int, last: int, values: Tensor = values) -> Tensor:
-                return self._to_magnitude(values, slice(first, last))
-
-            signal = invert_pieces(
-                self._method,
-                LongMel(values, magnitude_of, self._envelope, self.filterbank, convention),
-                plan,
-                self.n_iter,
-                init=self.init,
-                seed=self.seed,
-                tolerance=self.tolerance,
-            )
-            waveform = de_emphasize(signal, convention.pre_emphasis)
-            waveform = fit_length(waveform, n_samples)
-            if isinstance(length, Tensor):
-                mask = length_mask(sample_counts.to(waveform.device), n_samples)
-                waveform = torch.where(mask, waveform, 0)
-            waveforms.append(waveform)
-        return torch.stack(waveforms).reshape(*items, n_samples)
-
     def _invert(
         self,
         mel: Tensor,
@@ -493,6 +442,15 @@ class MelInverter(Module):
             if trains is None:
                 trains = linear_mel.requires_grad and torch.is_grad_enabled()
             linear_mel = self._restored(linear_mel, lengths, trains)
+            target = LinearMel(linear_mel, self.filterbank, self.convention)
+            options: dict[str, Any] = {
+                "init": self.init,
+                "seed": self.seed,
+                "lengths": lengths,
+                "length": length,
+                "tolerance": self.tolerance,
+                "channels": self.channels,
+            }
             if (
                 not diagnostics
                 and init_waveform is None
@@ -501,21 +459,24 @@ class MelInverter(Module):
                 and is_long(self.convention, linear_mel.shape[-1], linear_mel.device)
                 and can_invert(self._method, self.init, self.n_iter)
             ):
-                waveform = self._invert_long(linear_mel, lengths, length)
+                waveform = invert_long_batch(
+                    self._method,
+                    target,
+                    self.stft,
+                    self.n_iter,
+                    magnitude_of=self._to_magnitude,
+                    envelope_of=self._envelope,
+                    **options,
+                )
                 return Solution(waveform, *[waveform.new_zeros(0)] * 4)
             return reconstruct(
                 self._method,
                 self._to_magnitude(linear_mel),
                 self.stft,
                 self.n_iter,
-                init=self.init,
-                seed=self.seed,
-                lengths=lengths,
-                length=length,
                 init_waveform=init_waveform,
-                tolerance=self.tolerance,
                 gradient=self.gradient,
-                channels=self.channels,
-                mel=LinearMel(linear_mel, self.filterbank, self.convention),
+                mel=target,
+                **options,
                 **diagnostics,
             )

@@ -17,10 +17,9 @@ RTISI-LA on a fixed magnitude.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,21 +27,19 @@ from torch import Tensor
 from torchmelinv._utils.batching import frames_first, map_batch
 from torchmelinv._utils.options import named_options
 from torchmelinv._utils.precision import full_precision
-from torchmelinv._utils.validation import (
-    LARGEST_LENGTH,
-    check_channels,
-    check_flag,
-    is_finite,
-)
+from torchmelinv._utils.validation import check_channels, check_flag
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.errors import InputError
 from torchmelinv.phase.edge_filters import edge_filters
 from torchmelinv.phase.mel_consistent import MelConsistent
-from torchmelinv.phase.rtisi import RTISILA, RTISIBuffer, rtisi_tables
+from torchmelinv.phase.rtisi import RTISILA, RTISIBuffer
+from torchmelinv.phase.rtisi_tables import rtisi_tables
 from torchmelinv.phase.target import MelData
+from torchmelinv.stream_latency import Latency, stream_latency
+from torchmelinv.stream_state import StreamState, read_state
 from torchmelinv.transforms.compression import decompress
-from torchmelinv.transforms.emphasis import de_emphasize
+from torchmelinv.transforms.emphasis import de_emphasize_next
 from torchmelinv.transforms.mel_checks import check_mel_shape, check_possible_values
 from torchmelinv.transforms.mel_filterbank import MelFilterbank
 
@@ -51,37 +48,6 @@ __all__ = ["Latency", "StreamingInverter"]
 # Chosen on speech: 20 iterations come 1 dB closer to the mel at twice the time; one inner iteration
 # stays 2 dB further away at four fifths of the time.
 DEFAULT_STREAM = MelConsistent(RTISILA())
-
-
-class Latency(NamedTuple):
-    """How far the samples of a stream lag behind its frames.
-
-    The lag is constant: T frames have returned ``max(0, hop_length * T - samples)`` samples.
-
-    Args:
-        frames: Later frames that must be known before a frame is final.
-        samples: ``hop_length * frames`` plus the left padding of the convention; at least one hop
-            if the waveform ends on a frame.
-        seconds: Duration of these samples.
-
-    Example:
-        >>> import torchmelinv as tmi
-        >>> tmi.StreamingInverter("hifigan_22k").latency.samples
-        1152
-    """
-
-    frames: int
-    samples: int
-    seconds: float
-
-
-class _State(NamedTuple):
-    """What one push hands to the next."""
-
-    n_frames: int  # pushed so far
-    items: tuple[int, ...]  # leading dimensions
-    buffer: RTISIBuffer
-    last_hop: Tensor  # the newest final samples, (items, hop_length)
 
 
 class StreamingInverter:
@@ -152,8 +118,8 @@ class StreamingInverter:
         self._method = phase.method
         self._filterbank = MelFilterbank(self._convention)
         self._edges = edge_filters(self._filterbank.matrix)
-        self._state: _State | None = None
-        self._latency = self._find_latency()
+        self._state: StreamState | None = None
+        self._latency = stream_latency(self._convention, self._method.latency(self._convention))
         first = self._first_tensors(torch.empty(1, 0, self._convention.n_mels, device="cpu"))
         self._state_bytes = sum(tensor.nbytes for tensor in first)
 
@@ -219,7 +185,7 @@ class StreamingInverter:
         state = self._state
         if state is None:
             *buffer, last_hop = self._first_tensors(rows)
-            state = _State(0, items, RTISIBuffer(*buffer), last_hop)
+            state = StreamState(0, items, RTISIBuffer(*buffer), last_hop)
         kind = "{}, on {}, leading dimensions {}".format
         given = kind(mel.dtype, mel.device, items)
         first = kind(state.last_hop.dtype, state.last_hop.device, state.items)
@@ -290,12 +256,8 @@ class StreamingInverter:
         Returns:
             Tensors and plain values, for `torch.save`.
         """
-        identity = self._identity()
-        if self._state is None:
-            return identity
-        n_frames, items, buffer, last_hop = self._state
-        frames = {"n_frames": n_frames, "items": list(items)}
-        return {**identity, **frames, **buffer._asdict(), "last_hop": last_hop}
+        frames = {} if self._state is None else self._state.to_dict()
+        return {**self._identity(), **frames}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a state, on the device of its tensors.
@@ -311,7 +273,11 @@ class StreamingInverter:
             given = state.get(name) if isinstance(state, dict) else None
             if not isinstance(given, type(value)) or given != value:
                 raise InputError(f"this is not the state of a stream with the same {name}: {value}")
-        self._state = self._read_state(state) if "n_frames" in state else None
+        self._state = (
+            read_state(state, self._first_tensors, self.convention.n_mels)
+            if "n_frames" in state
+            else None
+        )
 
     def _identity(self) -> dict[str, Any]:
         """Return what a state belongs to."""
@@ -320,36 +286,6 @@ class StreamingInverter:
             "phase": repr(self.phase),
             "channels": self.channels,
         }
-
-    def _read_state(self, values: dict[str, Any]) -> _State:
-        """Return the state with these values, which are untrusted input."""
-        try:
-            n_frames, items = int(values["n_frames"]), tuple(map(int, values["items"]))
-            tensors = [values[name] for name in (*RTISIBuffer._fields, "last_hop")]
-            like = tensors[-1].new_empty(math.prod(items), 0, self.convention.n_mels)
-            given, expected = (
-                [(tensor.shape, tensor.dtype, tensor.device, tensor.layout) for tensor in each]
-                for each in (tensors, self._first_tensors(like))
-            )
-            valid = given == expected and n_frames == values["n_frames"] > 0
-            valid = valid and n_frames <= LARGEST_LENGTH and like.device.type != "meta"
-            valid = valid and all(map(is_finite, tensors))
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RuntimeError):
-            valid = False
-        if not valid:
-            raise InputError(
-                "this state is incomplete or damaged: give all that state_dict() returned, on one "
-                "device"
-            )
-        return _State(n_frames, items, RTISIBuffer(*tensors[:-1]), tensors[-1])
-
-    def _find_latency(self) -> Latency:
-        convention = self.convention
-        frames, hop_length = self._method.latency(convention), convention.hop_length
-        # If the waveform ends on a frame, T frames span T − 1 hops: a hop waits for the next frame.
-        least = hop_length * convention.ends_on_frame
-        samples = max(hop_length * frames + convention.left_padding, least)
-        return Latency(frames, samples, samples / convention.sample_rate)
 
     def _first_tensors(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Return the tensors of a state before frames like these, (items, frames, n_mels)."""
@@ -360,7 +296,9 @@ class StreamingInverter:
         """Return how many samples have left the stream after so many frames."""
         return max(0, self.convention.hop_length * n_frames - self.latency.samples)
 
-    def _advance(self, state: _State, rows: Tensor, present: Tensor) -> tuple[Tensor, _State]:
+    def _advance(
+        self, state: StreamState, rows: Tensor, present: Tensor
+    ) -> tuple[Tensor, StreamState]:
         """Take in frames; return the samples (…, n) that become final, and the next state.
 
         Args:
@@ -372,6 +310,7 @@ class StreamingInverter:
             Samples and state.
         """
         hop_length, left_padding = self.convention.hop_length, self.convention.left_padding
+        coefficient = self.convention.pre_emphasis
         n_before, n_after = state.n_frames, state.n_frames + rows.shape[1]
         n_channels = state.items[-1] if self.channels else 1
 
@@ -391,7 +330,7 @@ class StreamingInverter:
                     tables, make_target, buffer, linear, present, frame, n_channels
                 )
                 position = (frame - self.latency.frames) * hop_length - left_padding
-                hops.append(self._de_emphasize(buffer.finished, hops[-1], position))
+                hops.append(de_emphasize_next(buffer.finished, hops[-1], coefficient, position))
             results = (torch.cat(hops, -1), *buffer, hops[-1])
             return tuple(each.unflatten(0, (-1, n_channels)) for each in results)
 
@@ -405,25 +344,4 @@ class StreamingInverter:
         end = samples.shape[-1] - n_waiting
         n_samples = self._n_returned(n_after) - self._n_returned(n_before)
         waveform = samples[:, end - n_samples : end].reshape(*state.items, n_samples)
-        return waveform, _State(n_after, state.items, RTISIBuffer(*buffer), last_hop)
-
-    def _de_emphasize(self, samples: Tensor, previous: Tensor, position: int) -> Tensor:
-        """Undo the pre-emphasis of one hop of samples.
-
-        Args:
-            samples: Samples (items, hop_length).
-            previous: The de-emphasized hop before.
-            position: Index of the first sample in the waveform; negative in the padding.
-
-        Returns:
-            De-emphasized samples.
-        """
-        coefficient = self.convention.pre_emphasis
-        if coefficient == 0:
-            return samples
-        if position < 0:  # the padding is not part of the waveform
-            samples = samples.clone()
-            samples[:, :-position] = 0
-        decay = coefficient ** torch.arange(1, samples.shape[-1] + 1, dtype=torch.float64)
-        decay = decay.to(previous.dtype).to(previous.device)
-        return de_emphasize(samples, coefficient) + previous[:, -1:] * decay
+        return waveform, StreamState(n_after, state.items, RTISIBuffer(*buffer), last_hop)

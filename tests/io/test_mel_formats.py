@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from torchmelinv.errors import FileError
+from torchmelinv.errors import DependencyError, FileError
 from torchmelinv.io.entry import MelEntry
 from torchmelinv.io.mel_formats import ARRAY_SUFFIXES, MEL_SUFFIXES
 from torchmelinv.io.mels import mel_entries, read_mel
@@ -18,3 +20,10 @@ def test_each_suffix_has_a_reader(tmp_path, suffix):
         read_mel(path)
     if suffix in ARRAY_SUFFIXES:
         assert mel_entries(path) == [MelEntry(path)]
+
+
+def test_missing_safetensors_is_named(tmp_path, monkeypatch):
+    (tmp_path / "x.safetensors").write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(DependencyError, match="pip install safetensors"):
+        read_mel(tmp_path / "x.safetensors")

@@ -12,7 +12,7 @@ from tests.solve import solve
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.errors import InputError
 from torchmelinv.phase.bin_angle import window_center
-from torchmelinv.phase.rtisi import rtisi_tables
+from torchmelinv.phase.rtisi_tables import rtisi_tables
 from torchmelinv.phase.target import MagnitudeTarget
 from torchmelinv.phases import LWS, RTISILA, GriffinLim, MelConsistent, Then
 from torchmelinv.transforms.stft import STFT

@@ -69,6 +69,17 @@ def test_peaks_are_taken_over_the_items_own_frames():
     torch.testing.assert_close(compress(mel, level, mask)[..., :3], compress(mel[..., :3], level))
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_padding_decompresses_to_zero_and_overflows_no_gradient(level):
+    mask = torch.arange(5) < 3
+    values = torch.where(mask, compress(MEL, level), 1e6).requires_grad_()
+    result = decompress(values, level, mask)
+    torch.testing.assert_close(result[..., :3], decompress(values[..., :3], level))
+    assert not result[..., 3:].any()
+    (gradient,) = torch.autograd.grad(result.sum(), values)
+    assert gradient.isfinite().all()
+
+
 def test_floor_stays_and_linear_zero_is_zero():
     silence = torch.zeros(8, 3)
     floored = Compression(log="ln", floor=1e-5)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from torchmelinv._utils.optional import require
+from torchmelinv.errors import FileError
+
 __all__ = ["ARRAY_SUFFIXES", "KALDI_SUFFIXES", "MEL_SUFFIXES", "TABLE_SUFFIXES"]
 
 # Files that hold arrays by name.
@@ -12,3 +17,23 @@ TABLE_SUFFIXES = (".parquet", ".arrow")
 TAR_SUFFIX = ".tar"
 PICTURE_SUFFIX = ".png"
 MEL_SUFFIXES = (*ARRAY_SUFFIXES, *KALDI_SUFFIXES, *TABLE_SUFFIXES, TAR_SUFFIX, PICTURE_SUFFIX)
+# suffix: (module that must load before the file is read, the extra that installs it)
+_PACKAGES = {
+    ".safetensors": ("safetensors", None),
+    ".h5": ("h5py", "hdf5"),
+    ".hdf5": ("h5py", "hdf5"),
+    ".parquet": ("pyarrow", "arrow"),
+    ".arrow": ("pyarrow", "arrow"),
+    ".png": ("PIL.Image", "images"),
+}
+
+
+def known_suffix(path: Path) -> str:
+    """Return the suffix of a file that can be read; its package must load."""
+    suffix = path.suffix.lower()
+    if suffix not in MEL_SUFFIXES:
+        came = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        raise FileError(f"{path} {came}; mels are read from {' '.join(MEL_SUFFIXES)} files")
+    if suffix in _PACKAGES:
+        require(*_PACKAGES[suffix])
+    return suffix

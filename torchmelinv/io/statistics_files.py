@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from torchmelinv.errors import FileError
-from torchmelinv.io.mels import read_arrays
+from torchmelinv.io.array_files import read_arrays
 from torchmelinv.io.paths import existing_file
 
 __all__ = ["read_band_statistics"]

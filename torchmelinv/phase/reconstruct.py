@@ -1,7 +1,7 @@
 """From a magnitude to a waveform by any phase method: the steps shared by all methods.
 
 Batches, scale, initial phase, items of different length, gradient modes and diagnostics are handled
-here; a method defines its iteration.
+here, after the check of the inputs (`reconstruct_inputs.py`); a method defines its iteration.
 """
 
 from __future__ import annotations
@@ -11,31 +11,18 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from torchmelinv._utils.batching import frames_first, length_mask, map_batch
+from torchmelinv._utils.batching import length_mask, map_batch
 from torchmelinv._utils.precision import full_precision
 from torchmelinv._utils.tracing import refuse_transforms
-from torchmelinv._utils.validation import (
-    Length,
-    as_length,
-    check_channels,
-    check_features,
-    check_lengths,
-    check_options,
-    check_real,
-)
+from torchmelinv._utils.validation import Length, check_options
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
-from torchmelinv.phase.initial_phase import (
-    check_angles,
-    copy_phase,
-    init_spectrum,
-    shared_angles,
-)
+from torchmelinv.phase.initial_phase import copy_phase, init_spectrum
 from torchmelinv.phase.iterate_stages import Loop, iterate_stages
 from torchmelinv.phase.method import PhaseMethod
 from torchmelinv.phase.problem import PhaseProblem
+from torchmelinv.phase.reconstruct_inputs import Inputs, prepare_inputs
 from torchmelinv.phase.target import MelData
 from torchmelinv.solvers.iterate import Solution, check_gradient
 from torchmelinv.transforms.emphasis import de_emphasize
@@ -50,95 +37,6 @@ class LinearMel(NamedTuple):
     values: Tensor  # (…, n_mels, n_frames)
     filterbank: MelFilterbank
     convention: MelConvention
-
-
-class _Inputs(NamedTuple):
-    """The inputs with one item dimension and frames before bins; one entry per item."""
-
-    magnitude: Tensor  # (items, frames, n_freqs)
-    frame_counts: Tensor | None  # (items,)
-    sample_counts: Tensor | None  # (items,)
-    angles: Tensor | None  # given initial angles, (items, frames, n_freqs)
-    init_signal: Tensor | None  # the signal whose phase is the initial one, (items, samples)
-    mel: Tensor | None  # (items, frames, n_mels)
-
-
-def _prepare(
-    magnitude: Tensor,
-    stft: STFT,
-    lengths: Any,
-    given_length: Length | None,
-    init: str | Tensor,
-    seed: int,
-    init_waveform: Tensor | None,
-    mel: LinearMel | None,
-    channels: bool,
-) -> tuple[_Inputs, int, int | Tensor | None]:
-    """Check the inputs; return them, the number of samples to iterate on, and the length."""
-    convention = stft.convention
-    magnitude = check_features(magnitude, "magnitude", convention.n_freqs)
-    if channels:
-        check_channels(magnitude)
-    items, n_frames = magnitude.shape[:-2], magnitude.shape[-1]
-    length = as_length(given_length, items)
-    # If as many samples have other frames than these, iterate on the default number of samples; the
-    # waveform is trimmed or zero-padded in the end.
-    n_samples = stft.default_length(n_frames)
-    if isinstance(length, Tensor):
-        n_samples = max(n_samples, int(length.max()))
-    elif length is not None and convention.n_frames(length) == n_frames:
-        n_samples = length
-    rows = frames_first(magnitude)
-    frame_counts = sample_counts = angles = init_signal = None
-    if lengths is not None:
-        frame_counts = check_lengths(lengths, items, n_frames, rows.device).reshape(-1)
-    if isinstance(length, Tensor):
-        length = length.reshape(-1)
-        if frame_counts is None:
-            frame_counts = torch.full_like(length, n_frames, device=rows.device)
-        check_held(stft, length, frame_counts)
-    if frame_counts is not None:
-        wanted = length.to(rows.device) if isinstance(length, Tensor) else length
-        sample_counts = stft.valid_length(frame_counts, n_samples, wanted)
-    if isinstance(init, Tensor):
-        angles = check_angles(init, magnitude).expand(magnitude.shape)
-        angles = angles.reshape(-1, *magnitude.shape[-2:]).mT
-    elif channels and init_waveform is None:
-        masked = rows
-        if frame_counts is not None:
-            masked = torch.where(length_mask(frame_counts, n_frames)[..., None], rows, 0)
-        angles = shared_angles(init, seed, masked, items[-1], convention, mel is not None)
-    if init_waveform is not None:
-        if init_waveform.shape[:-1] != items or init_waveform.shape[-1] == 0:
-            allowed = ", ".join([*map(str, items), "n_samples ≥ 1"])
-            shape = tuple(init_waveform.shape)
-            raise InputError(f"init_waveform has shape {shape}; it must be ({allowed})")
-        init_signal = check_real(init_waveform, "init_waveform").to(rows.dtype)
-        init_signal = init_signal.reshape(-1, init_waveform.shape[-1])
-        # The iteration sees signals before de-emphasis.
-        init_signal = init_signal - convention.pre_emphasis * pad(init_signal, (1, 0))[:, :-1]
-        missing = max(0, n_samples - init_signal.shape[-1])
-        init_signal = pad(init_signal, (0, missing))[:, :n_samples]
-        if sample_counts is not None:
-            init_signal = torch.where(length_mask(sample_counts, n_samples), init_signal, 0)
-    values = None if mel is None else frames_first(mel.values)
-    inputs = _Inputs(rows, frame_counts, sample_counts, angles, init_signal, values)
-    return inputs, n_samples, length
-
-
-def check_held(stft: STFT, length: Tensor, frame_counts: Tensor) -> None:
-    """Refuse more samples than the frames of an item hold, (items,); accelerators are not read."""
-    if frame_counts.device.type != "cpu":
-        return
-    too_long = (stft.frame_counts(length) > frame_counts).nonzero()
-    if len(too_long):
-        item = int(too_long[0])
-        n_frames = int(frame_counts[item])
-        raise InputError(
-            f"length is {int(length[item])} for item {item}, whose {n_frames} frames hold at most "
-            f"{stft.convention.min_samples(n_frames + 1) - 1} samples; does it have the items in "
-            "the same order as lengths?"
-        )
 
 
 @full_precision
@@ -197,8 +95,9 @@ def reconstruct(
         given = "init_waveform" if init_waveform is not None else "init (angles)"
         if init_waveform is not None or isinstance(init, Tensor):
             raise InputError(f"{given} has no effect on {method!r}, which finds its own phases")
-    inputs, n_samples, output_length = _prepare(
-        magnitude, stft, lengths, length, init, seed, init_waveform, mel, channels
+    mel_values = None if mel is None else mel.values
+    inputs, n_samples, output_length = prepare_inputs(
+        magnitude, stft, lengths, length, init, seed, init_waveform, mel_values, channels
     )
     # A method that finds its own phases links the channels itself, in one batch.
     linked = channels and n_iter > 0 and not first_stage.uses_initial_phase
@@ -246,7 +145,7 @@ def reconstruct(
     return Solution(waveform, n_iterations, residual, converged, history.movedim(-1, 0))
 
 
-def _finish(signal: Tensor, inputs: _Inputs, stft: STFT, length: int | Tensor | None) -> Tensor:
+def _finish(signal: Tensor, inputs: Inputs, stft: STFT, length: int | Tensor | None) -> Tensor:
     """Return waveforms (items, n_samples): de-emphasized, and 0 after each item's end."""
     convention = stft.convention
     waveform = de_emphasize(signal, convention.pre_emphasis)

@@ -58,12 +58,8 @@ def decompressed(
 ) -> tuple[Tensor, Tensor | None]:
     """Return linear mels (items, n_mels, n_frames), 0 in padding, and the frames of each item."""
     mel, counts = check_log_mel(check_mel_shape(mel, convention), lengths)
-    if counts is None:
-        return decompress(mel, convention.level), None
-    # Masked before the exponential, whose gradient would be NaN where padding overflows it.
-    mask = frame_mask(counts, mel)
-    linear = decompress(torch.where(mask, mel, 0), convention.level)
-    return torch.where(mask, linear, 0), counts
+    mask = None if counts is None else frame_mask(counts, mel)
+    return decompress(mel, convention.level, mask), counts
 
 
 def hold_last_frame(log_mel: Tensor, counts: Tensor | None) -> Tensor:

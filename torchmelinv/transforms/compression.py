@@ -104,7 +104,7 @@ def logarithmic(values: Tensor, level: Compression) -> Tensor:
 
 
 @full_precision
-def decompress(values: Tensor, level: Compression) -> Tensor:
+def decompress(values: Tensor, level: Compression, mask: Tensor | None = None) -> Tensor:
     """Compute the linear mel spectrogram of values: the inverse of `compress` above the floor.
 
     The gradient is 0 where the result is 0 (below the offset, or below 0 for linear values).
@@ -113,6 +113,7 @@ def decompress(values: Tensor, level: Compression) -> Tensor:
     Args:
         values: Values (…, n_mels, n_frames).
         level: The compression.
+        mask: True for an item's own frames, (…, 1, n_frames); others become 0. Default: all frames.
 
     Returns:
         Linear mel spectrogram (…, n_mels, n_frames), at least 0.
@@ -122,6 +123,7 @@ def decompress(values: Tensor, level: Compression) -> Tensor:
 
     Shape:
         - values: (…, n_mels, n_frames)
+        - mask: (…, 1, n_frames)
         - output: (…, n_mels, n_frames)
 
     Example:
@@ -131,9 +133,14 @@ def decompress(values: Tensor, level: Compression) -> Tensor:
         >>> decompress(torch.tensor([[0.0, -20.0]]), decibels)
         tensor([[1.0000, 0.1000]])
     """
-    mel = logarithmic(check_real(values, "mel"), level)
+    values = check_real(values, "mel")
+    if mask is not None:
+        # Before the exponential, whose gradient would be NaN where padding overflows it.
+        values = torch.where(mask, values, 0)
+    mel = logarithmic(values, level)
     if level.log is not None:
         mel = (mel * _LN_OF_BASE[level.log]).exp()
     if level.offset:
         mel = mel - level.offset
-    return mel.relu()
+    mel = mel.relu()
+    return mel if mask is None else torch.where(mask, mel, 0)

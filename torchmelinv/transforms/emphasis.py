@@ -23,3 +23,26 @@ def de_emphasize(signal: Tensor, coefficient: float) -> Tensor:
         signal = signal + gain * pad(signal, (reach, 0))[..., : signal.shape[-1]]
         reach, gain = 2 * reach, gain * gain
     return signal
+
+
+def de_emphasize_next(signal: Tensor, previous: Tensor, coefficient: float, start: int) -> Tensor:
+    """Undo the pre-emphasis of the samples of a waveform that follow those of another call.
+
+    Args:
+        signal: The next samples, (items, n).
+        previous: The de-emphasized samples before, (items, n).
+        coefficient: The coefficient of the pre-emphasis.
+        start: Index of the first sample in the waveform; negative in the padding, which is not part
+            of it.
+
+    Returns:
+        De-emphasized samples, (items, n).
+    """
+    if coefficient == 0:
+        return signal
+    if start < 0:
+        signal = signal.clone()
+        signal[:, :-start] = 0
+    decay = coefficient ** torch.arange(1, signal.shape[-1] + 1, dtype=torch.float64)
+    decay = decay.to(previous.dtype).to(previous.device)
+    return de_emphasize(signal, coefficient) + previous[:, -1:] * decay
