@@ -15,15 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from torchmelinv._utils.options import named_options
-from torchmelinv.conventions.records import (
-    DCT_NORMS,
-    FILTER_NORMS,
-    Compression,
-    MelConvention,
-    MfccConvention,
-    Padding,
-    WindowName,
-)
+from torchmelinv.conventions.compression import Compression
+from torchmelinv.conventions.mel_convention import FILTER_NORMS, MelConvention
+from torchmelinv.conventions.mfcc_convention import DCT_NORMS, MfccConvention
+from torchmelinv.conventions.stft_convention import Padding, WindowName
 from torchmelinv.errors import ConventionError, DependencyError
 
 __all__ = ["from_librosa", "from_librosa_mfcc", "from_torchaudio", "from_torchaudio_mfcc"]
