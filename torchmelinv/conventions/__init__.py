@@ -3,8 +3,8 @@
 The fields stand in the order in which they act. Nothing in these classes computes on audio:
 `transforms.stft`, `transforms.mel_filterbank` and `transforms.compression` do.
 
-`presets` has the conventions of published models by name, `interop` those of librosa's arguments
-and torchaudio's transforms, `config_files` those of JSON files.
+`presets` has the conventions of published models by name, `librosa` those of librosa's arguments,
+`torchaudio` those of torchaudio's transforms, `config_files` those of JSON files.
 """
 
 from torchmelinv.conventions.compression import Compression

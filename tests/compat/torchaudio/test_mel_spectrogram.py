@@ -9,7 +9,7 @@ import torchaudio.transforms as reference
 from tests.compat.torchaudio.deviation import SMALL, deviation
 from tests.problems import tones
 from torchmelinv.compat import torchaudio as compat
-from torchmelinv.conventions.interop import from_torchaudio
+from torchmelinv.conventions.torchaudio import from_torchaudio
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:At least one mel filterbank:UserWarning",  # torchaudio's, for empty filters
