@@ -21,13 +21,9 @@ from torchmelinv.conventions import (
     STFTConvention,
 )
 from torchmelinv.conventions.config_files import read_convention
-from torchmelinv.conventions.interop import (
-    from_librosa,
-    from_librosa_mfcc,
-    from_torchaudio,
-    from_torchaudio_mfcc,
-)
+from torchmelinv.conventions.librosa import from_librosa, from_librosa_mfcc
 from torchmelinv.conventions.presets import as_convention, preset, preset_names
+from torchmelinv.conventions.torchaudio import from_torchaudio, from_torchaudio_mfcc
 from torchmelinv.conversion import Conversion, convert
 from torchmelinv.corpus.inversion import invert_many
 from torchmelinv.cuda.backend import backend

@@ -24,14 +24,17 @@ from torchmelinv.metrics import (
     OPINION_METRICS,
     aligned_mel_scores,
     aligned_scores,
+    alignment,
     bootstrap_mean,
     f0_rmse_cents,
+    fundamental_frequency,
     gross_pitch_error,
     mel_scores,
     perceptual_scores,
     voicing_error,
     waveform_scores,
 )
+from torchmelinv.metrics.fundamental_frequency import find_f0
 from torchmelinv.transforms.compression import decompress
 
 ANALYZER = MelSpectrogram(TINY)
@@ -111,6 +114,27 @@ def test_scores_are_those_of_the_metrics():
     assert scored["mel"].scores == pytest.approx(expected, abs=1e-5)
     in_order = [name for name in METRICS if name in scored["good1"].scores]
     assert list(scored["good1"].scores) == in_order
+
+
+def test_the_fundamental_frequency_of_a_pair_is_searched_once(monkeypatch):
+    searched = []
+
+    def find(waveform, *args):
+        searched.append(waveform.shape[-1])
+        return find_f0(waveform, *args)
+
+    for module in (alignment, fundamental_frequency):
+        monkeypatch.setattr(module, "find_f0", find)
+    pairs = {pair.name: pair for pair in pair_files("gen", "ref")}
+    (scored,) = evaluate([pairs["good1"]], TINY, perceptual=False)
+    assert searched == [2000, 2000]
+    expected = aligned_scores(noisy(tone(0.25, 1), 1), tone(0.25, 1), ANALYZER)
+    assert {name: scored.scores[name] for name in expected} == pytest.approx(
+        expected, abs=0, rel=0, nan_ok=True
+    )
+    searched.clear()
+    evaluate([pairs["other"]], TINY, perceptual=False)
+    assert sorted(searched) == [1600, 1600, 2400]  # the reference is also compared as a whole
 
 
 @pytest.mark.parametrize("batch", [2, 50])

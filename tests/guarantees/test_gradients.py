@@ -26,7 +26,7 @@ from tests.problems import DEFICIENT, tones
 from tests.solve import MAGNITUDE_PHASES, solve, solve_mel
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import Compression, MelConvention
-from torchmelinv.conventions.records import PADDINGS
+from torchmelinv.conventions.stft_convention import PADDINGS
 from torchmelinv.errors import InputError
 from torchmelinv.functional import initial_phase
 from torchmelinv.invert import MelInverter

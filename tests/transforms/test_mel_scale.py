@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
-from torchmelinv.conventions.records import MEL_SCALES
+from torchmelinv.conventions.mel_convention import MEL_SCALES
 from torchmelinv.transforms.mel_scale import hz_to_mel, mel_to_hz
 
 HERTZ = np.concatenate(

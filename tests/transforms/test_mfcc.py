@@ -15,8 +15,9 @@ from tests.problems import TINY, TINY_LOG, tones
 from torchmelinv import functional
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention, MfccConvention
-from torchmelinv.conventions.interop import from_librosa_mfcc, from_torchaudio_mfcc
+from torchmelinv.conventions.librosa import from_librosa_mfcc
 from torchmelinv.conventions.presets import preset
+from torchmelinv.conventions.torchaudio import from_torchaudio_mfcc
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.transforms.compression import decompress
 from torchmelinv.transforms.mfcc import inverse_dct, mel_to_mfcc, mfcc_to_mel

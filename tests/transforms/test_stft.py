@@ -10,7 +10,7 @@ import torch
 from tests.problems import PADDINGS, stft_convention, tones
 from torchmelinv.conventions import MelConvention, STFTConvention
 from torchmelinv.conventions.presets import preset
-from torchmelinv.conventions.records import Padding
+from torchmelinv.conventions.stft_convention import Padding
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.transforms.stft import STFT
 from torchmelinv.transforms.window import sumsquare_floor

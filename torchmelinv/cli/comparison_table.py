@@ -7,7 +7,8 @@ import textwrap
 
 from torchmelinv._utils.text import printable
 from torchmelinv.cli.describe import format_table
-from torchmelinv.corpus.comparison import Comparison, MetricInfo, SystemSummary, metric_info
+from torchmelinv.corpus.comparison import Comparison, SystemSummary
+from torchmelinv.corpus.metric_labels import MetricInfo, metric_info
 from torchmelinv.metrics.glossary import METRICS
 
 _FEWEST_COLUMNS = 4

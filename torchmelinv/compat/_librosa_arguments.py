@@ -16,7 +16,8 @@ from torch import Tensor
 
 from torchmelinv._utils.validation import check_number, check_whole
 from torchmelinv.conventions import STFTConvention
-from torchmelinv.conventions.interop import PAD_MODES, window_of
+from torchmelinv.conventions._arguments import PAD_MODES
+from torchmelinv.conventions.librosa import window_of
 from torchmelinv.errors import ConventionError, InputError
 from torchmelinv.transforms.mel_filterbank import (
     MelFilterbank,

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from torchmelinv._utils.text import unique_keys
-from torchmelinv.conventions.records import Compression, MelConvention, MfccConvention
+from torchmelinv.conventions.compression import Compression
+from torchmelinv.conventions.mel_convention import MelConvention
+from torchmelinv.conventions.mfcc_convention import MfccConvention
 from torchmelinv.conventions.validated import R
 from torchmelinv.errors import ConventionError, FileError, short
 

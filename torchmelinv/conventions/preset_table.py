@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from torchmelinv.conventions.records import Compression
+from torchmelinv.conventions.compression import Compression
 
 __all__ = ["ROWS", "Row"]
 

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 from torchmelinv.conventions.config_files import read_convention, read_mfcc_convention
+from torchmelinv.conventions.mel_convention import MelConvention
+from torchmelinv.conventions.mfcc_convention import MfccConvention
 from torchmelinv.conventions.preset_table import ROWS, Row
-from torchmelinv.conventions.records import MelConvention, MfccConvention, STFTConvention
+from torchmelinv.conventions.stft_convention import STFTConvention
 from torchmelinv.errors import ConventionError, nearest
 
 __all__ = [

@@ -10,11 +10,9 @@ package ``datasets``.
 from torchmelinv.corpus.comparison import (
     ComparedItem,
     Comparison,
-    MetricInfo,
     PairedDifference,
     SystemSummary,
     compare,
-    metric_info,
 )
 from torchmelinv.corpus.comparison_files import comparison_to_dict, write_comparison_csv
 from torchmelinv.corpus.evaluation import ScoredPair, evaluate
@@ -23,6 +21,7 @@ from torchmelinv.corpus.inversion import invert_many
 from torchmelinv.corpus.inverted import Inverted
 from torchmelinv.corpus.inverted_references import invert_references
 from torchmelinv.corpus.manifest import Manifest, inversion_settings
+from torchmelinv.corpus.metric_labels import MetricInfo, metric_info
 from torchmelinv.corpus.output_level import OutputLevel, default_level
 from torchmelinv.corpus.pairs import Pair, pair_files
 from torchmelinv.corpus.planning import Task, plan

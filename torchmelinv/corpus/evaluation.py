@@ -25,8 +25,8 @@ from torchmelinv.corpus.batching import BatchLimit, batch_by_length, pad_stack
 from torchmelinv.corpus.memory import bytes_per_frame, default_budget
 from torchmelinv.corpus.pairs import Pair, PairData, is_silent, read_pair
 from torchmelinv.errors import InputError, TorchmelinvError
-from torchmelinv.metrics.alignment import aligned_mel_scores, aligned_scores
-from torchmelinv.metrics.fundamental_frequency import pitch_scores
+from torchmelinv.metrics.alignment import aligned_mel_scores, score_aligned
+from torchmelinv.metrics.fundamental_frequency import Track, compare_tracks, pitch_tracks
 from torchmelinv.metrics.glossary import METRICS
 from torchmelinv.metrics.long_term_spectrum import LOWEST_RATE
 from torchmelinv.metrics.opinion import PACKAGES as OPINION_PACKAGES
@@ -109,6 +109,7 @@ class _Evaluator:
         inputs = generated.to(self.device), reference.to(self.device)
         counts = lengths.to(self.device)
         scores: dict[str, Tensor]
+        tracks: tuple[Track | None, ...] = (None, None)
         if generated.ndim == 3:
             scores = mel_scores(*inputs, self.convention, lengths=counts)
         else:
@@ -117,26 +118,37 @@ class _Evaluator:
             if not self.si_sdr:
                 del scores["si_sdr_db"]
             if rate >= LOWEST_RATE:
-                scores |= pitch_scores(*inputs, rate, counts)
+                f0, reference_f0, n_frames = pitch_tracks(*inputs, rate, counts)
+                scores |= compare_tracks(f0, reference_f0, n_frames)
+                if len(batch) == 1:
+                    tracks = (f0, reference_f0)
             if self.perceptual:
                 scores |= perceptual_scores(generated, reference, rate, lengths=lengths)
         columns = {name: values.tolist() for name, values in scores.items()}
         rows = []
         for item, data in enumerate(batch):
             row = {name: column[item] for name, column in columns.items()}
-            row |= self._aligned(data)
+            row |= self._aligned(data, tracks)
             if self.opinion:
                 row |= self._opinions(data)
             rows.append({name: row[name] for name in METRICS if name in row})
         return rows
 
-    def _aligned(self, data: PairData) -> dict[str, float]:
-        """Return the scores after time alignment; none if the files are too long for it."""
+    def _aligned(self, data: PairData, tracks: Sequence[Track | None]) -> dict[str, float]:
+        """Return the scores after time alignment; none if the files are too long for it.
+
+        A track of the fundamental frequency, (1, frames), is searched if it is None.
+        """
         generated, reference = (each.to(self.device) for each in data.untrimmed)
         try:
             if generated.ndim == 2:
                 return aligned_mel_scores(generated, reference, self.convention)
-            return aligned_scores(generated, reference, self.mel_spectrogram)
+            known = [
+                # The longer waveform was trimmed: the track of the whole may differ.
+                (track[0][0], track[1][0]) if track and each.shape[-1] == data.length else None
+                for each, track in zip(data.untrimmed, tracks, strict=True)
+            ]
+            return score_aligned(generated, reference, self.mel_spectrogram, known)
         except InputError:
             return {}
 

@@ -9,6 +9,7 @@ see that the rhythm differs: `misalignment_ms` does.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.errors import InputError
 from torchmelinv.metrics.checks import check_waveform
-from torchmelinv.metrics.fundamental_frequency import STEP_SECONDS, compare_tracks, find_f0
+from torchmelinv.metrics.fundamental_frequency import STEP_SECONDS, Track, compare_tracks, find_f0
 from torchmelinv.metrics.spectral import DISTORTION_DB, mel_cepstra
 
 __all__ = ["aligned_mel_scores", "aligned_scores", "dtw_path"]
@@ -209,16 +210,28 @@ def aligned_scores(
         (0.0, 0.0)
     """
     module = convention if isinstance(convention, MelSpectrogram) else MelSpectrogram(convention)
+    return score_aligned(waveform, reference, module)
+
+
+@torch.no_grad()
+@full_precision
+def score_aligned(
+    waveform: Tensor,
+    reference: Tensor,
+    module: MelSpectrogram,
+    tracks: Iterable[Track | None] = (None, None),
+) -> dict[str, float]:
+    """Return `aligned_scores`. A track of the fundamental frequency is searched if it is None."""
     settings = module.convention
     rate = settings.sample_rate
     waveforms = [check_waveform(each, None)[0] for each in (waveform, reference)]
     mels = [module.linear_mel(each) for each in waveforms]
     scores, path = _mel_scores(mels[0], mels[1], settings)
-    tracks = []
-    for each, frames in zip(waveforms, path, strict=True):
-        f0, voiced = find_f0(each, torch.tensor(each.shape[-1]), rate)
+    along_path = []
+    for each, track, frames in zip(waveforms, tracks, path, strict=True):
+        f0, voiced = track or find_f0(each, torch.tensor(each.shape[-1]), rate)
         seconds = frames * (settings.hop_length / rate)
         index = (seconds / STEP_SECONDS).round().long().clamp(max=len(f0) - 1)
-        tracks.append((f0.cpu()[index], voiced.cpu()[index]))
-    pitch = compare_tracks(tracks[0], tracks[1], torch.tensor(len(path[0])))
+        along_path.append((f0.cpu()[index], voiced.cpu()[index]))
+    pitch = compare_tracks(along_path[0], along_path[1], torch.tensor(len(path[0])))
     return {**scores, **{f"aligned_{name}": float(value) for name, value in pitch.items()}}

@@ -32,9 +32,11 @@ _VOICING_THRESHOLD, _SILENCE_THRESHOLD = 0.45, 0.03
 _GROSS_ERROR = 0.2  # of the reference's frequency
 _OCTAVE_COST, _OCTAVE_JUMP_COST, _VOICING_CHANGE_COST = 0.01, 0.35, 0.14
 
+Track = tuple[Tensor, Tensor]  # fundamental frequency in Hz, voicing of each frame, (…, frames)
 
-def find_f0(waveform: Tensor, counts: Tensor, sample_rate: float) -> tuple[Tensor, Tensor]:
-    """Return the fundamental frequency in Hz and the voicing of each frame, (…, frames).
+
+def find_f0(waveform: Tensor, counts: Tensor, sample_rate: float) -> Track:
+    """Return the track of the fundamental frequency.
 
     Frames that begin in the padding, from sample `counts` on, are unvoiced.
     """
@@ -104,10 +106,8 @@ def _n_frames(counts: Tensor, sample_rate: float) -> Tensor:
     return counts.sub(1).div(round(STEP_SECONDS * sample_rate), rounding_mode="floor") + 1
 
 
-def compare_tracks(
-    estimate: tuple[Tensor, Tensor], reference: tuple[Tensor, Tensor], n_frames: Tensor
-) -> dict[str, Tensor]:
-    """Return the scores of two tracks of frequency and voicing, by the names of `METRICS`, (…)."""
+def compare_tracks(estimate: Track, reference: Track, n_frames: Tensor) -> dict[str, Tensor]:
+    """Return the scores of two tracks by the names of `METRICS`, (…)."""
     both, ratio = estimate[1] & reference[1], estimate[0] / reference[0]
     is_gross = (ratio - 1).abs() > _GROSS_ERROR
     n_both, n_fine = both.sum(-1), (both & ~is_gross).sum(-1)
@@ -123,13 +123,22 @@ def compare_tracks(
 
 @torch.no_grad()
 @full_precision
-def pitch_scores(
+def pitch_tracks(
+    waveform: Tensor, reference: Tensor, sample_rate: float, lengths: Tensor | None
+) -> tuple[Track, Track, Tensor]:
+    """Return the tracks of two waveforms, and the frames of each item, (…)."""
+    waveform, reference, counts = mask_padding(waveform, reference, lengths, 1)
+    estimate = find_f0(waveform, counts, sample_rate)
+    return estimate, find_f0(reference, counts, sample_rate), _n_frames(counts, sample_rate)
+
+
+@torch.no_grad()
+@full_precision
+def _pitch_scores(
     waveform: Tensor, reference: Tensor, sample_rate: float, lengths: Tensor | None
 ) -> dict[str, Tensor]:
     """Return the scores of the fundamental frequency of waveforms, (…), from one search."""
-    waveform, reference, counts = mask_padding(waveform, reference, lengths, 1)
-    tracks = [find_f0(each, counts, sample_rate) for each in (waveform, reference)]
-    return compare_tracks(tracks[0], tracks[1], _n_frames(counts, sample_rate))
+    return compare_tracks(*pitch_tracks(waveform, reference, sample_rate, lengths))
 
 
 @named_options
@@ -170,7 +179,7 @@ def f0_rmse_cents(
         >>> tmi.metrics.f0_rmse_cents(semitone_above, tone, 16000).round(decimals=-1)
         tensor(100.)
     """
-    return pitch_scores(waveform, reference, sample_rate, lengths)["f0_rmse_cents"]
+    return _pitch_scores(waveform, reference, sample_rate, lengths)["f0_rmse_cents"]
 
 
 @named_options
@@ -212,7 +221,7 @@ def gross_pitch_error(
         >>> tmi.metrics.gross_pitch_error(octave_above, pulses, 16000)
         tensor(1.)
     """
-    return pitch_scores(waveform, reference, sample_rate, lengths)["gross_pitch_error"]
+    return _pitch_scores(waveform, reference, sample_rate, lengths)["gross_pitch_error"]
 
 
 @named_options
@@ -253,4 +262,4 @@ def voicing_error(
         >>> tmi.metrics.voicing_error(torch.zeros(16000), pulses, 16000).round(decimals=1)
         tensor(0.5000)
     """
-    return pitch_scores(waveform, reference, sample_rate, lengths)["voicing_error"]
+    return _pitch_scores(waveform, reference, sample_rate, lengths)["voicing_error"]

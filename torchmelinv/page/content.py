@@ -7,7 +7,8 @@ from typing import Any
 
 from torchmelinv._utils.text import plain, printable
 from torchmelinv.conventions import MelConvention
-from torchmelinv.corpus.comparison import Comparison, MetricInfo
+from torchmelinv.corpus.comparison import Comparison
+from torchmelinv.corpus.metric_labels import MetricInfo
 from torchmelinv.page.sounds import Encoding
 from torchmelinv.plot.panels import RANGE_DB, frequency_ticks
 

@@ -23,7 +23,7 @@ from torchmelinv._utils.precision import full_precision, outside_inference_mode
 from torchmelinv._utils.table_cache import to_device
 from torchmelinv._utils.validation import check_features, check_whole
 from torchmelinv.conventions import MfccConvention
-from torchmelinv.conventions.records import DCT_NORMS
+from torchmelinv.conventions.mfcc_convention import DCT_NORMS
 from torchmelinv.errors import InputError
 from torchmelinv.transforms.mel_checks import check_mel_shape
 

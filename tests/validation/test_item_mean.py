@@ -1,9 +1,7 @@
-"""Metrics of validation loops: means over items, over processes, with and without torchmetrics."""
+"""Means over items, batches and processes, with and without torchmetrics."""
 
 from __future__ import annotations
 
-import importlib
-import math
 import pickle
 import sys
 
@@ -11,37 +9,16 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from tests.tiny import TINY, tiny_mel, tone
+from tests.tiny import TINY
+from tests.validation.batches import MELS, NOISY, WAVEFORMS, linear, reloaded
 from torchmelinv import metrics, validation
-from torchmelinv.demo import signal
-from torchmelinv.transforms.compression import decompress
-
-MELS = torch.stack([tiny_mel(0.2, seed) for seed in range(4)])
-WAVEFORMS = torch.stack([tone(0.2, seed) for seed in range(4)])
-NOISY = WAVEFORMS + 0.02 * torch.randn(WAVEFORMS.shape, generator=torch.Generator().manual_seed(9))
-
-
-@pytest.fixture(params=["torchmetrics", "own base"])
-def module(request, monkeypatch):
-    """Return the module as it is with and without torchmetrics."""
-    if request.param == "torchmetrics":
-        pytest.importorskip("torchmetrics")
-        yield validation
-        return
-    monkeypatch.setitem(sys.modules, "torchmetrics", None)
-    yield importlib.reload(validation)
-    monkeypatch.undo()
-    importlib.reload(validation)
-
-
-def linear(mel):
-    return decompress(mel, TINY.level)
+from torchmelinv.analysis import MelSpectrogram
 
 
 def expected_means():
     """Return the mean of the functions of `metrics`, by class and arguments."""
     mels = linear(MELS + 0.1), linear(MELS)
-    spectra = [validation.MelSpectrogram(TINY).magnitude(each) for each in (NOISY, WAVEFORMS)]
+    spectra = [MelSpectrogram(TINY).magnitude(each) for each in (NOISY, WAVEFORMS)]
     return {
         ("MelError", TINY): metrics.mel_error_db(*mels),
         ("LogMelL1", TINY): metrics.log_mel_l1(*mels),
@@ -74,57 +51,6 @@ def test_the_mean_over_batches_is_that_of_the_items(module):
         pickle.loads(pickle.dumps(metric)).update(estimate, reference)
 
 
-def test_padding_and_silent_references_do_not_count(module):
-    metric, padded = module.MelError(TINY), torch.full_like(MELS, 3.0)
-    lengths = torch.tensor([5, 100, 20, 60])
-    for item, length in enumerate(lengths):
-        padded[item, :, :length] = MELS[item, :, :length]
-    metric.update(padded + 0.1, padded, lengths=lengths)
-    values = [
-        metrics.mel_error_db(linear(mel[:, :n] + 0.1), linear(mel[:, :n]))
-        for mel, n in zip(MELS, lengths, strict=True)
-    ]
-    torch.testing.assert_close(metric.compute(), torch.stack(values).mean())
-    before = metric.compute()
-    metric = module.SpectralConvergence(TINY)
-    metric.update(NOISY, WAVEFORMS)
-    before = metric.compute()
-    metric.update(NOISY, torch.zeros_like(WAVEFORMS))
-    assert metric.compute() == before
-    tones = torch.tensor([[164.0], [200.0]]) * torch.arange(4000) / 8000
-    tones = sum((2 * torch.pi * k * tones).sin() for k in (1, 2, 3))
-    metric = module.F0RMSE(8000)
-    metric.update(tones[:1], tones[1:])
-    assert float(metric.compute()) == pytest.approx(1200 * math.log2(200 / 164), abs=10)
-    metric = module.F0RMSE(8000)
-    metric.update(NOISY, torch.zeros_like(WAVEFORMS))
-    assert math.isnan(metric.compute())
-
-
-def test_pesq_and_estoi_are_those_of_torchmetrics():
-    audio = pytest.importorskip("torchmetrics.functional.audio")
-    for package in ("pesq", "pystoi"):
-        pytest.importorskip(package)
-    reference = signal(1.0, 16000)[None]
-    noise = torch.randn(reference.shape, generator=torch.Generator().manual_seed(0))
-    estimate = reference + 0.05 * noise
-    for metric, theirs in (
-        (
-            validation.PESQ(16000),
-            audio.perceptual_evaluation_speech_quality(estimate, reference, 16000, "wb"),
-        ),
-        (
-            validation.ESTOI(16000),
-            audio.short_time_objective_intelligibility(estimate, reference, 16000, extended=True),
-        ),
-    ):
-        metric.update(estimate, reference)
-        assert float(metric.compute()) == pytest.approx(float(theirs), abs=1e-5)
-    ours = metrics.si_sdr_db(estimate, reference)
-    theirs = audio.scale_invariant_signal_distortion_ratio(estimate, reference)
-    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=0)
-
-
 def test_a_collection_of_torchmetrics_takes_them():
     torchmetrics = pytest.importorskip("torchmetrics")
     collection = torchmetrics.MetricCollection(
@@ -139,7 +65,7 @@ def _run_rank(rank, size, folder, with_torchmetrics):
     if not with_torchmetrics:
         sys.modules["torchmetrics"] = None
     torch.set_num_threads(1)
-    module = importlib.reload(importlib.import_module("torchmelinv.validation"))
+    module = reloaded()
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=size
     )

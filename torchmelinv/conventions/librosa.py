@@ -1,75 +1,24 @@
-"""Conventions from librosa's arguments and from torchaudio's transforms.
-
-Neither library is imported: arguments have librosa's names and defaults, and of a torchaudio
-transform only attributes are read.
-"""
+"""Conventions from librosa's arguments: they have its names and defaults. It is not imported."""
 
 from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from torchmelinv._utils.options import named_options
-from torchmelinv.conventions.records import (
-    DCT_NORMS,
-    FILTER_NORMS,
-    Compression,
-    MelConvention,
-    MfccConvention,
-    Padding,
-    WindowName,
-)
+from torchmelinv.conventions._arguments import choose, named_window, padding_of
+from torchmelinv.conventions.compression import Compression
+from torchmelinv.conventions.mel_convention import FILTER_NORMS, MelConvention
+from torchmelinv.conventions.mfcc_convention import DCT_NORMS, MfccConvention
+from torchmelinv.conventions.stft_convention import WindowName
 from torchmelinv.errors import ConventionError, DependencyError
 
-__all__ = ["from_librosa", "from_librosa_mfcc", "from_torchaudio", "from_torchaudio_mfcc"]
-
-PAD_MODES: dict[str, Padding] = {"reflect": "center_reflect", "constant": "center_zero"}
-_NORMALIZED = {False: False, True: True, "window": True}
-
-
-def _choose(argument: str, value: Any, allowed: Mapping[Any, Any]) -> Any:
-    """Return `allowed[value]`, or raise an error that names the argument."""
-    if not isinstance(value, (str, bool, type(None))) or value not in allowed:
-        names = ", ".join(map(repr, allowed))
-        raise ConventionError(
-            f"{argument} is {value!r}, which no convention can express; it must be one of {names}"
-        )
-    return allowed[value]
-
-
-def _padding(argument: str, center: bool, pad_mode: Any) -> Padding:
-    return _choose(argument, pad_mode, PAD_MODES) if center else "none"
-
-
-def _window(argument: str, values: ArrayLike, length: int) -> WindowName | tuple[float, ...]:
-    """Return the name of the window with these values, or the values as a tuple.
-
-    Periodic and symmetric Hann windows of n samples differ by about 3 / n.
-    """
-    try:
-        samples: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ConventionError(f"{argument} is {values!r}; a window must be numbers") from None
-    if samples.shape != (length,):
-        raise ConventionError(
-            f"{argument} has shape {samples.shape}; it must be {length} numbers, one per sample"
-        )
-    ramp = 2 * np.pi * np.arange(samples.size)
-    symmetric = 0.5 - 0.5 * np.cos(ramp / max(samples.size - 1, 1))
-    windows: dict[WindowName, NDArray[np.float64]] = {
-        "hann": 0.5 - 0.5 * np.cos(ramp / samples.size),
-        "hann_symmetric": symmetric,
-        "povey": symmetric**0.85,
-    }
-    for name, window in windows.items():
-        if np.allclose(samples, window, rtol=0, atol=1e-6):
-            return name
-    return tuple(samples.tolist())
+__all__ = ["from_librosa", "from_librosa_mfcc"]
 
 
 def window_of(window: Any, length: int) -> WindowName | tuple[float, ...]:
@@ -84,7 +33,7 @@ def window_of(window: Any, length: int) -> WindowName | tuple[float, ...]:
         window = window(length)
     elif isinstance(window, (str, tuple, numbers.Real)):
         window = _scipy_window(window, length)
-    return _window("window", window, length)
+    return named_window("window", window, length)
 
 
 def _scipy_window(window: Any, length: int) -> NDArray[np.float64]:
@@ -196,78 +145,14 @@ def from_librosa(
         hop_length=length // 4 if hop_length is None else hop_length,
         win_length=length,
         window=window_of(window, length),
-        padding=_padding("pad_mode", center, pad_mode),
+        padding=padding_of("pad_mode", center, pad_mode),
         power=power,
         n_mels=n_mels,
         f_min=fmin,
         f_max=fmax or 0.0,
         mel_scale="htk" if htk else "slaney",
-        filter_norm=_choose("norm", norm, {name: name for name in FILTER_NORMS}),
+        filter_norm=choose("norm", norm, {name: name for name in FILTER_NORMS}),
         level=Compression() if level is None else level,
-    )
-
-
-def from_torchaudio(transform: Any, *, level: Compression | None = None) -> MelConvention:
-    """Return the convention of a `torchaudio.transforms.MelSpectrogram`.
-
-    torchaudio spreads its bins from 0 to ``sample_rate // 2``. For an odd `sample_rate` or `n_fft`
-    these are not the bins' frequencies. `filterbank_sample_rate` then becomes the rate at which
-    they would be, so that the filters are torchaudio's.
-
-    Args:
-        transform: The transform, or an `MFCC` that has one.
-        level: Compression after the transform (an `AmplitudeToDB`, for example). Default: none, a
-            linear mel.
-
-    Returns:
-        The convention.
-
-    Raises:
-        ConventionError: If `transform` is of another class, or no convention can express one of its
-            attributes, which the message names.
-
-    Example:
-        >>> import torchaudio, torchmelinv as tmi
-        >>> transform = torchaudio.transforms.MelSpectrogram(22050, n_fft=1024, n_mels=80)
-        >>> tmi.from_torchaudio(transform).hop_length
-        512
-    """
-    mel = getattr(transform, "MelSpectrogram", transform)
-    try:
-        stft, filters = mel.spectrogram, mel.mel_scale
-        n_fft, win_length, sample_rate = int(stft.n_fft), stft.win_length, mel.sample_rate
-        pad, center, pad_mode, normalized = stft.pad, stft.center, stft.pad_mode, stft.normalized
-        window = stft.window.detach().cpu().numpy()
-        fields = {
-            "hop_length": stft.hop_length,
-            "power": stft.power,
-            "n_mels": filters.n_mels,
-            "f_min": filters.f_min,
-            "f_max": filters.f_max,
-            "mel_scale": filters.mel_scale,
-            "filter_norm": filters.norm,
-        }
-    except AttributeError:
-        raise ConventionError(
-            "from_torchaudio takes a torchaudio.transforms.MelSpectrogram or MFCC, not "
-            f"{type(transform).__name__}; pass that transform alone, and what follows it "
-            "(a logarithm, dB) as level="
-        ) from None
-    if pad != 0:
-        raise ConventionError(
-            f"MelSpectrogram.pad is {pad!r}, which no convention can express; "
-            "leave it at 0 and pad the waveform"
-        )
-    return MelConvention(
-        sample_rate=sample_rate,
-        n_fft=n_fft,
-        win_length=win_length,
-        window=_window("MelSpectrogram.window_fn", window, win_length),
-        padding=_padding("MelSpectrogram.pad_mode", center, pad_mode),
-        window_normalized=_choose("MelSpectrogram.normalized", normalized, _NORMALIZED),
-        filterbank_sample_rate=n_fft * (sample_rate // 2) / max(n_fft // 2, 1),
-        level=Compression() if level is None else level,
-        **fields,
     )
 
 
@@ -326,51 +211,8 @@ def from_librosa_mfcc(
             "MfccConvention(mel=from_librosa(..., level=...), n_mfcc=...)"
         )
     return MfccConvention(
-        norm=_choose("norm", norm, {name: name for name in DCT_NORMS}),
+        norm=choose("norm", norm, {name: name for name in DCT_NORMS}),
         mel=from_librosa(norm=mel_norm, level=_decibels(ref, amin, top_db), **mel),
         n_mfcc=n_mfcc,
         lifter=lifter,
     )
-
-
-def from_torchaudio_mfcc(transform: Any) -> MfccConvention:
-    """Return the convention of a `torchaudio.transforms.MFCC`.
-
-    Its mel is in dB or, with `log_mels`, ln(mel + 1e-6). torchaudio takes the peak for `top_db`
-    over all channels of an item, and over all items of a waveform (n_items, n_samples). The
-    convention takes it over each waveform by itself.
-
-    Args:
-        transform: The transform.
-
-    Returns:
-        The convention.
-
-    Raises:
-        ConventionError: If `transform` is of another class, or no convention can express one of its
-            attributes, which the message names.
-
-    Example:
-        >>> import torchaudio, torchmelinv as tmi
-        >>> transform = torchaudio.transforms.MFCC(n_mfcc=13, melkwargs={"n_mels": 40})
-        >>> tmi.from_torchaudio_mfcc(transform).n_mfcc
-        13
-    """
-    try:
-        n_mfcc, norm, log_mels = transform.n_mfcc, transform.norm, transform.log_mels
-        decibel = transform.amplitude_to_DB
-        level = Compression(
-            log="log10",
-            floor=decibel.amin,
-            multiplier=decibel.multiplier,
-            shift=0 - decibel.multiplier * decibel.db_multiplier,
-            dynamic_range=decibel.top_db,
-        )
-    except AttributeError:
-        raise ConventionError(
-            "from_torchaudio_mfcc takes a torchaudio.transforms.MFCC, not "
-            f"{type(transform).__name__}"
-        ) from None
-    if log_mels:
-        level = Compression(log="ln", offset=1e-6)
-    return MfccConvention(mel=from_torchaudio(transform, level=level), n_mfcc=n_mfcc, norm=norm)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from torchmelinv.conventions.records import FILTER_NORMS
+from torchmelinv.conventions.mel_convention import FILTER_NORMS
 from torchmelinv.errors import InputError
 from torchmelinv.transforms.mel_filterbank import mel_filters, warn_of_empty_filters
 from torchmelinv.transforms.mel_scale import hz_to_mel
