@@ -48,7 +48,7 @@ def _planned(kind: str, make: Callable[..., Case], *given: Setting | int) -> Pla
 
 
 def all_cases() -> list[PlannedCase]:
-    """Return all cases; those with targets come first, because time may run out."""
+    """Return all cases; the most important ones come first, because time may run out."""
 
     def calls_and_steps(settings: Sequence[Setting], batch: int) -> list[PlannedCase]:
         result = []
@@ -58,20 +58,25 @@ def all_cases() -> list[PlannedCase]:
         return result
 
     mel_step = functools.partial(gpu_step_cases.step, MAIN, preset=gpu_step_cases.PRESET)
+
+    def accuracy(settings: Sequence[Setting]) -> list[PlannedCase]:
+        return [
+            PlannedCase(
+                f"accuracy {setting}", functools.partial(gpu_accuracy_case.accuracy, setting, 16)
+            )
+            for setting in settings
+        ]
+
     return [
+        *(_planned("waveform", gpu_mel_cases.mel_to_waveform, batch) for batch in (1, 16, 64)),
         *(planned for batch in (64, 1, 16) for planned in calls_and_steps((MAIN,), batch)),
         _planned("entropic", gpu_mel_cases.entropic_magnitude, 64),
         _planned("gradient", gpu_gradient_case.gradient, 16),
         *(_planned("mel", mel_step, batch) for batch in (64, 16)),
-        *(
-            PlannedCase(
-                f"accuracy {setting}", functools.partial(gpu_accuracy_case.accuracy, setting, 16)
-            )
-            for setting in SETTINGS
-        ),
-        *(_planned("waveform", gpu_mel_cases.mel_to_waveform, batch) for batch in (1, 16, 64)),
+        *accuracy((MAIN,)),
         _planned("corpus", gpu_corpus_case.corpus),
         *(_planned("push", gpu_corpus_case.push, batch) for batch in (1, 16)),
+        *accuracy(SETTINGS[1:]),
         *(_planned("init", gpu_mel_cases.initial_phases, batch) for batch in (1, 64)),
         *(planned for batch in (64, 16, 1) for planned in calls_and_steps(SETTINGS[1:], batch)),
         # Last: the profiler may slow down what the same process launches afterwards.

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.records import Record
+from torchmelinv.cuda import graphs
 from torchmelinv.doctor.clock import block_times, device_block
 
 CACHE_FACTOR = 4  # size of all inputs of an implementation, relative to the cache
@@ -58,9 +59,9 @@ def _runtime_calls(call: Callable[[], object]) -> Record:
     torch.cuda.synchronize()
     with torch.profiler.profile(activities=activities) as profiler:
         call()
-    counts = {event.key: event.count for event in profiler.key_averages()}
+    events = [(event.key, event.count) for event in profiler.key_averages()]
     return {
-        name: sum(count for key, count in counts.items() if key.startswith(prefixes))
+        name: sum(count for key, count in events if key.startswith(prefixes))
         for name, prefixes in RUNTIME_CALLS.items()
     }
 
@@ -128,6 +129,9 @@ class Cuda:
                     run(group[0])
             with torch.cuda.graph(graph, stream=side_stream, capture_error_mode="thread_local"):
                 outputs = [run(inputs) for inputs in group]
+        except RuntimeError:
+            graphs.end_capture_of_random_numbers(self.device)
+            raise
         finally:
             torch.cuda.set_stream(current)  # after a failed capture torch stays on the side stream
         current.wait_stream(side_stream)
@@ -191,8 +195,9 @@ class Cuda:
 
     def launches(self, call: Callable[[], object]) -> Record:
         """Return the number of launches of a call, and how often the host waits in it."""
-        # The profiler itself waits: what it sees without a call is subtracted.
-        idle, found = (_runtime_calls(each) for each in (lambda: None, call))
+        # The profiler itself waits: what it sees without a call is subtracted. At its first start
+        # it does more than later, so that one does not count.
+        _, idle, found = (_runtime_calls(each) for each in (lambda: None, lambda: None, call))
         return {name: found[name] - idle[name] for name in found}
 
     def synchronize(self) -> None:

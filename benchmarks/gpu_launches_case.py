@@ -7,7 +7,7 @@ from unittest import mock
 
 import torch
 
-from benchmarks import launches
+from benchmarks import launches_calls
 from benchmarks.gpu_case import Case, Implementation
 from benchmarks.gpu_clock import Clock
 from benchmarks.gpu_inputs import MAIN, Scale
@@ -17,12 +17,12 @@ from torchmelinv.cuda.backend import backend
 
 
 def launches_and_waits(scale: Scale, clock: Clock) -> Case:
-    """Count those of the calls of `benchmarks.launches`, which counts them without a device.
+    """Count those of the calls that `benchmarks.launches` counts without a device.
 
     As there, the calls run plain torch, and none is captured as a CUDA graph.
     """
     n_samples = scale.n_frames and scale.n_frames * MAIN.hop_length
-    calls = launches.calls(clock.device, n_samples or launches.N_SAMPLES)
+    calls = launches_calls.calls(clock.device, n_samples or launches_calls.N_SAMPLES)
 
     def measure(implementation: Implementation) -> Record:
         call = calls[implementation.name]

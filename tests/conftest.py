@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import numpy as np
@@ -17,6 +18,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # The tensors are tiny: to synchronize a second thread takes longer than it saves.
     torch.set_num_threads(1)
+    # Without it cuBLAS warns in deterministic mode, and a warning is an error.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # On CUDA devices some operations have no deterministic implementation.
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     # `torch.empty` then holds NaN, so that reading a value before it is written shows.

@@ -46,6 +46,8 @@ class Record:
 
     operations: Counter[str] = dataclasses.field(default_factory=Counter)  # launches of each
     waits: Counter[str] = dataclasses.field(default_factory=Counter)  # "operation, file:line"
+    # Copies from the host, with or without a wait; no CUDA graph may have one from pageable memory.
+    copies: Counter[str] = dataclasses.field(default_factory=Counter)  # "shape, file:line"
 
     @property
     def launches(self) -> int:
@@ -81,6 +83,11 @@ def _caller() -> str:
 def _wait(operation: str) -> None:
     for record in _records:
         record.waits[f"{operation}, {_caller()}"] += 1
+
+
+def _copy(shape: tuple[int, ...]) -> None:
+    for record in _records:
+        record.copies[f"{shape}, {_caller()}"] += 1
 
 
 class DeviceTensor(Tensor):
@@ -197,6 +204,8 @@ def _waits(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], stays: 
         both = isinstance(args[name == "copy_"], DeviceTensor), stays
         non_blocking = kwargs.get("non_blocking", len(args) > 2 and args[2])
         # Without `non_blocking` torch synchronizes after a copy to the device, too.
+        if both == (False, True):
+            _copy(tuple(args[name == "copy_"].shape))
         return both == (True, False) or (both == (False, True) and not non_blocking)
     if name in _INDEXING:
         indices = [each for each in args[1] if isinstance(each, Tensor)]

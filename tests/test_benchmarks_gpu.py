@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import math
 import subprocess
 import sys
@@ -34,6 +33,9 @@ from torchmelinv.conventions import STFTConvention
 from torchmelinv.conventions.presets import preset
 from torchmelinv.cuda import fused_cuda, nvrtc
 from torchmelinv.cuda.nvrtc import Kernel
+from torchmelinv.cuda.verdicts import RIGHT_AND_FASTER
+from torchmelinv.doctor import verification
+from torchmelinv.doctor.check import Row
 
 CONVENTION = STFTConvention(n_fft=1024, hop_length=256, padding="center_reflect")
 PER_FRAME = 2 * 2.5 * 1024 * 10 + 3 * 1024 + 7 * 513 + 4 * 256  # operations, counted by hand
@@ -351,7 +353,17 @@ def test_a_device_names_its_file():
 
 def test_torch_torchaudio_and_numpy_are_enough():
     """Without other packages it measures, and reports that the tables were not written."""
-    missing = ("librosa", "soundfile", "soxr", "pesq", "pystoi", "matplotlib", "scipy", "tqdm")
+    missing = (
+        "librosa",
+        "soundfile",
+        "soxr",
+        "pesq",
+        "pystoi",
+        "matplotlib",
+        "scipy",
+        "tqdm",
+        "tests",
+    )
     code = f"""
 import sys, types
 sys.modules.update(dict.fromkeys({missing}))
@@ -373,20 +385,43 @@ sys.exit(gpu.main([]))
     assert "tables of the pages were not written" in done.stdout
 
 
-def test_the_report_of_the_doctor_is_kept_without_paths(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    row = {"check": "spsi", "operation": "init 'spsi'", "shape": "10 s", "verdict": "right"}
-    kernels = {"device": "cuda:0", "rows": [row], "operations": {"a": "right"}, "file": "/home/me"}
-    done = subprocess.CompletedProcess([], 0, json.dumps({"kernels": kernels}).encode())
-    commands = []
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command) or done)
+def test_the_report_of_the_doctor_is_kept_after_each_check(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    """A doctor that is killed in its second check leaves the results of the first."""
+    right = Row(
+        "spsi", "init 'spsi'", "10 s", RIGHT_AND_FASTER, "", "angles", 1e-6, 1e-5, 4e-3, 1e-3
+    )
+    wrong = Row("pghi", "init 'pghi'", "10 s", "crashed", "ended by SIGSEGV")
+    found = {"spsi": [right], "pghi": [wrong]}
+    saved: list[tuple[int, bool]] = []
+
+    def run_in_process(check, registry: str, device: str, seconds: float) -> list[Row]:
+        assert (registry, device, seconds) == (verification.REGISTRY, "cuda:0", 5)
+        if check == "pghi":
+            record = records.load("doctor-h200", tmp_path)
+            saved.append((len(record["rows"]), record["done"]))
+        return found[check]
+
+    verdict: list[Row] = []
+    monkeypatch.setattr(verification, "load_checks", lambda _: list(found))
+    monkeypatch.setattr(verification, "run_in_process", run_in_process)
+    monkeypatch.setattr(verification, "save", lambda _, rows: verdict.extend(rows))
+    monkeypatch.setattr(gpu_doctor.verdicts, "machine", lambda _: {})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     properties = types.SimpleNamespace(name="NVIDIA H200")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
     assert gpu_doctor.main(["--out", str(tmp_path), "--seconds", "5"]) == 0
+    assert saved == [(1, False)]
     record = records.load("doctor-h200", tmp_path)
-    assert (record["rows"], record["operations"]) == ([row], {"a": "right"})
-    assert "/home" not in json.dumps(record)
-    assert commands[0][1:] == ["-m", "torchmelinv", "doctor", "--json", "--seconds", "5.0"]
+    assert record["done"]
+    assert [row["speedup"] for row in record["rows"]] == [4.0, None]
+    assert record["operations"] == {"init 'spsi'": RIGHT_AND_FASTER, "init 'pghi'": "crashed"}
+    assert verdict == [right, wrong]
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == ("spsi, 10 s: right and faster; error 1e-06 of 1e-05; 1 ms, 4 × plain torch")
+    assert second == "pghi, 10 s: crashed; ended by SIGSEGV"
 
 
 def test_without_a_device_no_report_is_written(tmp_path, monkeypatch: pytest.MonkeyPatch):

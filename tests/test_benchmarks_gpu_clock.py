@@ -95,6 +95,7 @@ def test_calls_of_the_profiler_itself_do_not_count(
     cuda: gpu_clock.Cuda, monkeypatch: pytest.MonkeyPatch
 ):
     counts = [
+        {"cudaDeviceSynchronize": 5},
         {"cudaDeviceSynchronize": 2},
         {"cudaDeviceSynchronize": 2, "cudaLaunchKernel": 7, "cuLaunchKernelEx": 1, "aten::add": 7}
         | {"cudaMemcpyAsync": 3, "cudaStreamSynchronize": 1},

@@ -56,6 +56,16 @@ def test_launches(x, function, launches, inference):
     assert record.waits == {}
 
 
+@pytest.mark.parametrize("non_blocking", [False, True])
+def test_copies_from_the_host(x, non_blocking):
+    with recording() as record:
+        torch.zeros(3).to(x.device, non_blocking=non_blocking)
+        x.copy_(torch.zeros(2, 2), non_blocking=non_blocking)
+        x.cpu()
+        x.copy_(x.clone())
+    assert record.copies == {f"(3,), {HERE}": 1, f"(2, 2), {HERE}": 1}
+
+
 @pytest.mark.parametrize(
     "view",
     [

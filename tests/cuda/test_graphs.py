@@ -218,9 +218,9 @@ def test_a_computation_that_cannot_be_captured_runs_and_is_not_tried_again(monke
 def test_after_a_failed_capture_the_generator_gets_a_state_of_its_own(monkeypatch):
     generator = mock.MagicMock()
     monkeypatch.setattr(torch.cuda, "default_generators", (None, generator))
-    graphs._end_capture_of_random_numbers(torch.device("cuda", 1))
+    graphs.end_capture_of_random_numbers(torch.device("cuda", 1))
     generator.graphsafe_set_state.assert_called_once_with(generator.clone_state.return_value)
-    graphs._end_capture_of_random_numbers(torch.device("cpu"))
+    graphs.end_capture_of_random_numbers(torch.device("cpu"))
 
 
 @pytest.mark.gpu

@@ -214,6 +214,12 @@ def test_a_failure_of_the_driver_raises(driver):
         launch(Kernel("times.cu", "times"), (1, 1), 64, torch.zeros(4))
 
 
+def test_the_driver_has_a_version_of_cuda(driver):
+    assert nvrtc.driver_version() == 7
+    driver.status = 100
+    assert nvrtc.driver_version() == 0
+
+
 def test_cpu_tensors_are_refused():
     assert "on cpu" in nvrtc.unsupported_reason(torch.zeros(1))
 

@@ -19,6 +19,8 @@ K = TypeVar("K")
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_in_graphs: dict[int, Any] = {}  # by id
+
 
 def to_device(table: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return a small table of the CPU in a dtype, on a device.
@@ -28,6 +30,18 @@ def to_device(table: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor
     """
     # In two steps: MPS has no float64.
     return table.to(dtype).to(device, non_blocking=device.type == "cuda")
+
+
+def keep_for_graphs(cached: T, device: torch.device) -> T:
+    """Keep a cached object for good if it is used while a CUDA graph is captured; return it.
+
+    The graph reads its memory at every replay. It belongs to the caller, so nobody says when it is
+    gone, and a bounded cache might drop the object before.
+    """
+    used = device.type == "cuda" and torch.cuda.is_initialized()
+    if used and torch.cuda.is_current_stream_capturing():
+        _in_graphs[id(cached)] = cached
+    return cached
 
 
 def cached_table(make: Callable[[K, torch.dtype, torch.device], T]) -> Callable[[K, Tensor], T]:
@@ -53,7 +67,7 @@ def cached_table(make: Callable[[K, torch.dtype, torch.device], T]) -> Callable[
 
 
 def cached_by_value(maxsize: int) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
-    """Cache the tables of the last arguments; do not write to them.
+    """Cache the tables of the last arguments, and those of CUDA graphs; do not write to them.
 
     A traced graph computes its own table: sizes may be unknown there, and compilers fold constants.
     """
@@ -66,7 +80,7 @@ def cached_by_value(maxsize: int) -> Callable[[Callable[P, Tensor]], Callable[P,
             if torch.compiler.is_compiling():
                 return make(*args, **kwargs)
             found: Tensor = kept(*args, **kwargs)
-            return found
+            return keep_for_graphs(found, found.device)
 
         return table
 

@@ -68,7 +68,7 @@ def capture(
     return Graph(graph.replay, inputs, outputs, keep_alive)
 
 
-def _end_capture_of_random_numbers(device: torch.device) -> None:
+def end_capture_of_random_numbers(device: torch.device) -> None:
     """Let a device draw random numbers again: a failed capture leaves its generator capturing."""
     if device.index is not None and device.index < len(torch.cuda.default_generators):
         generator = torch.cuda.default_generators[device.index]
@@ -130,7 +130,7 @@ def replay_graph(
                 graph = capture(function, tensors, keep_alive)
             except RuntimeError:  # an error of the computation itself appears again below
                 graph = False
-                _end_capture_of_random_numbers(device)
+                end_capture_of_random_numbers(device)
         _graphs[full_key] = graph
         while len(_graphs) > MAX_GRAPHS or _kept_values() > MAX_KEPT_VALUES:
             _graphs.popitem(last=False)

@@ -92,6 +92,14 @@ def unavailable_reason() -> str | None:
     return None
 
 
+def driver_version() -> int:
+    """Return the version of CUDA in NVIDIA's driver, such as 12040; 0 without a driver."""
+    try:
+        return int(_call(_bindings()[1].cuDriverGetVersion))
+    except (DependencyError, RuntimeError):
+        return 0
+
+
 def max_shared_bytes(device: torch.device) -> int:
     """Return the shared memory that a block can request."""
     if device.type != "cuda":

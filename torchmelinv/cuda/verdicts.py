@@ -38,9 +38,8 @@ def driver_version(path: Path = _DRIVER) -> str:
     except OSError:
         words = []
     versions = re.findall(r"\s(\d+\.[\d.]+)\s", "".join(words))[:1]
-    # 12040 is version 12.4; builds of torch for other devices lack the function.
-    number = getattr(torch._C, "_cuda_getDriverVersion", int)() if torch.version.cuda else 0
-    if number:
+    number = nvrtc.driver_version()
+    if number:  # 12040 is version 12.4
         versions.append(f"CUDA {number // 1000}.{number % 1000 // 10}")
     return ", ".join(versions)
 

@@ -25,7 +25,7 @@ from torch.nn.functional import pad
 from torchmelinv._utils.batching import length_mask
 from torchmelinv._utils.numerics import safe_divide
 from torchmelinv._utils.precision import outside_inference_mode
-from torchmelinv._utils.table_cache import to_device
+from torchmelinv._utils.table_cache import keep_for_graphs, to_device
 from torchmelinv._utils.tracing import is_traced
 from torchmelinv.conventions import STFTConvention
 from torchmelinv.cuda.layout import Layout
@@ -287,7 +287,19 @@ def traced_stft_plan(
     return STFTPlan(convention, n_frames, n_samples, window, padded_indices=indices)
 
 
-stft_plan = functools.lru_cache(maxsize=64)(make_stft_plan)
+_last_plans = functools.lru_cache(maxsize=64)(make_stft_plan)
+
+
+def stft_plan(
+    convention: STFTConvention,
+    n_frames: int,
+    n_samples: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> STFTPlan:
+    """Return the cached plan, arguments as those of `make_stft_plan`."""
+    plan = _last_plans(convention, n_frames, n_samples, dtype, device)
+    return keep_for_graphs(plan, plan.window.device)
 
 
 def ragged_plan(frame_counts: Tensor, sample_counts: Tensor, plan: STFTPlan) -> STFTPlan:
