@@ -86,6 +86,8 @@ def test_a_result_as_json():
 def test_real_checks_with_emulated_kernels():
     rows = run_checks("cpu", "tests.doctor.emulated:checks", 900.0)  # a busy machine is slow
     assert [row.shape.split(", ")[2] for row in rows[:2]] == ["batch 1", "batch 2"]
-    assert {row.verdict for row in rows} == {"right, but not faster"}, rows
+    # Which of the two is faster in emulation depends on the machine and on its load.
+    verdicts = {row.verdict for row in rows}
+    assert verdicts <= {"right, but not faster", "right and faster"}, rows
     assert all(row.error <= row.allowed for row in rows)
     assert all(row.torchaudio_seconds for row in rows if "step" in row.check)
