@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import statistics
 from collections.abc import Iterator
 
 from benchmarks.records import Record
@@ -35,7 +36,7 @@ def _presets(presets: Record) -> Iterator[Record]:
     noise = presets["noise"]
     entry = functools.partial(_entry, "white noise, all presets and few bands")
     levels = [abs(values["level_db"]) for values in noise.values()]
-    yield entry("mean of all", "size of the level, dB", sum(levels) / len(levels), LEVEL_DB)
+    yield entry("mean of all", "size of the level, dB", statistics.fmean(levels), LEVEL_DB)
     for name, values in noise.items():
         bound = EDGE_DB + min(0, values["upper_edge_of_random_db"])
         yield entry(name, "upper edge, dB", values["upper_edge_db"], bound)
