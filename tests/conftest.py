@@ -13,8 +13,8 @@ from tests.host_cuda import host_kernels as host_kernels  # a fixture for all te
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A job in the background of a shell ignores Ctrl-C, and one under nohup the end of its terminal.
-    # So would the commands that tests start.
+    # In the background of a shell Ctrl-C is ignored, and under nohup the end of the terminal. The
+    # commands that tests start would ignore them, too.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
