@@ -6,7 +6,6 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,14 @@ from benchmarks.gpu_inputs import MAIN, Scale
 from benchmarks.gpu_mel_cases import INVERTER_KERNELS
 from benchmarks.gpu_step_cases import PRESET
 from benchmarks.records import CheckFailed, Record
+from torchmelinv.corpus import (
+    Manifest,
+    Outcome,
+    inversion_settings,
+    invert_files,
+    plan,
+    split_tasks,
+)
 from torchmelinv.cuda.backend import backend
 from torchmelinv.doctor.inputs import waveforms
 
@@ -44,15 +51,11 @@ def _write_mels(folder: Path, n_files: int, scale: Scale, clock: Clock) -> None:
         np.save(folder / f"{index:04d}.npy", mels[index % len(mels), :, : max(length, 4)])
 
 
-def _invert(mels: Path, output: Path, inverter: tmi.MelInverter, clock: Clock) -> list[Any]:
-    """Invert a folder as `torchmelinv invert --device cuda` does; return the outcomes."""
-    from torchmelinv import corpus  # needs soundfile, which the other cases do not
-
-    with corpus.Manifest(output, corpus.inversion_settings(inverter)) as manifest:
-        tasks = corpus.plan([mels], output)
-        _, tasks = corpus.split_tasks(tasks, inverter.convention.n_mels, manifest)
-        options = {"device": clock.device, "manifest": manifest}
-        outcomes = list(corpus.invert_files(tasks, inverter, **options))
+def _invert(mels: Path, output: Path, inverter: tmi.MelInverter, clock: Clock) -> list[Outcome]:
+    """Invert a folder as `torchmelinv invert --device cuda` does."""
+    with Manifest(output, inversion_settings(inverter)) as manifest:
+        _, tasks = split_tasks(plan([mels], output), inverter.convention.n_mels, manifest)
+        outcomes = list(invert_files(tasks, inverter, device=clock.device, manifest=manifest))
     for outcome in outcomes:
         if outcome.error:
             raise CheckFailed(f"{Path(outcome.input).name}: {outcome.error}")
