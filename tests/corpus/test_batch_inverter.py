@@ -123,3 +123,20 @@ def test_an_error_of_a_batch_on_an_accelerator_is_raised(accelerator, monkeypatc
     monkeypatch.setattr(BatchInverter, "invert_mels", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         next(invert_many([("x", tiny_mel())], INVERTER, device="meta"))
+
+
+def test_a_limit_that_was_lowered_is_never_raised(monkeypatch):
+    """A batch that was made before an earlier one lowered the limit may run out of memory, too."""
+    batches = BatchInverter(INVERTER, torch.device("cpu"), BatchLimit(64, 10**6))
+    limits = []
+
+    def invert_mels(_, mels):
+        limits.append(batches.limit.max_frames)
+        if len(mels) > 2:
+            raise torch.OutOfMemoryError
+        return [batch_inverter.InvertedMel(mel, 0.0, False) for mel in mels]
+
+    monkeypatch.setattr(BatchInverter, "invert_mels", invert_mels)
+    for n_items in (8, 16):
+        batches.invert(items_of(n_items))
+    assert limits == sorted(limits, reverse=True)
