@@ -28,7 +28,7 @@ COMMANDS = {
 
 @pytest.fixture
 def default_hang_up():
-    """Handle SIGHUP as usual in one test; under nohup it is ignored, and the run must survive it."""
+    """Handle SIGHUP by default in one test: nohup ignores it, so that a run survives its terminal."""
     previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, previous)
