@@ -28,7 +28,7 @@ COMMANDS = {
 
 @pytest.fixture
 def default_hang_up():
-    """Handle SIGHUP by default in one test: nohup ignores it, so that a run survives its terminal."""
+    """Let SIGHUP end this process, in one test only: a run under nohup outlives its terminal."""
     previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, previous)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from typing import ClassVar
@@ -114,6 +115,34 @@ def test_an_accelerator_inverts_the_next_batch_meanwhile(accelerator):
         result = first if name == first.name else rest[name]
         torch.testing.assert_close(result.waveform, INVERTER(mel), atol=1e-5, rtol=0)
     assert threading.get_ident() not in accelerator.threads
+
+
+def test_another_thread_uses_the_stream_of_the_caller(monkeypatch):
+    entered = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"that of {device}")
+    monkeypatch.setattr(
+        torch.cuda, "stream", lambda stream: contextlib.nullcontext(entered.append(stream))
+    )
+    invert = inversion._on_current_stream(list, torch.device("cuda", 1))
+    assert invert("ab") == ["a", "b"]
+    assert entered == ["that of cuda:1"]
+
+
+@pytest.mark.gpu
+def test_a_cuda_device_uses_the_stream_of_the_caller(monkeypatch):
+    streams, original = [], BatchInverter.invert
+
+    def invert(batches, items):
+        streams.append(torch.cuda.current_stream())
+        return original(batches, items)
+
+    monkeypatch.setattr(BatchInverter, "invert", invert)
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        (result,) = invert_many([("x", tiny_mel())], INVERTER, device="cuda")
+    assert streams == [side]
+    assert result.mel_error_db < -10
 
 
 def test_an_error_of_a_batch_on_an_accelerator_is_raised(accelerator, monkeypatch):
