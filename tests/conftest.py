@@ -13,13 +13,9 @@ from tests.host_cuda import host_kernels as host_kernels  # a fixture for all te
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # In the background of a shell Ctrl-C is ignored, and under nohup the end of the terminal. The
-    # commands that tests start would ignore them, too.
+    # A job in the background of a shell ignores Ctrl-C, and so would the commands that tests start.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
-    if hang_up is not None and signal.getsignal(hang_up) == signal.SIG_IGN:
-        signal.signal(hang_up, signal.SIG_DFL)
     # The tensors are tiny: to synchronize a second thread takes longer than it saves.
     torch.set_num_threads(1)
     # Without it cuBLAS warns in deterministic mode, and a warning is an error.

@@ -26,6 +26,15 @@ COMMANDS = {
 }
 
 
+@pytest.fixture
+def default_hang_up():
+    """Let SIGHUP end this process, in one test only: a run under nohup outlives its terminal."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, previous)
+
+
+@pytest.mark.usefixtures("default_hang_up")
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_ends_a_command_with_a_count(run, monkeypatch, command, name):

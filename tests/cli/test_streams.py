@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.tiny import QUICK, TINY, console, tiny_mel, workplace  # noqa: F401
+from torchmelinv.cli import streams
 from torchmelinv.invert import MelInverter
 from torchmelinv.io.audio import read_audio
 
@@ -86,3 +87,25 @@ def test_messages_name_the_stream_and_no_temporary_file(monkeypatch, run, comman
         assert tempfile.gettempdir() not in out.decode() + err
     if command == "invert":
         assert json.loads(out)["files"][0]["input"] == "stdin"
+
+
+@pytest.mark.parametrize("path", ["/a/stdin.npy", r"C:\a\stdin.npy"])
+def test_a_path_is_renamed_in_text_in_json_and_in_errors(capsys, path):
+    @streams._shown_as({path: "stdin"})
+    def run():
+        print(path, json.dumps({"input": path}), repr(path))
+        raise FileNotFoundError(2, "gone", path)
+
+    with pytest.raises(OSError, match=r"^\[Errno 2\] gone: 'stdin'$"):
+        run()
+    assert capsys.readouterr().out == 'stdin {"input": "stdin"} \'stdin\'\n'
+
+
+def test_a_temporary_folder_behind_a_link_is_not_named(monkeypatch, run, tmp_path):
+    Path(tmp_path, "real").mkdir()
+    Path(tmp_path, "link").symlink_to(Path(tmp_path, "real"))
+    monkeypatch.setattr(tempfile, "tempdir", str(Path(tmp_path, "link")))
+    content = Path("mel.npy").read_bytes()
+    _, out, err = run_stream(monkeypatch, run, content, "invert", "-", "-o", "x.wav", *QUICK)
+    assert str(tmp_path) not in out.decode() + err
+    assert b"stdin -> x.wav" in out

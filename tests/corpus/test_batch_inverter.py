@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from typing import ClassVar
@@ -116,6 +117,34 @@ def test_an_accelerator_inverts_the_next_batch_meanwhile(accelerator):
     assert threading.get_ident() not in accelerator.threads
 
 
+def test_another_thread_uses_the_stream_of_the_caller(monkeypatch):
+    entered = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"that of {device}")
+    monkeypatch.setattr(
+        torch.cuda, "stream", lambda stream: contextlib.nullcontext(entered.append(stream))
+    )
+    invert = inversion._on_current_stream(list, torch.device("cuda", 1))
+    assert invert("ab") == ["a", "b"]
+    assert entered == ["that of cuda:1"]
+
+
+@pytest.mark.gpu
+def test_a_cuda_device_uses_the_stream_of_the_caller(monkeypatch):
+    streams, original = [], BatchInverter.invert
+
+    def invert(batches, items):
+        streams.append(torch.cuda.current_stream())
+        return original(batches, items)
+
+    monkeypatch.setattr(BatchInverter, "invert", invert)
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        (result,) = invert_many([("x", tiny_mel())], INVERTER, device="cuda")
+    assert streams == [side]
+    assert result.mel_error_db < -10
+
+
 def test_an_error_of_a_batch_on_an_accelerator_is_raised(accelerator, monkeypatch):
     def fail(*_):
         raise RuntimeError("a bug")
@@ -123,3 +152,20 @@ def test_an_error_of_a_batch_on_an_accelerator_is_raised(accelerator, monkeypatc
     monkeypatch.setattr(BatchInverter, "invert_mels", fail)
     with pytest.raises(RuntimeError, match="a bug"):
         next(invert_many([("x", tiny_mel())], INVERTER, device="meta"))
+
+
+def test_a_limit_that_was_lowered_is_never_raised(monkeypatch):
+    """A batch that was made before an earlier one lowered the limit may run out of memory, too."""
+    batches = BatchInverter(INVERTER, torch.device("cpu"), BatchLimit(64, 10**6))
+    limits = []
+
+    def invert_mels(_, mels):
+        limits.append(batches.limit.max_frames)
+        if len(mels) > 2:
+            raise torch.OutOfMemoryError
+        return [batch_inverter.InvertedMel(mel, 0.0, False) for mel in mels]
+
+    monkeypatch.setattr(BatchInverter, "invert_mels", invert_mels)
+    for n_items in (8, 16):
+        batches.invert(items_of(n_items))
+    assert limits == sorted(limits, reverse=True)

@@ -26,15 +26,18 @@ def test_a_sparse_file_is_refused(tmp_path, suffix):
 
 def test_what_is_allocated_is_compared_with_what_is_available(tmp_path, monkeypatch):
     """The allocation alone would succeed; the system would end the process as it fills it."""
+    write_audio(tmp_path / "x.wav", torch.zeros(1000), 8000)
     monkeypatch.setattr(memory, "available_memory", lambda: 1000.0)
     monkeypatch.setattr(memory, "_SMALL", 0)
     np.save(tmp_path / "x.npy", np.zeros((8, 100), dtype=np.float32))
     np.savez(tmp_path / "x.npz", np.zeros((8, 100), dtype=np.float32))
     torch.save(torch.zeros(8, 100), tmp_path / "x.pt")
-    write_audio(tmp_path / "x.wav", torch.zeros(1000), 8000)
     for path in sorted(tmp_path.iterdir()):
-        with pytest.raises(FileError, match=r"x\.\w+ is too large to read: it takes .* GB"):
+        with pytest.raises(FileError, match=r"x\.\w+ is too large: it takes .* GB"):
             (read_audio if path.suffix == ".wav" else read_mel)(path)
+    with pytest.raises(FileError, match=r"y\.wav is too large: it takes .* GB"):
+        write_audio(tmp_path / "y.wav", torch.zeros(1000), 8000)
+    assert not (tmp_path / "y.wav").exists()
 
 
 def test_only_memory_errors_are_turned_into_ours():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.pretended_device import pretended_device, recording
 from tests.problems import tones
 from torchmelinv.transforms.emphasis import de_emphasize, de_emphasize_next
 
@@ -31,3 +32,11 @@ def test_de_emphasis_continues_from_one_piece_to_the_next(coefficient):
         piece = de_emphasize_next(given, piece, coefficient, start)
         result.append(piece)
     torch.testing.assert_close(torch.cat(result, -1)[:, 30:], expected)
+
+
+def test_the_host_does_not_wait_between_pieces():
+    with pretended_device() as device:
+        signal, previous = torch.ones(1, 8, device=device), torch.zeros(1, 8, device=device)
+        with recording() as record:
+            de_emphasize_next(signal, previous, 0.97, 0)
+    assert record.waits == {}

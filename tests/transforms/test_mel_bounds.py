@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from tests.problems import TINY, TINY_LOG, TINY_POWER
 from torchmelinv.analysis import MelSpectrogram
@@ -42,6 +43,17 @@ def test_no_waveform_leaves_the_bounds(convention):
     assert lowest.shape == highest.shape == (convention.n_mels, 1)
     assert (mel >= lowest * (1 - 1e-9)).all()
     assert (mel <= highest).all()
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode(), FakeTensorMode(), torch.device("meta")])
+def test_cached_bounds_belong_to_no_mode(mode):
+    linear_bounds.cache_clear()
+    with mode:
+        bounds = linear_bounds(TINY)
+    for bound in bounds:
+        assert type(bound) is torch.Tensor
+        assert bound.device.type == "cpu"
+        assert not bound.is_inference()
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)

@@ -35,8 +35,8 @@ def to_device(table: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor
 def keep_for_graphs(cached: T, device: torch.device) -> T:
     """Keep a cached object for good if it is used while a CUDA graph is captured; return it.
 
-    The graph reads its memory at every replay. It belongs to the caller, so nobody says when it is
-    gone, and a bounded cache might drop the object before.
+    A graph reads the memory of the object at every replay, while a bounded cache may drop it. The
+    graph is the caller's, so its end is unknown.
     """
     used = device.type == "cuda" and torch.cuda.is_initialized()
     if used and torch.cuda.is_current_stream_capturing():

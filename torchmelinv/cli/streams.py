@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import json
 import shutil
 import sys
 import tempfile
@@ -47,7 +48,10 @@ def with_streams(*inputs: str, read: str, write: str) -> Callable[[_Run], _Run]:
             if names.count(_MARK) > 1 or (output == _MARK and len(names) > 1):
                 raise InputError("- stands for one stream: give one input, and one output")
             with tempfile.TemporaryDirectory() as folder:
-                source, target = Path(folder, f"stdin{read}"), Path(folder, f"stdout{write}")
+                # Resolved, because messages may name a path by what its links lead to.
+                source, target = (
+                    Path(folder).resolve() / name for name in (f"stdin{read}", f"stdout{write}")
+                )
                 if _MARK in names:
                     with source.open("wb") as stream:
                         shutil.copyfileobj(sys.stdin.buffer, stream)
@@ -84,6 +88,9 @@ def _rename(text: str, names: Mapping[str, str]) -> str:
 @contextlib.contextmanager
 def _shown_as(names: Mapping[str, str]) -> Iterator[None]:
     """Replace paths by names in what is printed, and in errors."""
+    # JSON and repr double the backslashes of Windows.
+    escaped = {json.dumps(path, ensure_ascii=False)[1:-1]: names[path] for path in names}
+    names = {**names, **escaped}
     stdout, stderr = (_Renaming(stream, names) for stream in (sys.stdout, sys.stderr))
     try:
         with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
@@ -92,6 +99,8 @@ def _shown_as(names: Mapping[str, str]) -> Iterator[None]:
         error.args = tuple(
             _rename(each, names) if isinstance(each, str) else each for each in error.args
         )
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            error.filename = _rename(error.filename, names)  # no part of `args`
         raise
 
 

@@ -175,7 +175,8 @@ class BatchInverter:
             reason = "not enough memory to invert this mel"
             longest = max(item.n_frames for item in items)
             n_rows = sum(item.n_channels for item in items)
-            self.limit.max_frames = max(1, n_rows * longest // 2)
+            # The batch may have been made before an earlier one lowered the limit.
+            self.limit.max_frames = min(self.limit.max_frames, max(1, n_rows * longest // 2))
         # Retry only here: the exception, now gone, held the tensors of the failed attempt.
         if len(items) == 1:
             return [result_of(items[0], error=reason)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 import torch
 
@@ -45,7 +45,8 @@ def invert_many(
     accelerator inverts batches of similar length, so results come as batches fill up and differ
     from those of single mels by rounding. A batch that does not fit into memory is halved and tried
     again. Computes in float32, on the CPU in the caller's thread; an accelerator inverts a batch
-    while the caller takes the results of the batch before. Two threads load the next sources.
+    while the caller takes the results of the batch before, a CUDA device on the caller's current
+    stream. Two threads load the next sources.
 
     Args:
         sources: Paths of mel files, or pairs of a name with a path or a mel (…, n_mels, n_frames).
@@ -78,7 +79,7 @@ def invert_many(
     """
     device = torch.device(device)
     if device.type == "cuda" and device.index is None and torch.cuda.is_available():
-        device = torch.device("cuda", torch.cuda.current_device())  # which each thread has its own
+        device = torch.device("cuda", torch.cuda.current_device())  # each thread has its own
     if batch is not None:
         check_whole("batch", batch, 1)
     if memory is not None:
@@ -112,9 +113,25 @@ def _invert_stream(
     if batch_inverter.device.type == "cpu":
         inverted: Iterable[list[Inverted]] = map(batch_inverter.invert, batches)
     else:
-        inverted = prefetch(batch_inverter.invert, batches, workers=1, max_pending=2)
+        invert = _on_current_stream(batch_inverter.invert, batch_inverter.device)
+        inverted = prefetch(invert, batches, workers=1, max_pending=2)
     for results in inverted:
         while failed:
             yield failed.popleft()
         yield from results
     yield from failed
+
+
+def _on_current_stream(
+    invert: Callable[[Sequence[MelItem]], list[Inverted]], device: torch.device
+) -> Callable[[Sequence[MelItem]], list[Inverted]]:
+    """Return a function for another thread, which uses the CUDA stream of this thread there."""
+    if device.type != "cuda" or not torch.cuda.is_available():
+        return invert
+    stream = torch.cuda.current_stream(device)  # each thread has its own
+
+    def invert_on_stream(items: Sequence[MelItem]) -> list[Inverted]:
+        with torch.cuda.stream(stream):
+            return invert(items)
+
+    return invert_on_stream

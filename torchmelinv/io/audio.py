@@ -150,7 +150,7 @@ def write_audio(
     Raises:
         InputError: If the waveform is not real and finite, or the suffix, subtype, rate or number
             of channels cannot be written.
-        FileError: If the file cannot be written.
+        FileError: If the file cannot be written, or does not fit into the memory.
         DiskError: If the disk is full or read-only.
         DependencyError: If soundfile cannot be loaded.
 
@@ -187,6 +187,7 @@ def write_audio(
     if scaled:
         samples = samples / peak
     # Encoded in memory: soundfile waits for the disk at the end of a file, as `atomic_write` does.
+    check_memory(path, samples.nbytes)  # an encoded file has at most as many
     encoded = io.BytesIO()
     soundfile = require("soundfile")
     try:

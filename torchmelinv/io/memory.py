@@ -1,4 +1,4 @@
-"""Files that are too large for the memory: an error for that file, before or while it is read."""
+"""Files too large for the memory: an error for that file, before or while it is read or written."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def check_memory(path: object, n_bytes: int) -> None:
 
     Args:
         path: The file.
-        n_bytes: Bytes that reading it takes.
+        n_bytes: Bytes that reading or writing it takes.
 
     Raises:
         FileError: If fewer bytes are available.
     """
     if n_bytes > _SMALL and n_bytes > (available := available_memory()):
         raise FileError(
-            f"{path} is too large to read: it takes {n_bytes / 1e9:.3g} GB of memory and "
+            f"{path} is too large: it takes {n_bytes / 1e9:.3g} GB of memory and "
             f"{available / 1e9:.3g} GB are available; split it into smaller files"
         )
 

@@ -68,15 +68,15 @@ def invert_long_batch(
     if isinstance(length, Tensor):
         check_held(stft, length.reshape(-1), counts.reshape(-1))
     default = convention.n_samples(n_frames)
-    wanted = torch.as_tensor(default if length is None else length)
-    wanted = wanted.expand(items).reshape(-1, n_channels)
-    n_samples = int(wanted.max())
+    requested = torch.as_tensor(default if length is None else length)
+    requested = requested.expand(items).reshape(-1, n_channels)
+    n_samples = int(requested.max())
     waveforms = []
-    for values, end, sample_counts in zip(recordings, ends, wanted, strict=True):
+    for values, end, sample_counts in zip(recordings, ends, requested, strict=True):
         values, longest = values[..., :end], int(sample_counts.max())
         fits = length is not None and convention.n_frames(longest) == end
-        own = longest if fits else convention.n_samples(end)
-        plan = make_stft_plan(stft.convention, end, own, values.dtype, values.device)
+        planned = longest if fits else convention.n_samples(end)
+        plan = make_stft_plan(stft.convention, end, planned, values.dtype, values.device)
 
         def magnitude(first: int, last: int, values: Tensor = values) -> Tensor:
             return magnitude_of(values, slice(first, last))

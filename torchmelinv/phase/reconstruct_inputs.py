@@ -68,8 +68,8 @@ def prepare_inputs(
             frame_counts = torch.full_like(length, n_frames, device=rows.device)
         check_held(stft, length, frame_counts)
     if frame_counts is not None:
-        wanted = length.to(rows.device) if isinstance(length, Tensor) else length
-        sample_counts = stft.valid_length(frame_counts, n_samples, wanted)
+        requested = length.to(rows.device) if isinstance(length, Tensor) else length
+        sample_counts = stft.valid_length(frame_counts, n_samples, requested)
     if isinstance(init, Tensor):
         angles = check_angles(init, magnitude).expand(magnitude.shape)
         angles = angles.reshape(-1, *magnitude.shape[-2:]).mT

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from torchmelinv._utils.table_cache import to_device
+
 
 def de_emphasize(signal: Tensor, coefficient: float) -> Tensor:
     """Undo y[n] = x[n] − coefficient · x[n − 1] along the last dimension.
@@ -44,5 +46,5 @@ def de_emphasize_next(signal: Tensor, previous: Tensor, coefficient: float, star
         signal = signal.clone()
         signal[:, :-start] = 0
     decay = coefficient ** torch.arange(1, signal.shape[-1] + 1, dtype=torch.float64)
-    decay = decay.to(previous.dtype).to(previous.device)
+    decay = to_device(decay, previous.dtype, previous.device)
     return de_emphasize(signal, coefficient) + previous[:, -1:] * decay

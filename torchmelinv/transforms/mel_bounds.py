@@ -60,7 +60,10 @@ def _highest_energy(convention: MelConvention) -> float:
 @functools.lru_cache(maxsize=64)
 @outside_inference_mode
 def linear_bounds(convention: MelConvention) -> tuple[Tensor, Tensor]:
-    """Return the lowest and highest linear mel of each band, (n_mels, 1) each, in float64."""
+    """Return the lowest and highest linear mel of each band, (n_mels, 1) each, in float64.
+
+    They are cached: do not write to them.
+    """
     matrix, power = mel_matrix(convention), convention.power
     lowest = matrix.sum(1, keepdim=True) * _least_power(convention) ** (power / 2)
     largest = _dual_norm(_bin_weights(convention) * matrix.T, power).T

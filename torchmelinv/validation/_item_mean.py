@@ -61,7 +61,7 @@ def _base() -> Any:
 _Base: Any = _base()
 
 
-class _ItemMean(_Base):  # type: ignore[misc]
+class ItemMean(_Base):  # type: ignore[misc]
     """The mean of a metric over items, in plain sums, which every reduction adds up."""
 
     name: str  # in METRICS

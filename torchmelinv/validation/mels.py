@@ -14,12 +14,12 @@ from torchmelinv.metrics.distance import log_mel_l1, mel_error_db
 from torchmelinv.metrics.spectral import mel_cepstral_distortion_db
 from torchmelinv.transforms.compression import decompress
 from torchmelinv.transforms.mel_checks import check_mel_shape
-from torchmelinv.validation._item_mean import _ItemMean
+from torchmelinv.validation._item_mean import ItemMean
 
 __all__ = ["LogMelL1", "MelCepstralDistortion", "MelError"]
 
 
-class _MelMetric(_ItemMean):
+class _MelMetric(ItemMean):
     """A metric of mels in the values of a convention."""
 
     def __init__(self, convention: MelConvention | str | os.PathLike[str], **options: Any) -> None:

@@ -17,12 +17,12 @@ from torchmelinv.metrics.fundamental_frequency import (
     voicing_error,
 )
 from torchmelinv.metrics.perceptual import estoi, pesq_wb
-from torchmelinv.validation._item_mean import _ItemMean
+from torchmelinv.validation._item_mean import ItemMean
 
 __all__ = ["ESTOI", "F0RMSE", "PESQ", "GrossPitchError", "SpectralConvergence", "VoicingError"]
 
 
-class SpectralConvergence(_ItemMean):
+class SpectralConvergence(ItemMean):
     """`metrics.spectral_convergence_db` of the STFTs of waveforms.
 
     Args:
@@ -51,7 +51,7 @@ class SpectralConvergence(_ItemMean):
         return spectral_convergence_db(*(each.abs() for each in spectra))
 
 
-class _WaveformMetric(_ItemMean):
+class _WaveformMetric(ItemMean):
     """A metric of waveforms at a sample rate."""
 
     def __init__(self, sample_rate: float, **options: Any) -> None:
