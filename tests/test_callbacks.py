@@ -345,5 +345,5 @@ def test_mlflow(in_lightning):
 
 
 def test_a_writer_that_takes_no_audio():
-    with pytest.warns(RuntimeWarning, match=r"the writer is a object; give a logger"):
+    with pytest.warns(RuntimeWarning, match=r"the writer has type object; give a logger"):
         LogInversion(FAST).write(tiny_mel(), object(), 0)

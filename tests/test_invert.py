@@ -259,7 +259,7 @@ def test_inductor_equals_eager():
         ({"phase": "rtisi_la", "momentum": 1.01}, "momentum is 1.01"),
         ({"tolerance": 0}, "tolerance"),
         ({"gradient": "all"}, "gradient"),
-        ({"strat": "zero"}, "MelInverter has no option 'strat'; did you mean 'restore'"),
+        ({"strat": "zero"}, "MelInverter has no option 'strat'; it takes convention, magnitude"),
         ({"inits": "zero"}, "no option 'inits'; did you mean 'init'"),
     ],
     ids=str,

@@ -179,7 +179,7 @@ class LogInversion:
         with _errors_as_warnings("the batch of mels"):
             write = writer_for(writer)
             if write is None:
-                raise InputError(f"the writer is a {type(writer).__name__}; {_LOGGERS}")
+                raise InputError(f"the writer has type {type(writer).__name__}; {_LOGGERS}")
             self._write(mel, reference, lengths, [write], step, 0)
 
     @torch.no_grad()

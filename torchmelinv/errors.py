@@ -147,7 +147,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
         ratios = {name: difflib.SequenceMatcher(None, word, name).ratio() for name in known}
         best = max(ratios.values(), default=0.0)
         ranked = sorted(known, key=lambda name: -ratios[name])
-        close = [name for name in ranked if ratios[name] >= max(0.5, best - 0.1)][:3]
+        close = [name for name in ranked if ratios[name] >= max(0.6, best - 0.1)][:3]
     *others, last = map(repr, close or [""])
     names = f"{', '.join(others)} or {last}" if others else last
     return f"; did you mean {names}?" if close else ""

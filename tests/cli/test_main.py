@@ -50,6 +50,13 @@ ROUNDTRIP = ["roundtrip", "speech.wav"]
         ([*INVERT, *QUICK, "--magnitude", "guess"], 2, "invalid choice: 'guess'"),
         ([*INVERT, *QUICK, "--subtype", "PCM_8"], 2, "invalid choice: 'PCM_8'"),
         (["identify"], 2, "MEL"),
+        (
+            [*INVERT, *QUICK, "--niter", "3"],
+            2,
+            "did you mean --n-iter?; `torchmelinv invert --help",
+        ),
+        ([*INVERT, *QUICK, "--n_iter=3"], 2, "arguments: --n_iter=3; did you mean --n-iter?"),
+        ([*INVERT, *QUICK, "--zzz"], 2, "arguments: --zzz; `torchmelinv invert --help`"),
         # conventions
         (
             [*INVERT, "--convention", "hifigan"],

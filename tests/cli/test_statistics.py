@@ -59,6 +59,13 @@ def test_nothing_to_compute_from(run):
     assert "there are 0 frames that are no pauses to compute statistics from" in err
 
 
+def test_a_folder_without_a_file(run):
+    Path("empty").mkdir()
+    code, out, err = run("statistics", "empty", "-o", "real.json", *TINY_ONE)
+    assert (code, out) == (2, "")
+    assert "the folder empty contains no mel or audio file" in err
+
+
 def test_recordings_have_the_statistics_of_their_mels(run):
     write_audio("tones/a.wav", tone(1.0), TINY.sample_rate, "FLOAT")
     save()

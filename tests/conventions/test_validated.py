@@ -100,3 +100,12 @@ def test_invalid_json() -> None:
 def test_convention_errors_are_value_errors() -> None:
     assert issubclass(ConventionError, TorchmelinvError)
     assert issubclass(ConventionError, ValueError)
+
+
+@pytest.mark.parametrize("record", [MelConvention, Compression])
+def test_a_misspelled_field_is_named_by_the_constructor_too(record):
+    name = next(iter(record.__dataclass_fields__))
+    with pytest.raises(ConventionError, match=f"no field '{name}s'; did you mean '{name}'"):
+        record(**{f"{name}s": 1})
+    with pytest.raises(ConventionError, match=f"no field 'zzz'; it has {name}, "):
+        record(zzz=1)

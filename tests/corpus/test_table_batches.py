@@ -128,6 +128,10 @@ def test_mistakes_of_the_caller_are_raised():
         InvertBatch(INVERTER)({"mels": []})
     with pytest.raises(InputError, match=r"2 rows have the name 'x' in the column 'name'"):
         InvertBatch(INVERTER, out="out")({"name": ["x", "x"], "mel": MELS[:2]})
+    with pytest.raises(InputError, match=r"InvertBatch has no option 'output'; .* 'out'"):
+        InvertBatch(INVERTER, output="out")
+    with pytest.raises(InputError, match="the inverter is 'hifigan_22k'; it must be a MelInverter"):
+        InvertBatch("hifigan_22k")
     with pytest.raises(InputError, match="devise"):
         InvertBatch(INVERTER, devise="cpu")
     with pytest.raises(InputError, match="PCM_8"):
@@ -198,7 +202,8 @@ def test_ray_loses_a_node_and_no_row(tmp_path):
         check=False,
     )
     assert job.returncode == 0, job.stderr
-    report = json.loads(job.stdout.splitlines()[-1])
+    lines = job.stdout.splitlines()  # Ray may print more after the report
+    report = json.loads([line for line in lines if line.startswith("{")][-1])
     assert set(report["addresses"]) == {"127.0.0.1"}
     names = [f"{index:02}" for index in range(24)]
     assert sorted(row["name"] for row in report["rows"]) == names

@@ -64,4 +64,4 @@ def test_candidates_that_agree_decide():
     best = [Candidate("melgan", False, "possible", "the mel has x", -1.0, convention)]
     guess = find_logarithm(recording(1.0), best)
     assert guess.log == "log10"
-    assert guess.reason == "read as melgan: the mel has x"
+    assert guess.reason == "read as melgan, the mel has x"

@@ -91,6 +91,21 @@ def test_truncated_files_raise(tmp_path, suffix, share):
 
 
 @pytest.mark.parametrize("suffix", ARRAY_SUFFIXES)
+def test_an_empty_file_is_named_so(tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    path.touch()
+    with pytest.raises(FileError, match=rf"cannot be read as {suffix}: the file is empty"):
+        read_mel(path)
+
+
+def test_a_short_text_is_no_npy_file(tmp_path):
+    path = tmp_path / "x.npy"
+    path.write_text("hello")
+    with pytest.raises(FileError, match="it does not begin as an npy file"):
+        read_mel(path)
+
+
+@pytest.mark.parametrize("suffix", ARRAY_SUFFIXES)
 def test_text_raises(tmp_path, suffix):
     if suffix in (".safetensors", ".h5", ".hdf5"):
         pytest.importorskip("safetensors" if suffix == ".safetensors" else "h5py")

@@ -11,6 +11,12 @@ from tests.tiny import TINY
 from tests.validation.batches import NOISY, WAVEFORMS
 from torchmelinv import metrics, validation
 from torchmelinv.demo import signal
+from torchmelinv.errors import InputError
+
+
+def test_a_convention_is_no_sample_rate(module):
+    with pytest.raises(InputError, match="sample_rate is 'hifigan_22k'; it must be a number"):
+        module.PESQ("hifigan_22k")
 
 
 def test_silent_references_do_not_count(module):

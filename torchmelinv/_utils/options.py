@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from torchmelinv._utils.tracing import with_own_code
@@ -12,6 +12,12 @@ from torchmelinv.errors import InputError, nearest
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def unknown_option(owner: str, keyword: str, known: Sequence[str]) -> InputError:
+    """Return the error for a keyword that is none of the known ones."""
+    hint = nearest(keyword, known) or f"; it takes {', '.join(known)}"
+    return InputError(f"{owner} has no option {keyword!r}{hint}")
 
 
 def named_options(function: Callable[P, R]) -> Callable[P, R]:
@@ -23,8 +29,7 @@ def named_options(function: Callable[P, R]) -> Callable[P, R]:
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         for keyword in kwargs:
             if keyword not in known:
-                hint = nearest(keyword, known) or f"; it takes {', '.join(known)}"
-                raise InputError(f"{name} has no option {keyword!r}{hint}")
+                raise unknown_option(name, keyword, known)
         return function(*args, **kwargs)
 
     return with_own_code(checked, function)

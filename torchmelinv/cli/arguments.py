@@ -169,7 +169,7 @@ def _add_evaluate(commands: Any) -> None:
         "name: that of the folder). Differences are those to the first system",
     )
     add_convention_options(parser, required=False)
-    add_layout_options(parser)
+    add_layout_options(parser, many=False)
     add_device_option(parser, best=True)
     parser.add_argument(
         "--glossary",
@@ -250,7 +250,7 @@ def _add_identify(commands: Any) -> None:
         description="Show shape, logarithm and floor of a mel file, which presets fit, and why.",
     )
     parser.add_argument("mel", metavar="MEL", help="a mel file, or - for npy on stdin")
-    add_layout_options(parser)
+    add_layout_options(parser, many=False)
     add_json_option(parser)
 
 

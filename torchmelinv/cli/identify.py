@@ -26,8 +26,8 @@ _LOGARITHMS = {
 
 
 _RATE = (
-    "values do not show the sampling rate nor the hop: choose the preset whose rate is that of the "
-    "recordings, or give --sample-rate and --hop-length to `invert`"
+    "values show neither the sampling rate nor the hop: choose the preset whose rate is that of "
+    "the recordings, or give --sample-rate and --hop-length to `invert`"
 )
 
 
@@ -68,7 +68,8 @@ def _fields(result: Identification) -> list[tuple[str, str]]:
     """Return (heading, text) pairs about the mel itself."""
     fields = [("shape", _describe_shape(result))]
     if result.n_not_finite:
-        broken = f"NaN or Inf in {result.n_not_finite} places; those frames are ignored"
+        places = "1 place" if result.n_not_finite == 1 else f"{result.n_not_finite} places"
+        broken = f"NaN or Inf in {places}; those frames are ignored"
         fields.append(("broken", broken))
     values = (
         f"{result.minimum:.6g} … {result.maximum:.6g}, mean {result.mean:.4g}, "

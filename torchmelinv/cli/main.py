@@ -10,17 +10,30 @@ import argparse
 import importlib
 import importlib.metadata
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torchmelinv
 from torchmelinv.cli.arguments import add_commands
 from torchmelinv.cli.console import EXIT_USAGE, PROGRAM, handle_errors, print_message
+from torchmelinv.errors import nearest
 
 __all__ = ["main"]
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line; the usage of a command is longer than a screen."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Parse, and report unknown options here, where those of the command are known."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            known = [name[2:] for name in self._option_string_actions if name.startswith("--")]
+            hint = nearest(unknown[0].lstrip("-").partition("=")[0].replace("_", "-"), known)
+            hint = hint.replace(" '", " --").replace("'", "")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return options, unknown
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, and exit."""

@@ -36,15 +36,15 @@ def add_mel_file_options(parser: argparse.ArgumentParser, output: str) -> None:
     add_layout_options(parser)
 
 
-def add_layout_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--key` and `--frames-first`, which `layout_from` reads."""
+def add_layout_options(parser: argparse.ArgumentParser, *, many: bool = True) -> None:
+    """Add `--key` and `--frames-first`, which `layout_from` reads; without `many`, of one mel."""
+    pattern = "; a pattern such as '*' takes many" if many else ""
     parser.add_argument(
         "--key",
         metavar="NAME",
         help="which array of a file is the mel: its name (npz, h5, safetensors), key (pt), column "
-        "(parquet, arrow), field (tar) or utterance (ark); a pattern such as '*' takes many "
-        "(default: the only one, the only one with a name such as mel, or the only one of two or "
-        "more dimensions)",
+        f"(parquet, arrow), field (tar) or utterance (ark){pattern} (default: the only one, the "
+        "only one with a name such as mel, or the only one of two or more dimensions)",
     )
     parser.add_argument(
         "--frames-first",

@@ -14,7 +14,7 @@ from torchmelinv.cli.from_options import convention_from, layout_from
 from torchmelinv.cli.progress import Progress
 from torchmelinv.conventions import MelConvention
 from torchmelinv.corpus.loading import load_waveform
-from torchmelinv.errors import TorchmelinvError
+from torchmelinv.errors import FileError, TorchmelinvError
 from torchmelinv.io.audio_formats import AUDIO_SUFFIXES
 from torchmelinv.io.disk_errors import check_writable
 from torchmelinv.io.mels import MelEntry, MelLayout, find_mels, mel_entries, read_mel
@@ -50,7 +50,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _files(path: Path) -> Sequence[Path]:
     check_exists(path)
-    return find_mels(path, AUDIO_SUFFIXES) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    files = find_mels(path, AUDIO_SUFFIXES)
+    if not files:
+        raise FileError(f"the folder {path} contains no mel or audio file")
+    return files
 
 
 def _entries(path: Path, layout: MelLayout) -> Sequence[MelEntry]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from torchmelinv.conventions.validated import ValidatedRecord
+from torchmelinv.conventions.validated import ValidatedRecord, named_fields
 
 __all__ = ["Compression"]
 
 LOGS = ("ln", "log10", None)
 
 
+@named_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Compression(ValidatedRecord):
     """Convention of the compression: how a linear mel becomes the values that a model sees.

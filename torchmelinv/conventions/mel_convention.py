@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from torchmelinv.conventions.compression import Compression
 from torchmelinv.conventions.stft_convention import STFTConvention
+from torchmelinv.conventions.validated import named_fields
 from torchmelinv.errors import ConventionError
 
 __all__ = ["MelConvention"]
@@ -31,6 +32,7 @@ def _most_bands(n_freqs: int) -> int:
     return max(1, min(LARGEST_BANDS, LARGEST_FILTERBANK // n_freqs, singular))
 
 
+@named_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MelConvention(STFTConvention):
     """Convention of a mel: everything that one model's mel function does to a waveform.

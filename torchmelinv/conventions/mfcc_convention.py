@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from torchmelinv.conventions.mel_convention import MelConvention
-from torchmelinv.conventions.validated import ValidatedRecord
+from torchmelinv.conventions.validated import ValidatedRecord, named_fields
 from torchmelinv.errors import ConventionError
 
 __all__ = ["MfccConvention"]
@@ -14,6 +14,7 @@ __all__ = ["MfccConvention"]
 DCT_NORMS = ("ortho", None)
 
 
+@named_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MfccConvention(ValidatedRecord):
     """Convention of mel-frequency cepstral coefficients (MFCCs).

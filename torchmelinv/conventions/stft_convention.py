@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, get_args
 
-from torchmelinv.conventions.validated import ValidatedRecord, finite_floats
+from torchmelinv.conventions.validated import ValidatedRecord, finite_floats, named_fields
 from torchmelinv.errors import ConventionError
 
 __all__ = ["STFTConvention"]
@@ -21,6 +21,7 @@ LARGEST_LENGTH = 2**17  # samples in a frame or a hop: 3 s at 44.1 kHz
 LARGEST_OVERLAP = 2**10  # frames that cover a sample
 
 
+@named_fields
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class STFTConvention(ValidatedRecord):
     """Convention of a short-time Fourier transform: how a waveform becomes complex frames.

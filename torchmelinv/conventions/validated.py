@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from torchmelinv._utils.text import unique_keys
@@ -31,6 +32,19 @@ def finite_floats(values: Any) -> tuple[float, ...]:
     except (TypeError, ValueError, OverflowError):
         return ()
     return floats if all(map(math.isfinite, floats)) else ()
+
+
+def named_fields(cls: type[R]) -> type[R]:
+    """Make the constructor raise `ConventionError` for an unknown field, as `from_dict` does."""
+    construct: Any = cls.__init__
+
+    @functools.wraps(construct)
+    def checked(self: R, *args: Any, **kwargs: Any) -> None:
+        cls._check_names(kwargs)
+        construct(self, *args, **kwargs)
+
+    cls.__init__ = checked  # type: ignore[assignment, method-assign]
+    return cls
 
 
 class ValidatedRecord:
@@ -138,6 +152,14 @@ class ValidatedRecord:
         return dataclasses.asdict(self)  # type: ignore[call-overload]
 
     @classmethod
+    def _check_names(cls, names: Iterable[Any]) -> None:
+        fields = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        for name in names:
+            if name not in fields:
+                hint = nearest(str(name)[:100], fields) or f"; it has {', '.join(fields)}"
+                raise ConventionError(f"{cls.__name__} has no field {short(name)}{hint}")
+
+    @classmethod
     def from_dict(cls: type[R], values: Mapping[str, Any]) -> R:
         """Make a record from a dictionary of its fields.
 
@@ -156,10 +178,7 @@ class ValidatedRecord:
             1.0
         """
         fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        for name in values:
-            if name not in fields:
-                hint = nearest(str(name)[:100], fields)
-                raise ConventionError(f"{cls.__name__} has no field {short(name)}{hint}")
+        cls._check_names(values)
         missing = [
             name
             for name, field in fields.items()

@@ -21,6 +21,7 @@ from torchmelinv.corpus.inverted import Inverted
 from torchmelinv.corpus.loading import MelItem, MelSource, load_mels
 from torchmelinv.corpus.memory import bytes_per_frame, default_budget
 from torchmelinv.corpus.prefetching import prefetch
+from torchmelinv.errors import InputError, short
 from torchmelinv.invert import MelInverter
 
 __all__ = ["invert_many"]
@@ -66,7 +67,7 @@ def invert_many(
         A generator of an `Inverted` for each mel, and for each source that cannot be read.
 
     Raises:
-        InputError: If `batch` or `memory` is below 1.
+        InputError: If `inverter` is no `MelInverter`, or `batch` or `memory` is below 1.
 
     Example:
         >>> import torch, torchmelinv as tmi
@@ -77,6 +78,8 @@ def invert_many(
         silence done
         wrong the mel has 3 bands
     """
+    if not isinstance(inverter, MelInverter):
+        raise InputError(f"the inverter is {short(inverter)}; it must be a MelInverter")
     device = torch.device(device)
     if device.type == "cuda" and device.index is None and torch.cuda.is_available():
         device = torch.device("cuda", torch.cuda.current_device())  # each thread has its own

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from torchmelinv._utils.options import unknown_option
 from torchmelinv.conventions import MelConvention
 from torchmelinv.conventions.presets import as_convention
 from torchmelinv.corpus.evaluation import evaluate
@@ -56,6 +57,9 @@ def _as_source(value: Any) -> str | Tensor:
             f"the mel is no array of numbers ({error}); a row holds a mel (n_mels, n_frames), or "
             "the path of a mel file"
         ) from None
+
+
+_STREAM_OPTIONS = ("device", "batch", "memory", "mfcc")  # of `invert_many`
 
 
 class InvertBatch:
@@ -99,6 +103,10 @@ class InvertBatch:
         subtype: str | None = None,
         **options: Any,
     ) -> None:
+        for keyword in options:
+            if keyword not in _STREAM_OPTIONS:
+                known = ["mel", "out", "name", "subtype", *_STREAM_OPTIONS]
+                raise unknown_option("InvertBatch", keyword, known)
         invert_many([], inverter, **options).close()  # reports an option that is not valid
         self.inverter, self.mel, self.name, self.options = inverter, mel, name, options
         self.out, self.subtype = None if out is None else Path(out), subtype

@@ -67,7 +67,7 @@ def find_logarithm(mel: ValueStatistics, best: Sequence[Candidate]) -> LogGuess:
     if floor and (not logs or floor.log in logs):
         return floor
     if len(logs) == 1:
-        return LogGuess(best[0].log, None, f"read as {best[0].title}: {best[0].reason}")
+        return LogGuess(best[0].log, None, f"read as {best[0].title}, {best[0].reason}")
     guess = _linear_or_normalized(mel)
     if guess:
         return guess

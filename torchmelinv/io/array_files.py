@@ -50,6 +50,10 @@ def reading(path: Path | Member) -> Iterator[None]:
         raise
     except Exception as error:  # the libraries raise nearly anything for damaged files
         reason = (str(error).splitlines() or [""])[0].split(". ")[0][:300] or type(error).__name__
+        if isinstance(path, Path) and path.is_file() and path.stat().st_size == 0:
+            reason = "the file is empty"
+        elif "magic string" in reason:
+            reason = "it does not begin as an npy file"
         message = f"{path} cannot be read as {path.suffix.lower()}: {reason}"
         raise FileError(message) from None
 

@@ -146,9 +146,9 @@ def _raise_not_finite(mel: Tensor, mask: Tensor | None) -> NoReturn:
     place = f"frame {frame}"
     if item:
         place += f" of item {item[0] if len(item) == 1 else tuple(item)}"
+    count = "1 such frame" if len(bad_frames) == 1 else f"{len(bad_frames)} such frames"
     raise InputError(
-        f"the mel has NaN or infinite values, first in {place} ({len(bad_frames)} such frames); "
-        "fix or drop them"
+        f"the mel has NaN or infinite values, first in {place} ({count}); fix or drop them"
     )
 
 
@@ -227,4 +227,4 @@ def _find_log_problem(statistics: LogStatistics, convention: MelConvention) -> s
         )
     else:
         return None
-    return f"{problem}; is this its convention?"
+    return f"{problem}; check the convention (`identify` lists the presets that fit)"

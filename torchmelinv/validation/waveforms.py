@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from torchmelinv._utils.validation import check_number
 from torchmelinv.analysis import MelSpectrogram
 from torchmelinv.conventions import MelConvention
 from torchmelinv.metrics.distance import spectral_convergence_db
@@ -56,6 +57,7 @@ class _WaveformMetric(ItemMean):
 
     def __init__(self, sample_rate: float, **options: Any) -> None:
         super().__init__(**options)
+        check_number("sample_rate", sample_rate, 1)
         self.sample_rate = sample_rate
 
 
