@@ -16,6 +16,26 @@ def test_a_key_with_wildcards_selects_many(key, many):
     assert MelLayout(key=key).selects_many == many
 
 
+@pytest.mark.parametrize(
+    ("key", "name", "short"),
+    [
+        ("*/mel", "a/mel", "a"),
+        ("*/mel", "a/b/mel", "a/b"),
+        ("outputs/*/mel", "outputs/a/mel", "a"),
+        ("outputs/*", "outputs/a", "a"),
+        ("utt_*", "utt_1", "utt_1"),
+        ("*_mel", "a_mel", "a_mel"),
+        ("a/utt_[0-9]/mel/x", "a/utt_1/mel/x", "utt_1"),
+        ("*", "a/mel", "a/mel"),
+        ("*/mel", "/mel", ""),
+        ("mel", "mel", "mel"),
+        (None, "a/mel", "a/mel"),
+    ],
+)
+def test_a_name_is_shown_without_the_groups_of_the_key(key, name, short):
+    assert MelLayout(key=key).short_name(name) == short
+
+
 def test_the_name_marks_the_mel_among_several_arrays(tmp_path):
     mel = torch.rand(8, 20)
     np.savez(tmp_path / "a.npz", wave=np.zeros(5), Mel=mel.numpy(), config=np.array("{}"))

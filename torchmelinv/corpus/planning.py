@@ -204,7 +204,12 @@ def _tasks_of(source: Path, root: Path, output: Path, suffix: str, layout: MelLa
     named_alike = source.suffix.lower() in ARRAY_SUFFIXES
     folder = target.with_suffix("") if named_alike else target.parent
     return [
-        Task(folder / f"{_file_name(entry.name)}{suffix}", entry.path, entry=entry, layout=layout)
+        Task(
+            folder / f"{_file_name(layout.short_name(entry.name))}{suffix}",
+            entry.path,
+            entry=entry,
+            layout=layout,
+        )
         for entry in entries
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,21 @@ class MelLayout:
     def selects_many(self) -> bool:
         """Whether `key` is a pattern."""
         return self.key is not None and any(sign in self.key for sign in "*?[")
+
+    def short_name(self, name: str) -> str:
+        """Return a selected name without the groups that `key` gives to all names.
+
+        Args:
+            name: Name of a mel in a file.
+
+        Returns:
+            ``a`` for ``outputs/a/mel`` with the key ``outputs/*/mel``.
+        """
+        if self.key is None or not self.selects_many or name == self.key:
+            return name
+        head, tail = re.split(r"[*?\[]", self.key)[0], re.split(r"[*?\]]", self.key)[-1]
+        start, end = head.rfind("/") + 1, tail.find("/")
+        return name[start : len(name) - len(tail) + end if end >= 0 else None]
 
 
 DEFAULT_LAYOUT = MelLayout()
