@@ -56,7 +56,8 @@ def test_tags_before_the_header(tmp_path, tags):
 
 
 @pytest.mark.parametrize("kind", sorted(soundfile.available_formats().keys() - {*KINDS, "RAW"}))
-def test_formats_that_are_refused(tmp_path, kind):
+def test_formats_that_are_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)  # libsndfile leaves a file `._` there for SD2
     (tmp_path / "x.wav").write_bytes(encode(kind))
     with pytest.raises(FileError, match="its header is of another format"):
         read_audio(tmp_path / "x.wav")
