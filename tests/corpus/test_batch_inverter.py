@@ -59,19 +59,17 @@ def test_a_batch_gives_what_its_mels_alone_give(convention):
         assert error == pytest.approx(expected_error, abs=1e-3)
 
 
-def test_items_too_short_for_a_frame_have_no_error(monkeypatch):
-    """The others of the batch keep theirs."""
-    batches = BatchInverter(INVERTER, torch.device("cpu"), LIMIT)
-    mels = [item.mel for item in items_of(3)]
-    expected = batches._invert_together(mels)
-    n_frames = batches.mel_spectrogram.convention.n_frames
-    shortest = TINY.n_samples(mels[0].shape[-1])
-    monkeypatch.setattr(
-        type(TINY), "n_frames", lambda self, n: 0 if n <= shortest else n_frames(n), raising=True
-    )
-    first, *others = batches._invert_together(mels)
-    assert math.isnan(first[1])
-    assert [each[1] for each in others] == [each[1] for each in expected[1:]]
+@pytest.mark.parametrize("fields", [{}, {"padding": "none"}, {"drop_last_frame": True}])
+def test_mels_of_few_frames_are_measured_beside_longer_ones(fields):
+    """Their waveforms, of at least a hop, may have more frames than they."""
+    inverter = MelInverter(TINY.replace(**fields), n_iter=2)
+    batches = BatchInverter(inverter, torch.device("cpu"), LIMIT)
+    mels = [tiny_mel(0.05)[:, :n_frames] for n_frames in (1, 2, 3, 9)]
+    alone, together = batches.invert_mels(mels), batches._invert_together(mels)
+    for result, expected in zip(together, alone, strict=True):
+        assert result.waveform.shape == expected.waveform.shape
+        assert result.mel_error_db == pytest.approx(expected.mel_error_db, abs=1e-3)
+        assert math.isfinite(result.mel_error_db)
 
 
 class Accelerator(BatchInverter):

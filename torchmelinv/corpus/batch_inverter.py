@@ -75,9 +75,8 @@ class BatchInverter:
 
         Returns:
             For each mel its waveform (n_samples,) or (channels, n_samples) on the CPU, its mel
-            error in dB over all channels, and whether the restoration changed the mel. The error
-            is measured against the restored mel over the frames that both have; it is NaN if the
-            waveform is too short for a frame.
+            error in dB over all channels, measured against the restored mel, and whether the
+            restoration changed the mel.
         """
         self.inverter.channels = mels[0].ndim > 2
         if self.device.type != "cpu":
@@ -116,33 +115,16 @@ class BatchInverter:
         self, waveforms: Tensor, ends: Sequence[int], batch: Tensor, lengths: Tensor | None
     ) -> list[tuple[float, bool]]:
         """Return the mel error of each item, and whether the restoration changed its mel."""
-        convention = self.mel_spectrogram.convention
         given = self.inverter.to_linear_mel(batch, lengths=lengths)
         reference = self.inverter.to_restored_mel(batch, lengths=lengths)
         restored = (given != reference).flatten(1).any(1)
-        if convention.n_frames(max(ends)) == 0:
-            return [(math.nan, each) for each in restored.tolist()]
-        # An item too short for a frame is analyzed as a longer one, and its error is not used.
-        measured = [convention.n_frames(end) > 0 for end in ends]
-        ends = [
-            end if is_measured else max(ends)
-            for end, is_measured in zip(ends, measured, strict=True)
-        ]
-        sample_counts = self._lengths(ends, batch)
-        estimate = self.mel_spectrogram.linear_mel(waveforms, lengths=sample_counts)
-        n_frames = min(estimate.shape[-1], reference.shape[-1])
-        frame_counts = None
-        if lengths is not None:
-            of_waveforms = torch.tensor([convention.n_frames(end) for end in ends])
-            of_mels = lengths.reshape(len(ends), -1)[:, 0]
-            frame_counts = torch.minimum(self._move(of_waveforms), of_mels)
-        mels = (each[..., :n_frames].flatten(1, -2) for each in (estimate, reference))
-        errors = mel_error_db(*mels, lengths=frame_counts)
+        # A waveform of the default length has at least as many frames as its mel.
+        estimate = self.mel_spectrogram.linear_mel(waveforms, lengths=self._lengths(ends, batch))
+        mels = (each[..., : batch.shape[-1]].flatten(1, -2) for each in (estimate, reference))
+        counts = None if lengths is None else lengths.reshape(len(ends), -1)[:, 0]
+        errors = mel_error_db(*mels, lengths=counts)
         values = torch.stack([errors, restored.to(errors.dtype)]).tolist()
-        return [
-            (error if is_measured else math.nan, bool(changed))
-            for error, changed, is_measured in zip(*values, measured, strict=True)
-        ]
+        return [(error, bool(changed)) for error, changed in zip(*values, strict=True)]
 
     def invert(self, items: Sequence[MelItem]) -> list[Inverted]:
         """Invert a batch; if that fails, invert its halves, down to single items.

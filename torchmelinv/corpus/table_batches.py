@@ -9,6 +9,7 @@ one step.
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -59,9 +60,6 @@ def _as_source(value: Any) -> str | Tensor:
         ) from None
 
 
-_STREAM_OPTIONS = ("device", "batch", "memory", "mfcc")  # of `invert_many`
-
-
 class InvertBatch:
     """Invert the mels of a batch of rows, as `invert_many` does.
 
@@ -103,9 +101,10 @@ class InvertBatch:
         subtype: str | None = None,
         **options: Any,
     ) -> None:
+        _, _, *stream_options = inspect.signature(invert_many).parameters
         for keyword in options:
-            if keyword not in _STREAM_OPTIONS:
-                known = ["mel", "out", "name", "subtype", *_STREAM_OPTIONS]
+            if keyword not in stream_options:
+                known = ["mel", "out", "name", "subtype", *stream_options]
                 raise unknown_option("InvertBatch", keyword, known)
         invert_many([], inverter, **options).close()  # reports an option that is not valid
         self.inverter, self.mel, self.name, self.options = inverter, mel, name, options
