@@ -157,9 +157,10 @@ def dry_run(planned_cases: Sequence[PlannedCase]) -> Record:
     return record
 
 
-def _parser() -> argparse.ArgumentParser:
+def new_parser(program: str, description: str) -> argparse.ArgumentParser:
+    """Return a parser with the option for the folder of the results."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gpu", description="Speed and accuracy on a CUDA device."
+        prog=f"python -m benchmarks.{program}", description=description
     )
     parser.add_argument(
         "--out",
@@ -167,6 +168,11 @@ def _parser() -> argparse.ArgumentParser:
         default=records.RESULTS,
         help="folder of the results (default: benchmarks/results)",
     )
+    return parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = new_parser("gpu", "Speed and accuracy on a CUDA device.")
     parser.add_argument(
         "--cases",
         default="",

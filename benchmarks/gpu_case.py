@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -80,6 +80,23 @@ class Case(NamedTuple):
         if self.work is not None:
             facts["work"] = {"bytes": self.work.bytes, "flops": round(self.work.flops)}
         return facts
+
+
+def measured_case(
+    title: str,
+    setting: Setting,
+    batch: int,
+    n_iter: int,
+    kernels: Mapping[str, tuple[str, ...]],
+    measure: Callable[[Implementation], Record],
+) -> Case:
+    """Return a case that only `measure` runs; `kernels` has those of each implementation."""
+
+    def make(_: int) -> Run:
+        raise AssertionError("`measure` runs the implementation")
+
+    implementations = [Implementation(name, make, None, own) for name, own in kernels.items()]
+    return Case(title, setting, batch, n_iter, None, [], implementations, lambda *_: [], measure)
 
 
 def by_torchaudio(setting: Setting, n_iter: int) -> Run:

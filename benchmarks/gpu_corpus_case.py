@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import torchmelinv as tmi
-from benchmarks.gpu_case import Case, Implementation
+from benchmarks.gpu_case import Case, Implementation, measured_case
 from benchmarks.gpu_clock import Clock
 from benchmarks.gpu_inputs import MAIN, Scale
 from benchmarks.gpu_mel_cases import INVERTER_KERNELS
@@ -87,14 +87,9 @@ def corpus(scale: Scale, clock: Clock) -> Case:
         }
         return {"corpus": values | use}
 
-    implementations = [
-        Implementation("plain torch", lambda _: lambda _: torch.empty(0)),
-        Implementation("kernels", lambda _: lambda _: torch.empty(0), None, INVERTER_KERNELS),
-    ]
     title = f"{n_files} mel files of {PRESET} to audio files, 1 to 10 s, {scale.n_iter} iterations"
-    return Case(
-        title, MAIN, n_files, scale.n_iter, None, [], implementations, lambda *_: [], measure
-    )
+    kernels = {"plain torch": (), "kernels": INVERTER_KERNELS}
+    return measured_case(title, MAIN, n_files, scale.n_iter, kernels, measure)
 
 
 def push(batch: int, scale: Scale, clock: Clock) -> Case:
@@ -118,9 +113,6 @@ def push(batch: int, scale: Scale, clock: Clock) -> Case:
         }
         return {"push": values}
 
-    implementations = [
-        Implementation(name, lambda _: lambda _: torch.empty(0))
-        for name in ("plain torch", "plain torch, check=False")
-    ]
     title = f"one frame pushed to a stream of {PRESET}, batch {batch}"
-    return Case(title, MAIN, batch, 1, None, [], implementations, lambda *_: [], measure)
+    names = ("plain torch", "plain torch, check=False")
+    return measured_case(title, MAIN, batch, 1, dict.fromkeys(names, ()), measure)

@@ -6,7 +6,6 @@ end the verdict is written to the cache, too, where backend `auto` on this machi
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,15 +55,7 @@ def check_kernels(index: int, seconds: float, folder: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Check all kernels and write the file."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gpu_doctor", description="Check the CUDA kernels of a device."
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=records.RESULTS,
-        help="folder of the results (default: benchmarks/results)",
-    )
+    parser = gpu.new_parser("gpu_doctor", "Check the CUDA kernels of a device.")
     parser.add_argument(
         "--seconds",
         type=float,

@@ -8,7 +8,7 @@ from unittest import mock
 import torch
 
 from benchmarks import launches_calls
-from benchmarks.gpu_case import Case, Implementation
+from benchmarks.gpu_case import Case, Implementation, measured_case
 from benchmarks.gpu_clock import Clock
 from benchmarks.gpu_inputs import MAIN, Scale
 from benchmarks.records import Record
@@ -31,6 +31,5 @@ def launches_and_waits(scale: Scale, clock: Clock) -> Case:
             call()  # makes tables
             return {"launches": clock.launches(call)}
 
-    implementations = [Implementation(name, lambda _: lambda _: torch.empty(0)) for name in calls]
     title = "launches and waits of calls for one item of 10 s"
-    return Case(title, MAIN, 1, scale.n_iter, None, [], implementations, lambda *_: [], measure)
+    return measured_case(title, MAIN, 1, scale.n_iter, dict.fromkeys(calls, ()), measure)
